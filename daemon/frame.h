@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * One frame's way through the daemon: made by a door, held by admission, run by the pool, given back to its door. All of
+ * it happens on the loop thread.
+ */
+#ifndef OCELLUS_DAEMON_FRAME_H
+#define OCELLUS_DAEMON_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/worker/job.h"
+#include "proto/error.h"
+#include "proto/result.h"
+
+struct frame {
+    /* set by the door */
+    char camera[PROTO_CAMERA_BYTES];
+    char model[PROTO_CAMERA_BYTES]; /* empty: the camera's */
+    enum job_source source;
+    uint8_t *bytes; /* JOB_SOURCE_REGION: malloc'd, owned by the frame */
+    int fd;         /* MAP and PREAD: owned by the frame, else -1 */
+    uint64_t device, inode;
+    size_t length;
+    enum image_kind kind;
+    struct image_sensor sensor;
+    uint64_t arrived_ns; /* CLOCK_MONOTONIC, when the whole request was in memory */
+    /* Called exactly once, on the loop thread, unless the frame was cancelled; the callee owns the frame again and
+     * destroys it. error == PROTO_OK: result is valid during the call. */
+    void (*done)(struct frame *frame, enum proto_error error, const char *message,
+                 const struct proto_result *result);
+    void *door; /* for done */
+
+    /* admission's and the pool's */
+    uint64_t id;
+    uint64_t deadline_ns;
+    uint64_t started_ns;
+    uint32_t model_index;
+    bool cancelled; /* its client went away: the result is dropped, the frame destroyed by its holder */
+    struct frame *next;
+};
+
+struct frame *frame_create(void); /* NULL: out of memory; fd is -1 */
+void frame_destroy(struct frame *frame); /* frees bytes, closes fd; NULL is fine */
+
+#endif

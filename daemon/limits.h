@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Every fixed limit of the daemon, with its unit and reason. What operators may change is in config/config.h. */
+#ifndef OCELLUS_DAEMON_LIMITS_H
+#define OCELLUS_DAEMON_LIMITS_H
+
+/* connections: each costs its buffers below; 256 serves a household of cameras and their viewers */
+#define LIMIT_CONNECTIONS 256u
+/* connections of one uid (or one TCP address), so that one client cannot take all of them */
+#define LIMIT_CONNECTIONS_PER_PEER 64u
+/* bytes of an HTTP request line and headers together; browsers with cookies stay under 8 KiB */
+#define LIMIT_HTTP_HEAD_BYTES (16u * 1024u)
+/* bytes of one Varlink message; a base64 frame of 256 KiB and its envelope fit */
+#define LIMIT_VARLINK_MESSAGE_BYTES (512u * 1024u)
+/* base64 frames: larger ones come as a descriptor or by HTTP */
+#define LIMIT_BASE64_FRAME_BYTES (256u * 1024u)
+/* descriptors in one recvmsg: one a call is all we take, the rest are closed and the call refused */
+#define LIMIT_VARLINK_FDS 4u
+/* calls a Varlink client may send before their replies */
+#define LIMIT_VARLINK_PIPELINE 8u
+/* reply bytes queued for a client that does not read; then it is dropped */
+#define LIMIT_REPLY_QUEUE_BYTES (1024u * 1024u)
+/* milliseconds a client may take for request headers, and a body may stand still */
+#define LIMIT_HEAD_TIMEOUT_MS 5000u
+#define LIMIT_BODY_TIMEOUT_MS 5000u
+/* milliseconds an idle keep-alive connection stays open */
+#define LIMIT_IDLE_TIMEOUT_MS 60000u
+/* milliseconds for a worker to start, load its models and answer */
+#define LIMIT_WORKER_START_MS 5000u
+/* milliseconds before a worker that died at start is tried again, doubling to the second */
+#define LIMIT_WORKER_BACKOFF_MS     50u
+#define LIMIT_WORKER_BACKOFF_MAX_MS 5000u
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * engine/network: a model file -> a plan -> scores. A model is immutable once loaded and may be shared by
+ * threads; a plan is a model laid out for one kernel table; a run needs the plan and one arena.
+ * Nothing is allocated in a run. No file is opened here: models come as bytes.
+ *
+ * MODEL FILE
+ *   One safetensors file (safetensors.h). Everything but the tensors is JSON in the metadata entry
+ *   "ocellus" (model.h has the schema). The same schema holds float masters ("weights": "f32") and packed
+ *   models ("s8"). Model id = SHA-256 of the file's bytes, lower-case hex.
+ *
+ * NUMBERS
+ *   Activations are interleaved [y][x][channel]. Packed models are integers from codes to scores: s8
+ *   weights in [-127, 127], u7 activations in [0, 127], int32 accumulators, and one defined
+ *   requantisation (kernel_requantise in engine/kernel/kernel.h). The same bytes come out on every
+ *   instruction set. Scores are int32 in units of 2^-16 (65536 is one natural-log unit of a softmax
+ *   logit), for float models rounded to that unit.
+ */
+#ifndef OCELLUS_ENGINE_NETWORK_NETWORK_H
+#define OCELLUS_ENGINE_NETWORK_NETWORK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/gradient/gradient.h" /* struct gradient_spec: type only */
+#include "engine/image/image.h"       /* struct image_target: type only */
+
+#define NETWORK_LABELS_MAX 1024u
+#define NETWORK_LABEL_BYTES 64u /* with the NUL; printable UTF-8, no control characters */
+#define NETWORK_ID_BYTES 65u    /* 64 hex digits and the NUL */
+
+struct kernel_table;
+struct network_model;
+struct network_plan;
+
+/* What a model asks of the stages before it. target.channels == front.planes. */
+struct network_input {
+    struct image_target target;
+    struct gradient_spec front;
+};
+
+/*
+ * Parse and check a model file; `bytes` may go away afterwards (tensors are copied, 64-byte aligned).
+ * Errors: -EBADMSG  not a model, or one that breaks a rule; ret_reason (may be NULL) then points to a static
+ *                   sentence for people
+ *         -EFBIG    over a limit of model.h;  -ENOMEM
+ */
+int network_model_load(const void *bytes, size_t size, struct network_model **ret_model,
+                       const char **ret_reason);
+void network_model_destroy(struct network_model *model);
+
+const char *network_model_name(const struct network_model *model);
+const char *network_model_id(const struct network_model *model);
+const struct network_input *network_model_input(const struct network_model *model);
+uint32_t network_model_labels(const struct network_model *model);
+const char *network_model_label(const struct network_model *model, uint32_t index);
+
+/* Lay the model out for a kernel table. The model must outlive the plan. Errors: -ENOMEM, -ENOTSUP
+ * (a layer that no kernel of the table serves). */
+int network_plan_create(const struct network_model *model, const struct kernel_table *kernels,
+                        struct network_plan **ret_plan);
+void network_plan_destroy(struct network_plan *plan);
+
+/* Bytes of the arena for one run; it must be 64-byte aligned. Its content need not survive between runs. */
+size_t network_plan_arena_bytes(const struct network_plan *plan);
+
+/* Multiply-accumulates of one run, counted from the shapes. */
+uint64_t network_plan_macs(const struct network_plan *plan);
+
+/*
+ * codes: height * width * gradient_channels(front) codes of gradient_code_size(front) bytes, as
+ * gradient_encode writes them. scores: one int32 per label. Cannot fail. One thread per arena.
+ */
+void network_run(const struct network_plan *plan, void *arena, const void *codes, int32_t *scores);
+
+/* Index of the largest score; the first of equals. count >= 1. */
+uint32_t network_argmax(const int32_t *scores, uint32_t count);
+
+/* Softmax of scores for people to read; not part of any exact result. */
+void network_probabilities(const int32_t *scores, uint32_t count, float *ret_probabilities);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * The result of one frame and its JSON, the same on every door and in the client. Pure functions over
+ * buffers: no sockets, no engine.
+ *
+ *   {"camera":"porch","frame":7204631552000001,"label":"cat","confidence":0.83,
+ *    "scores":[{"label":"cat","probability":0.83,"score":131072}, ...in the model's order...],
+ *    "model":{"name":"cifar10-lg3","id":"<sha256>","generation":0},
+ *    "image":{"format":"jpeg","width":640,"height":480,"orientation":1,"reduction":4},
+ *    "times_us":{"wait":3.1,"decode":511.0,"gradient":12.4,"network":96.0,"total":640.2},
+ *    "warnings":["constant"]}
+ */
+#ifndef OCELLUS_PROTO_RESULT_H
+#define OCELLUS_PROTO_RESULT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROTO_CAMERA_BYTES 64u /* with the NUL: 1..63 of [A-Za-z0-9_.-], not starting with . or - */
+
+struct proto_score {
+    const char *label;
+    float probability; /* 0..1, softmax over the model's labels */
+    int32_t score;     /* units of 2^-16 */
+};
+
+struct proto_times { /* nanoseconds */
+    uint64_t wait;     /* whole request in memory -> handed to a worker */
+    uint64_t decode;   /* bytes -> planes */
+    uint64_t gradient; /* planes -> codes */
+    uint64_t network;  /* codes -> scores */
+    uint64_t total;    /* whole request in memory -> result checked */
+};
+
+struct proto_result {
+    const char *camera;
+    uint64_t frame; /* unique on this machine, below 2^53 */
+    const char *label;
+    float confidence;
+    const struct proto_score *scores;
+    uint32_t score_count;
+    const char *model_name, *model_id;
+    uint64_t generation;
+    const char *format; /* "jpeg", "raw", "pnm", "sensor" */
+    uint32_t width, height, orientation, reduction;
+    struct proto_times times;
+    uint32_t warnings; /* bits 0..2: "constant", "damaged", "truncated" */
+};
+
+struct cJSON;
+
+/* NULL when out of memory. The caller owns the tree. */
+struct cJSON *proto_result_to_json(const struct proto_result *result);
+
+/* 1 when `name` is a valid camera or model name, else 0. */
+int proto_name_valid(const char *name);
+
+#endif
