@@ -22,10 +22,10 @@ struct frame {
     enum job_source source;
     uint8_t *bytes; /* JOB_SOURCE_REGION: malloc'd, owned by the frame */
     int fd;         /* MAP and PREAD: owned by the frame, else -1 */
-    uint64_t device, inode;
     size_t length;
     enum image_kind kind;
     struct image_sensor sensor;
+    bool want_codes; /* the result's codes are kept */
     uint64_t arrived_ns; /* CLOCK_MONOTONIC, when the whole request was in memory */
     /* Called exactly once, on the loop thread, unless the frame was cancelled; the callee owns the frame again and
      * destroys it. error == PROTO_OK: result is valid during the call. */

@@ -10,8 +10,8 @@
  *
  *   MODEL  hand over or replace model `model` (fd: the sealed memfd of a model file); done.status tells
  *   FRAME  bytes -> planes -> codes -> scores. The bytes lie in the region (source REGION: the daemon copied them
- *          there), in the passed memfd (MAP: sealed against shrinking, mapped read-only and cached by inode), or in
- *          the passed regular file (PREAD: read into the region's frame area).
+ *          there and does not touch them until the reply), in the passed memfd (MAP: sealed against shrinking, mapped
+ *          read-only and cached by inode), or in the passed regular file (PREAD: read into private memory).
  *
  * A worker that gets a message it does not understand exits. The daemon copies the result head out of the region
  * before it looks at any field, then checks all of them (job_result_valid).
@@ -40,7 +40,6 @@ struct job_message {
     uint64_t generation; /* MODEL: of the weights handed over */
     uint64_t sequence;   /* echoed in the reply */
     uint64_t length;     /* bytes of the model or frame */
-    uint64_t device, inode; /* MAP: identity of the memfd, for the mapping cache */
     uint32_t source;     /* enum job_source */
     uint32_t kind;       /* enum image_kind */
     uint32_t want_codes; /* FRAME: return packed codes */
@@ -49,8 +48,8 @@ struct job_message {
 
 struct job_done {
     uint64_t sequence;
-    int32_t status; /* 0 or a negative errno of engine/ */
-    uint32_t reserved;
+    int32_t status;   /* 0 or a negative errno of engine/ */
+    uint32_t recycle; /* not 0: the worker asks to be replaced */
 };
 
 /* At the start of the region. Valid for a FRAME whose status is 0. */
@@ -65,12 +64,15 @@ struct job_result {
     uint8_t codes[JOB_CODES_MAX];
 };
 
-/* Offset of the frame area (page aligned), and size of the region for frames up to frame_bytes_max. */
+/* Offset of the frame area (page aligned), and size of the region for frames up to frame_bytes_max (0: overflow). */
 size_t job_frame_offset(void);
 size_t job_region_bytes(size_t frame_bytes_max);
 
+/* Bytes of the result before its codes: what every reply has. */
+#define JOB_RESULT_HEAD_BYTES offsetof(struct job_result, codes)
+
 /* True when a result copied out of the region is one that an honest worker could have written for a model with
- * `label_count` labels. */
+ * `label_count` labels. Reads only the head: not the codes. */
 bool job_result_valid(const struct job_result *result, uint64_t sequence, uint32_t label_count);
 
 #endif
