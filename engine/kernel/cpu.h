@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * What the processor and the operating system together allow. Instruction sets whose registers the OS does
- * not save (OSXSAVE, XCR0) are not reported.
+ * What the processor and the operating system together allow. Instruction sets whose registers the
+ * OS does not save (OSXSAVE, XCR0) are not reported.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_CPU_H
 #define OCELLUS_ENGINE_KERNEL_CPU_H
@@ -26,8 +26,9 @@ enum kernel_cpu {
 uint32_t kernel_cpu_detect(void);
 
 /*
- * A --cpu-mask argument: "all", "c" (portable C only), a level ("avx2", "avx512", "amx", "neon", "dotprod":
- * that one and what it stands on), or a number (0x..). Errors: -EINVAL.
+ * A --cpu-mask argument: "all", "c" (portable C only), a level ("avx2", "avx512", "amx", "neon",
+ * "dotprod": that one and what it stands on), or a number of enum kernel_cpu (0x..). "avx2" is
+ * without AVX-VNNI, "avx512" is with all of its extensions above. Errors: -EINVAL.
  */
 int kernel_cpu_mask_parse(const char *text, uint32_t *ret_mask);
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * engine/kernel: the arithmetic, as one table of functions. kernel_table_init writes the C reference into every
- * slot, then each instruction set that the machine and the mask allow overwrites what it does better. Every
- * kernel of a slot gives the same bytes as the reference; none reads or writes outside its buffers.
+ * engine/kernel: the arithmetic, as one table of functions. kernel_table_init writes the C
+ * reference into every slot, then each instruction set that the machine and the mask allow
+ * overwrites what it does better. Every kernel of a slot gives the same bytes as the reference;
+ * none reads or writes outside its buffers.
  *
  * REQUANTISATION (the only one in the project)
  *   An int32 accumulator t (bias already added) of channel c becomes
  *       h = ((int64) (t << preshift) * mult[c]) >> 32          arithmetic, floor
  *       y = (h + (1 << (shift - 1))) >> shift                  arithmetic, floor; shift 1..31
- *   held to [0, 127] for u7; kept as it is for scores. preshift is chosen so that t << preshift never
- *   leaves int32. mult is signed.
+ *   held to [0, 127] for u7; kept as it is for scores. preshift is chosen so that t << preshift
+ * never leaves int32. mult is signed.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_KERNEL_H
 #define OCELLUS_ENGINE_KERNEL_KERNEL_H
@@ -23,7 +24,8 @@ struct kernel_table {
     /* image_ops of engine/image, which does not see this module; same contract. */
     void (*accumulate_u16)(uint32_t *acc, const uint16_t *row, size_t n, uint16_t black,
                            uint16_t range);
-    void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black, uint8_t range);
+    void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black,
+                          uint8_t range);
     /* convolution, pooling and dense slots: see below */
 };
 
