@@ -50,8 +50,9 @@ struct pool_stats {
 
 struct pool;
 
-/* Starts the workers; they become ready later. options is copied. Errors: -ENOMEM, -ENOENT (no such program), negative
- * errno of memfd_create, socketpair. */
+/* Starts the workers; they become ready later. options is copied, its strings are borrowed. A worker that does not start
+ * is tried again. Errors: -ENOMEM, -EINVAL (no workers or models), negative errno of access() to the program and of
+ * memfd_create. */
 int pool_create(uv_loop_t *loop, const struct pool_options *options, struct pool **ret_pool);
 
 /* Kills the workers, closes handles; `closed` runs on the loop when nothing of the pool is left. Frames in flight are
@@ -61,7 +62,8 @@ void pool_destroy(struct pool *pool, void (*closed)(void *context), void *contex
 bool pool_has_idle(const struct pool *pool);
 
 /* Hand a frame to an idle worker: its bytes are copied into the worker's region, or its fd is passed. Errors: -EAGAIN
- * when none is idle, -EIO when the worker died just now (try another). On failure the frame stays the caller's. */
+ * when none is idle, -EIO when the worker died just now (try another), -EINVAL when the frame is longer than
+ * frame_bytes_max or names no model. On failure the frame stays the caller's. */
 int pool_start_frame(struct pool *pool, struct frame *frame);
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats);

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * One worker process: its birth, its messages, its answers and its end. Nothing that the process
+ * wrote is used before it was copied out of shared memory and checked.
+ */
+#include "daemon/pool_worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/limits.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+/* Frame bytes of the region that stay allocated; pages beyond go back after the frame that needed
+ * them. */
+#define REGION_KEEP_BYTES ((size_t)1 << 20)
+
+int pool_worker_init(struct pool_worker *worker, struct pool *pool)
+{
+    worker->pool = pool;
+    worker->state = POOL_DOWN;
+    worker->deadline_ns = UINT64_MAX;
+    worker->region_fd = memfd_create("ocellus-region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (worker->region_fd < 0 || ftruncate(worker->region_fd, (off_t)pool->region_bytes) < 0 ||
+        fcntl(worker->region_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        return -errno;
+    }
+    void *region =
+        mmap(NULL, pool->region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, worker->region_fd, 0);
+    if (region == MAP_FAILED) {
+        return -errno;
+    }
+    worker->region = region;
+    /* Page faults of the first frames are taken now. */
+    size_t touched = job_frame_offset() + REGION_KEEP_BYTES;
+    memset(region, 0, JOB_RESULT_HEAD_BYTES);
+    memset(worker->region + job_frame_offset(), 0,
+           (touched < pool->region_bytes ? touched : pool->region_bytes) - job_frame_offset());
+    return 0;
+}
+
+void pool_worker_finish(struct pool_worker *worker)
+{
+    if (worker->region != NULL) {
+        munmap(worker->region, worker->pool->region_bytes);
+    }
+    if (worker->region_fd >= 0) {
+        close(worker->region_fd);
+    }
+}
+
+static void region_trim(struct pool_worker *worker)
+{
+    size_t keep = job_frame_offset() + REGION_KEEP_BYTES;
+    if (keep < worker->pool->region_bytes) {
+        madvise(worker->region + keep, worker->pool->region_bytes - keep, MADV_REMOVE);
+    }
+}
+
+/* Start again at once, or after a growing pause when the last starts led to nothing. */
+static void schedule_start(struct pool_worker *worker)
+{
+    uint64_t wait_ms = 0;
+    if (worker->failed_starts > 0) {
+        uint32_t shift = worker->failed_starts < 16 ? worker->failed_starts - 1 : 15;
+        wait_ms = (uint64_t)LIMIT_WORKER_BACKOFF_MS << shift;
+        if (wait_ms > LIMIT_WORKER_BACKOFF_MAX_MS) {
+            wait_ms = LIMIT_WORKER_BACKOFF_MAX_MS;
+        }
+    }
+    worker->state = POOL_DOWN;
+    worker->deadline_ns = uv_hrtime() + wait_ms * NS_PER_MS;
+    pool_arm(worker->pool, worker->deadline_ns);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct pool_worker *worker = handle->data;
+    if (--worker->handles > 0) {
+        return;
+    }
+    region_trim(worker);
+    if (worker->pool->destroying) {
+        pool_slot_closed(worker->pool);
+    } else {
+        schedule_start(worker);
+    }
+}
+
+void pool_worker_retire(struct pool_worker *worker, enum proto_error error, const char *message)
+{
+    struct pool *pool = worker->pool;
+    struct frame *frame = worker->frame;
+    worker->frame = NULL;
+    worker->deadline_ns = UINT64_MAX;
+    if (worker->state == POOL_DOWN || worker->state == POOL_DYING) {
+        return;
+    }
+    if (worker->state == POOL_STARTING || (worker->state == POOL_IDLE && worker->frames == 0)) {
+        worker->failed_starts++;
+    }
+    pool->stats.ready -= worker->state != POOL_STARTING;
+    pool->stats.busy -= worker->state == POOL_BUSY;
+    worker->state = POOL_DYING;
+    if (worker->running) {
+        uv_process_kill(&worker->process, SIGKILL);
+    }
+    uv_close((uv_handle_t *)&worker->poll, on_handle_closed);
+    close(worker->doorbell);
+    worker->doorbell = -1;
+    if (frame != NULL) {
+        pool->options.finished(pool->options.context, frame, error, message, NULL);
+    }
+}
+
+static int send_message(struct pool_worker *worker, const struct job_message *message, int fd)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec iov = {.iov_base = (void *)message, .iov_len = sizeof(*message)};
+    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (fd >= 0) {
+        header.msg_control = control.bytes;
+        header.msg_controllen = sizeof(control.bytes);
+        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+        cmsg->cmsg_level = SOL_SOCKET;
+        cmsg->cmsg_type = SCM_RIGHTS;
+        cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+    }
+    ssize_t sent;
+    do {
+        sent = sendmsg(worker->doorbell, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent == (ssize_t)sizeof(*message) ? 0 : -EIO;
+}
+
+/* Hand over the next model, or be ready when there is none left. Errors: -EIO. */
+static int send_next_model(struct pool_worker *worker)
+{
+    struct pool *pool = worker->pool;
+    if (worker->models == pool->options.model_count) {
+        worker->state = POOL_IDLE;
+        worker->deadline_ns = UINT64_MAX;
+        pool->stats.ready++;
+        pool_changed(pool);
+        return 0;
+    }
+    const struct pool_model *model = &pool->options.models[worker->models];
+    worker->sequence = ++pool->sequence;
+    struct job_message message = {
+        .op = JOB_OP_MODEL,
+        .model = worker->models,
+        .generation = model->generation,
+        .sequence = worker->sequence,
+        .length = model->bytes,
+    };
+    return send_message(worker, &message, model->memfd);
+}
+
+int pool_worker_run(struct pool_worker *worker, struct frame *frame)
+{
+    struct pool *pool = worker->pool;
+    struct job_message message = {
+        .op = JOB_OP_FRAME,
+        .model = frame->model_index,
+        .sequence = ++pool->sequence,
+        .length = frame->length,
+        .source = frame->source,
+        .kind = frame->kind,
+        .want_codes = frame->want_codes,
+        .sensor = frame->sensor,
+    };
+    if (frame->source == JOB_SOURCE_REGION) {
+        memcpy(worker->region + job_frame_offset(), frame->bytes, frame->length);
+    }
+    frame->started_ns = uv_hrtime();
+    if (send_message(worker, &message, frame->source == JOB_SOURCE_REGION ? -1 : frame->fd) < 0) {
+        pool->stats.crashes++;
+        pool_worker_retire(worker, PROTO_WORKER_FAILED, NULL);
+        return -EIO;
+    }
+    worker->sequence = message.sequence;
+    worker->frame = frame;
+    worker->state = POOL_BUSY;
+    worker->deadline_ns = frame->started_ns + pool->options.timeout_ms * NS_PER_MS;
+    pool->stats.busy++;
+    pool_arm(pool, worker->deadline_ns);
+    return 0;
+}
+
+static void worker_lied(struct pool_worker *worker)
+{
+    worker->pool->stats.lies++;
+    pool_worker_retire(worker, PROTO_WORKER_FAILED, "the worker's answer made no sense");
+    pool_changed(worker->pool);
+}
+
+static void worker_died(struct pool_worker *worker)
+{
+    worker->pool->stats.crashes++;
+    pool_worker_retire(worker, PROTO_WORKER_FAILED, "the worker died on this frame");
+    pool_changed(worker->pool);
+}
+
+/* Copies the result of the worker's frame out of the region, then checks the copy. */
+static bool take_result(const struct pool_worker *worker, struct job_result *result)
+{
+    const struct frame *frame = worker->frame;
+    const struct pool_model *model = &worker->pool->options.models[frame->model_index];
+    memcpy(result, worker->region, JOB_RESULT_HEAD_BYTES);
+    /* Shared memory must not be read a second time in place of the copy. */
+    atomic_signal_fence(memory_order_seq_cst);
+    if (!job_result_valid(result, worker->sequence, model->label_count) ||
+        result->generation != model->generation ||
+        (frame->kind != IMAGE_KIND_AUTO && result->info.kind != frame->kind) ||
+        result->decode_ns + result->gradient_ns + result->network_ns >
+            uv_hrtime() - frame->started_ns ||
+        (result->codes_bytes > 0 && !frame->want_codes)) {
+        return false;
+    }
+    memcpy(result->codes, ((const struct job_result *)worker->region)->codes, result->codes_bytes);
+    return true;
+}
+
+static const char *status_message(int status)
+{
+    switch (status) {
+    case -EBADMSG:
+        return "the image is corrupt or truncated";
+    case -ENOTSUP:
+        return "this kind of image is not supported";
+    case -EFBIG:
+        return "the image is over a limit";
+    case -EINVAL:
+        return "the description of the frame does not fit its bytes";
+    case -ENOMEM:
+        return "the worker is out of memory";
+    default:
+        return "the worker could not read the frame";
+    }
+}
+
+static void frame_done(struct pool_worker *worker, const struct job_done *done)
+{
+    struct pool *pool = worker->pool;
+    struct frame *frame = worker->frame;
+    struct job_result *result = NULL;
+    if (done->status == 0) {
+        result = pool->result;
+        if (!take_result(worker, result)) {
+            worker_lied(worker);
+            return;
+        }
+    }
+    worker->frame = NULL;
+    worker->state = POOL_IDLE;
+    worker->deadline_ns = UINT64_MAX;
+    worker->frames++;
+    worker->failed_starts = 0;
+    pool->stats.busy--;
+    pool->stats.frames++;
+    if (frame->source == JOB_SOURCE_REGION && frame->length > REGION_KEEP_BYTES) {
+        region_trim(worker);
+    }
+    if (done->recycle || worker->frames == pool->options.frames_max) {
+        pool->stats.recycled++;
+        pool_worker_retire(worker, PROTO_OK, NULL);
+    }
+    if (result != NULL) {
+        pool->options.finished(pool->options.context, frame, PROTO_OK, NULL, result);
+    } else {
+        pool->options.finished(pool->options.context, frame, proto_error_from_errno(done->status),
+                               status_message(done->status), NULL);
+    }
+    pool_changed(pool);
+}
+
+static void answer(struct pool_worker *worker, const struct job_done *done)
+{
+    if (done->sequence != worker->sequence || done->status > 0 || done->status < -4095) {
+        worker_lied(worker);
+    } else if (worker->state == POOL_BUSY) {
+        frame_done(worker, done);
+    } else if (done->status < 0) {
+        pool_worker_retire(worker, PROTO_OK, NULL);
+    } else {
+        worker->models++;
+        if (send_next_model(worker) < 0) {
+            worker_died(worker);
+        }
+    }
+}
+
+static void on_doorbell(uv_poll_t *poll, int status, int events)
+{
+    struct pool_worker *worker = poll->data;
+    struct job_done done;
+    (void)events;
+    /* No room for control data: descriptors that a worker may send are dropped by the kernel. */
+    ssize_t length =
+        status < 0 ? 0 : recv(worker->doorbell, &done, sizeof(done), MSG_DONTWAIT | MSG_TRUNC);
+    if (length < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (length <= 0) {
+        worker_died(worker);
+    } else if (length != sizeof(done) || worker->state == POOL_IDLE) {
+        worker_lied(worker);
+    } else {
+        answer(worker, &done);
+    }
+}
+
+static void on_process_exit(uv_process_t *process, int64_t status, int signal)
+{
+    struct pool_worker *worker = process->data;
+    (void)status;
+    (void)signal;
+    worker->running = false;
+    if (worker->state == POOL_BUSY) {
+        on_doorbell(&worker->poll, 0, UV_READABLE); /* it may have answered before it ended */
+    }
+    if (worker->state != POOL_DYING) {
+        worker_died(worker);
+    }
+    uv_close((uv_handle_t *)process, on_handle_closed);
+}
+
+#define ENVIRONMENT_MAX 6
+
+static void fill_environment(char *environment[ENVIRONMENT_MAX], char text[3][1024])
+{
+    static const char *const kept[3] = {"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
+    size_t count = 0;
+    environment[count++] = (char *)"TZ=UTC0";
+    environment[count++] = (char *)"OMP_NUM_THREADS=1";
+    for (size_t i = 0; i < 3; i++) {
+        const char *value = getenv(kept[i]);
+        if (value != NULL && strlen(value) < 1000) {
+            snprintf(text[i], 1024, "%s=%s", kept[i], value);
+            environment[count++] = text[i];
+        }
+    }
+    environment[count] = NULL;
+}
+
+static int spawn(struct pool_worker *worker, int doorbell)
+{
+    const struct pool_options *options = &worker->pool->options;
+    char frame_bytes_max[24];
+    char pixels_max[24];
+    char text[3][1024];
+    char *environment[ENVIRONMENT_MAX];
+    snprintf(frame_bytes_max, sizeof(frame_bytes_max), "%llu",
+             (unsigned long long)options->frame_bytes_max);
+    snprintf(pixels_max, sizeof(pixels_max), "%llu", (unsigned long long)options->pixels_max);
+    fill_environment(environment, text);
+    char *arguments[] = {
+        (char *)options->worker_path,
+        (char *)"--frame-bytes-max",
+        frame_bytes_max,
+        (char *)"--pixels-max",
+        pixels_max,
+        (char *)"--cpu-mask",
+        (char *)options->cpu_mask,
+        NULL,
+    };
+    uv_stdio_container_t stdio[5] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data.fd = 2},
+        {.flags = UV_INHERIT_FD, .data.fd = doorbell},
+        {.flags = UV_INHERIT_FD, .data.fd = worker->region_fd},
+    };
+    uv_process_options_t process = {
+        .exit_cb = on_process_exit,
+        .file = options->worker_path,
+        .args = arguments,
+        .env = environment,
+        .stdio_count = 5,
+        .stdio = stdio,
+    };
+    return uv_spawn(worker->pool->loop, &worker->process, &process);
+}
+
+void pool_worker_start(struct pool_worker *worker)
+{
+    struct pool *pool = worker->pool;
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        worker->failed_starts++;
+        schedule_start(worker);
+        return;
+    }
+    if (uv_poll_init(pool->loop, &worker->poll, pair[0]) < 0) {
+        close(pair[0]);
+        close(pair[1]);
+        worker->failed_starts++;
+        schedule_start(worker);
+        return;
+    }
+    worker->poll.data = worker;
+    worker->process.data = worker;
+    worker->handles = 2;
+    worker->doorbell = pair[0];
+    worker->state = POOL_STARTING;
+    worker->models = 0;
+    worker->frames = 0;
+    worker->deadline_ns = uv_hrtime() + LIMIT_WORKER_START_MS * NS_PER_MS;
+    pool_arm(pool, worker->deadline_ns);
+    uv_poll_start(&worker->poll, UV_READABLE, on_doorbell);
+    worker->running = spawn(worker, pair[1]) == 0;
+    close(pair[1]);
+    if (!worker->running) {
+        uv_close((uv_handle_t *)&worker->process, on_handle_closed);
+    }
+    if (!worker->running || send_next_model(worker) < 0) {
+        pool->stats.crashes++;
+        pool_worker_retire(worker, PROTO_WORKER_FAILED, NULL);
+    }
+}
+
+void pool_worker_expire(struct pool_worker *worker)
+{
+    if (worker->state == POOL_DOWN) {
+        pool_worker_start(worker);
+        return;
+    }
+    worker->pool->stats.timeouts++;
+    pool_worker_retire(worker, PROTO_DEADLINE, "the frame took the worker too long");
+    pool_changed(worker->pool);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * The inside of the pool: one worker process, its region and its doorbell. Only pool.c and pool_worker.c include
+ * this. A slot goes DOWN -> STARTING -> IDLE <-> BUSY, from each of them to DYING, and from there to DOWN again.
+ */
+#ifndef OCELLUS_DAEMON_POOL_WORKER_H
+#define OCELLUS_DAEMON_POOL_WORKER_H
+
+#include "daemon/pool.h"
+
+enum pool_state {
+    POOL_DOWN,     /* no process; one is started at deadline_ns */
+    POOL_STARTING, /* is being handed its models, until deadline_ns */
+    POOL_IDLE,
+    POOL_BUSY,  /* has a frame, until deadline_ns */
+    POOL_DYING, /* killed, or found dead; its handles are being closed */
+};
+
+struct pool_worker {
+    struct pool *pool;
+    enum pool_state state;
+    uv_process_t process;
+    uv_poll_t poll;
+    uint32_t handles; /* of process and poll: those not closed yet */
+    bool running;     /* process has a pid that was not waited for */
+    int doorbell;     /* -1: none */
+    int region_fd;
+    uint8_t *region;
+    struct frame *frame;   /* BUSY */
+    uint32_t models;       /* STARTING: acknowledged so far */
+    uint64_t sequence;     /* of the message that waits for its answer */
+    uint64_t frames;       /* done by this process */
+    uint64_t deadline_ns;  /* CLOCK_MONOTONIC */
+    uint32_t failed_starts; /* in a row */
+};
+
+struct pool {
+    struct pool_options options;
+    uv_loop_t *loop;
+    uv_timer_t timer; /* the nearest deadline of all workers */
+    uint64_t timer_ns; /* when it fires; UINT64_MAX: not armed */
+    uv_idle_t spin;
+    uint64_t spin_until_ns;
+    bool spin_allowed;
+    bool destroying;
+    uint32_t handles; /* of timer and spin: those not closed yet */
+    void (*closed)(void *context);
+    void *closed_context;
+    uint64_t sequence;
+    size_t region_bytes;
+    struct pool_stats stats;
+    struct job_result *result; /* the copy that is checked and handed out */
+    struct pool_worker workers[];
+};
+
+/* Makes the slot's region. Errors: negative errno of memfd_create, ftruncate, mmap. */
+int pool_worker_init(struct pool_worker *worker, struct pool *pool);
+void pool_worker_finish(struct pool_worker *worker);
+
+/* Start a process in a slot that is DOWN; if that fails it stays DOWN until a later deadline. */
+void pool_worker_start(struct pool_worker *worker);
+
+/* Hand a frame to an IDLE worker. Errors: -EIO (the worker is retired). */
+int pool_worker_run(struct pool_worker *worker, struct frame *frame);
+
+/* End the process, if there is one. Its frame is answered with the error. Calls no `changed`. */
+void pool_worker_retire(struct pool_worker *worker, enum proto_error error, const char *message);
+
+/* The worker's deadline has passed. */
+void pool_worker_expire(struct pool_worker *worker);
+
+/* For pool_worker.c: have the timer fire by `deadline_ns`; note that a slot has no handles left; tell the owner. */
+void pool_arm(struct pool *pool, uint64_t deadline_ns);
+void pool_slot_closed(struct pool *pool);
+void pool_changed(struct pool *pool);
+
+#endif
