@@ -44,7 +44,7 @@ int pool_worker_init(struct pool_worker *worker, struct pool *pool)
     /* Page faults of the first frames are taken now. */
     size_t touched = job_frame_offset() + REGION_KEEP_BYTES;
     memset(region, 0, JOB_RESULT_HEAD_BYTES);
-    memset(worker->region + job_frame_offset(), 0,
+    memset((uint8_t *)region + job_frame_offset(), 0,
            (touched < pool->region_bytes ? touched : pool->region_bytes) - job_frame_offset());
     return 0;
 }
@@ -63,7 +63,7 @@ static void region_trim(struct pool_worker *worker)
 {
     size_t keep = job_frame_offset() + REGION_KEEP_BYTES;
     if (keep < worker->pool->region_bytes) {
-        madvise(worker->region + keep, worker->pool->region_bytes - keep, MADV_REMOVE);
+        madvise((uint8_t *)worker->region + keep, worker->pool->region_bytes - keep, MADV_REMOVE);
     }
 }
 
@@ -184,7 +184,7 @@ int pool_worker_run(struct pool_worker *worker, struct frame *frame)
         .sensor = frame->sensor,
     };
     if (frame->source == JOB_SOURCE_REGION) {
-        memcpy(worker->region + job_frame_offset(), frame->bytes, frame->length);
+        memcpy((uint8_t *)worker->region + job_frame_offset(), frame->bytes, frame->length);
     }
     frame->started_ns = uv_hrtime();
     if (send_message(worker, &message, frame->source == JOB_SOURCE_REGION ? -1 : frame->fd) < 0) {
@@ -231,7 +231,8 @@ static bool take_result(const struct pool_worker *worker, struct job_result *res
         (result->codes_bytes > 0 && !frame->want_codes)) {
         return false;
     }
-    memcpy(result->codes, ((const struct job_result *)worker->region)->codes, result->codes_bytes);
+    const struct job_result *shared = worker->region;
+    memcpy(result->codes, shared->codes, result->codes_bytes);
     return true;
 }
 

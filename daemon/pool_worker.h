@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * The inside of the pool: one worker process, its region and its doorbell. Only pool.c and pool_worker.c include
- * this. A slot goes DOWN -> STARTING -> IDLE <-> BUSY, from each of them to DYING, and from there to DOWN again.
+ * The inside of the pool: one worker process, its region and its doorbell. Only pool.c and
+ * pool_worker.c include this. A slot goes DOWN -> STARTING -> IDLE <-> BUSY, from each of them to
+ * DYING, and from there to DOWN again.
  */
 #ifndef OCELLUS_DAEMON_POOL_WORKER_H
 #define OCELLUS_DAEMON_POOL_WORKER_H
@@ -26,19 +27,19 @@ struct pool_worker {
     bool running;     /* process has a pid that was not waited for */
     int doorbell;     /* -1: none */
     int region_fd;
-    uint8_t *region;
-    struct frame *frame;   /* BUSY */
-    uint32_t models;       /* STARTING: acknowledged so far */
-    uint64_t sequence;     /* of the message that waits for its answer */
-    uint64_t frames;       /* done by this process */
-    uint64_t deadline_ns;  /* CLOCK_MONOTONIC */
+    void *region;           /* struct job_result, then frame bytes */
+    struct frame *frame;    /* BUSY */
+    uint32_t models;        /* STARTING: acknowledged so far */
+    uint64_t sequence;      /* of the message that waits for its answer */
+    uint64_t frames;        /* done by this process */
+    uint64_t deadline_ns;   /* CLOCK_MONOTONIC */
     uint32_t failed_starts; /* in a row */
 };
 
 struct pool {
     struct pool_options options;
     uv_loop_t *loop;
-    uv_timer_t timer; /* the nearest deadline of all workers */
+    uv_timer_t timer;  /* the nearest deadline of all workers */
     uint64_t timer_ns; /* when it fires; UINT64_MAX: not armed */
     uv_idle_t spin;
     uint64_t spin_until_ns;
@@ -70,7 +71,8 @@ void pool_worker_retire(struct pool_worker *worker, enum proto_error error, cons
 /* The worker's deadline has passed. */
 void pool_worker_expire(struct pool_worker *worker);
 
-/* For pool_worker.c: have the timer fire by `deadline_ns`; note that a slot has no handles left; tell the owner. */
+/* For pool_worker.c: have the timer fire by `deadline_ns`; note that a slot has no handles left;
+ * tell the owner. */
 void pool_arm(struct pool *pool, uint64_t deadline_ns);
 void pool_slot_closed(struct pool *pool);
 void pool_changed(struct pool *pool);

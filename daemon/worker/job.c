@@ -4,7 +4,8 @@
  * descriptor. */
 #include "daemon/worker/job.h"
 
-#define PAGE ((size_t)4096)
+/* The largest page that Linux uses on the processors we know. */
+#define PAGE ((size_t)65536)
 
 /* No stage of one frame takes this long: a worker is killed far earlier. Keeps sums of times from
  * wrapping. */

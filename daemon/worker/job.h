@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * The wire between ocellusd and one ocellus-worker. Both ends are built together, so the structs are copied as they
- * are; the daemon nevertheless believes nothing that a worker writes.
+ * The wire between ocellusd and one ocellus-worker. Both ends are built together, so the structs
+ * are copied as they are; the daemon nevertheless believes nothing that a worker writes.
  *
- * A worker inherits two descriptors: JOB_FD_DOORBELL, one end of a SOCK_SEQPACKET pair, and JOB_FD_REGION, a memfd of
- * job_region_bytes() that both map: results at the start, frame bytes after them. The daemon sends one struct
- * job_message at a time, with at most one descriptor, and waits for the worker's struct job_done.
+ * A worker inherits two descriptors: JOB_FD_DOORBELL, one end of a SOCK_SEQPACKET pair, and
+ * JOB_FD_REGION, a memfd of job_region_bytes() that both map: results at the start, frame bytes
+ * after them. The daemon sends one struct job_message at a time, with at most one descriptor, and
+ * waits for the worker's struct job_done.
  *
- *   MODEL  hand over or replace model `model` (fd: the sealed memfd of a model file); done.status tells
- *   FRAME  bytes -> planes -> codes -> scores. The bytes lie in the region (source REGION: the daemon copied them
- *          there and does not touch them until the reply), in the passed memfd (MAP: sealed against shrinking, mapped
- *          read-only and cached by inode), or in the passed regular file (PREAD: read into private memory).
+ *   MODEL  hand over or replace model `model` (fd: the sealed memfd of a model file); done.status
+ * tells FRAME  bytes -> planes -> codes -> scores. The bytes lie in the region (source REGION: the
+ * daemon copied them there and does not touch them until the reply), in the passed memfd (MAP:
+ * sealed against shrinking, mapped read-only and cached by inode), or in the passed regular file
+ * (PREAD: read into private memory).
  *
- * A worker that gets a message it does not understand exits. The daemon copies the result head out of the region
- * before it looks at any field, then checks all of them (job_result_valid).
+ * A worker that gets a message it does not understand exits. The daemon copies the result head out
+ * of the region before it looks at any field, then checks all of them (job_result_valid).
  */
 #ifndef OCELLUS_DAEMON_WORKER_JOB_H
 #define OCELLUS_DAEMON_WORKER_JOB_H
@@ -29,7 +31,8 @@
 #define JOB_FD_DOORBELL 3
 #define JOB_FD_REGION   4
 #define JOB_MODELS_MAX  16u
-#define JOB_CODES_MAX   (256u * 1024u) /* packed codes of a frame, returned for the ring of recent frames */
+#define JOB_CODES_MAX                                                                              \
+    (256u * 1024u) /* packed codes of a frame, returned for the ring of recent frames */
 
 enum job_op { JOB_OP_MODEL = 1, JOB_OP_FRAME };
 enum job_source { JOB_SOURCE_REGION = 0, JOB_SOURCE_MAP, JOB_SOURCE_PREAD };
@@ -37,12 +40,12 @@ enum job_source { JOB_SOURCE_REGION = 0, JOB_SOURCE_MAP, JOB_SOURCE_PREAD };
 struct job_message {
     uint32_t op; /* enum job_op */
     uint32_t model;
-    uint64_t generation; /* MODEL: of the weights handed over */
-    uint64_t sequence;   /* echoed in the reply */
-    uint64_t length;     /* bytes of the model or frame */
-    uint32_t source;     /* enum job_source */
-    uint32_t kind;       /* enum image_kind */
-    uint32_t want_codes; /* FRAME: return packed codes */
+    uint64_t generation;        /* MODEL: of the weights handed over */
+    uint64_t sequence;          /* echoed in the reply */
+    uint64_t length;            /* bytes of the model or frame */
+    uint32_t source;            /* enum job_source */
+    uint32_t kind;              /* enum image_kind */
+    uint32_t want_codes;        /* FRAME: return packed codes */
     struct image_sensor sensor; /* for IMAGE_KIND_SENSOR */
 };
 
@@ -64,15 +67,16 @@ struct job_result {
     uint8_t codes[JOB_CODES_MAX];
 };
 
-/* Offset of the frame area (page aligned), and size of the region for frames up to frame_bytes_max (0: overflow). */
+/* Offset of the frame area (page aligned), and size of the region for frames up to frame_bytes_max
+ * (0: overflow). */
 size_t job_frame_offset(void);
 size_t job_region_bytes(size_t frame_bytes_max);
 
 /* Bytes of the result before its codes: what every reply has. */
 #define JOB_RESULT_HEAD_BYTES offsetof(struct job_result, codes)
 
-/* True when a result copied out of the region is one that an honest worker could have written for a model with
- * `label_count` labels. Reads only the head: not the codes. */
+/* True when a result copied out of the region is one that an honest worker could have written for a
+ * model with `label_count` labels. Reads only the head: not the codes. */
 bool job_result_valid(const struct job_result *result, uint64_t sequence, uint32_t label_count);
 
 #endif
