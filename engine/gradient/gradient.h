@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * engine/gradient: linear planes -> the codes a network's first layer reads. Log-gradient codes in 3
- * levels (1.5 bit), 7 levels (2.75 bit) or float, after Lu & Murmann, tinyML 2022 (2203.02571), and
- * plain sRGB values for comparison. No memory is allocated, no file is read, no network is known.
+ * engine/gradient: linear planes -> the codes a network's first layer reads. Log-gradient codes in
+ * 3 levels (1.5 bit), 7 levels (2.75 bit) or float, after Lu & Murmann, tinyML 2022 (2203.02571),
+ * and plain sRGB values for comparison. No memory is allocated, no file is read, no network is
+ * known.
  *
  * LOG GRADIENT
- *   Per plane, kernel [-1 0 1] along x (gx) and y (gy), borders replicated: I0 is the left (upper), I1 the
- *   right (lower) neighbour. Float: g = ln(I1 + f) - ln(I0 + f). Level k (1..n, n = 1 for 3 levels, 3
- *   for 7) has the threshold ratio T_k = P_k / Q_k > 1, rising with k:
- *       q >= +k  iff (I1 + f) * Q_k > (I0 + f) * P_k
- *       q <= -k  iff (I1 + f) * P_k < (I0 + f) * Q_k
- *   in 64-bit (or exact 32-bit) integers: no logarithm is taken on this path.
- *   Scaling all values and f by one power of two changes no code.
+ *   Per plane, kernel [-1 0 1] along x (gx) and y (gy), borders replicated: I0 is the left (upper),
+ * I1 the right (lower) neighbour. Float: g = ln(I1 + f) - ln(I0 + f). Level k (1..n, n = 1 for 3
+ * levels, 3 for 7) has the threshold ratio T_k = P_k / Q_k > 1, rising with k: q >= +k  iff (I1 +
+ * f) * Q_k > (I0 + f) * P_k q <= -k  iff (I1 + f) * P_k < (I0 + f) * Q_k in 64-bit (or exact
+ * 32-bit) integers: no logarithm is taken on this path. Scaling all values and f by one power of
+ * two changes no code.
  *
- *   f is the floor in counts of a plane whose nominal white is 65535. For planes with another nominal
- *   white N (a sensor that keeps headroom, see image_info) the floor in force is
- *       max(1, (floor * N + 32767) / 65535):  the floor belongs to the scene, not to the converter.
+ *   f is the floor in counts of a plane whose nominal white is 65535. For planes with another
+ * nominal white N (a sensor that keeps headroom, see image_info) the floor in force is max(1,
+ * (floor * N + 32767) / 65535):  the floor belongs to the scene, not to the converter.
  *
  *   Codes are interleaved: codes[y][x][c], c = gx of each plane, then gy of each plane
  *   (GRADIENT_MERGE_ALL, 2 * planes channels), or gx, gy of the one plane with the largest
@@ -24,8 +24,8 @@
  *   product of the two ratios, each taken >= 1; ties go to the lower plane index).
  *
  * sRGB (comparison front end)
- *   v = 8-bit sRGB of min(1, I / N), N the nominal white; codes[y][x][plane] = (v + 1) >> 1 held to 127
- *   (u7, 64 stands for the zero of x = v/127.5 - 1), or that x as float.
+ *   v = 8-bit sRGB of min(1, I / N), N the nominal white; codes[y][x][plane] = (v + 1) >> 1 held to
+ * 127 (u7, 64 stands for the zero of x = v/127.5 - 1), or that x as float.
  */
 #ifndef OCELLUS_ENGINE_GRADIENT_GRADIENT_H
 #define OCELLUS_ENGINE_GRADIENT_GRADIENT_H
@@ -48,7 +48,8 @@ struct gradient_ratio {
     uint16_t p, q; /* 0 < q < p <= 4096 */
 };
 
-/* What a model wants to see. `ratio` uses 1 entry for ternary and F32 (unused there), 3 for seven. */
+/* What a model wants to see. `ratio` uses 1 entry for ternary and F32 (unused there), 3 for seven.
+ */
 struct gradient_spec {
     uint8_t source; /* enum gradient_source */
     uint8_t coding; /* enum gradient_coding */
@@ -66,16 +67,17 @@ uint32_t gradient_channels(const struct gradient_spec *spec);
 size_t gradient_code_size(const struct gradient_spec *spec);
 
 /*
- * planes: [spec->planes][height][width] uint16; codes: height * width * channels codes, interleaved.
- * nominal_white: 1..65535. width, height >= 1. Cannot fail. Any thread.
+ * planes: [spec->planes][height][width] uint16; codes: height * width * channels codes,
+ * interleaved. nominal_white: 1..65535. width, height >= 1. Cannot fail. Any thread.
  */
 void gradient_encode(const struct gradient_spec *spec, const uint16_t *planes, uint32_t width,
                      uint32_t height, uint16_t nominal_white, void *codes);
 
 /*
  * Ternary codes as two bit planes, plus and minus: for `pixels` pixels of `channels` codes each,
- * bit i (LSB first) of plus/minus is code i in order. Each takes gradient_bits_bytes() bytes; spare bits of
- * the last byte are 0. unpack refuses (-EBADMSG) where plus and minus are both set or a spare bit is.
+ * bit i (LSB first) of plus/minus is code i in order. Each takes gradient_bits_bytes() bytes; spare
+ * bits of the last byte are 0. unpack refuses (-EBADMSG) where plus and minus are both set or a
+ * spare bit is.
  */
 size_t gradient_bits_bytes(size_t codes);
 void gradient_pack_ternary(const int8_t *codes, size_t count, uint8_t *plus, uint8_t *minus);
