@@ -6,7 +6,14 @@
  */
 #include "engine/kernel/kernel.h"
 
+#include "engine/kernel/cpu.h"
 #include "engine/kernel/isa.h"
+
+#define CONV_OPS(isa)                                                                              \
+    (struct kernel_conv_ops)                                                                       \
+    {                                                                                              \
+        kernel_conv_packed_bytes_##isa, kernel_conv_pack_##isa, kernel_conv_run_##isa              \
+    }
 
 void kernel_table_init(struct kernel_table *table, uint32_t cpu)
 {
@@ -14,5 +21,14 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         .cpu = cpu,
         .accumulate_u16 = kernel_accumulate_u16_c,
         .accumulate_u8 = kernel_accumulate_u8_c,
+        .conv = CONV_OPS(c),
     };
+#if defined(__x86_64__)
+    if (cpu & KERNEL_CPU_AVX2) {
+        table->conv = CONV_OPS(avx2);
+    }
+    if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
+        table->conv = CONV_OPS(avx512vnni);
+    }
+#endif
 }

@@ -10,6 +10,17 @@
 
 #include "engine/kernel/kernel.h"
 
+#define KERNEL_CONV_DECLARE(isa)                                                                   \
+    size_t kernel_conv_packed_bytes_##isa(const struct kernel_conv *conv);                         \
+    void kernel_conv_pack_##isa(const struct kernel_conv *conv, const int8_t *weights,             \
+                                const int32_t *bias, const int32_t *mult, void *packed);           \
+    void kernel_conv_run_##isa(const struct kernel_conv *conv, const void *packed,                 \
+                               const uint8_t *in, void *out, size_t out_row)
+
+KERNEL_CONV_DECLARE(c);
+KERNEL_CONV_DECLARE(avx2);
+KERNEL_CONV_DECLARE(avx512vnni);
+
 void kernel_accumulate_u16_c(uint32_t *acc, const uint16_t *row, size_t n, uint16_t black,
                              uint16_t range);
 void kernel_accumulate_u8_c(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black,

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/kernel/conv.h"
+
 struct kernel_table {
     uint32_t cpu; /* flags in force, after the mask */
     /* image_ops of engine/image, which does not see this module; same contract. */
@@ -26,7 +28,7 @@ struct kernel_table {
                            uint16_t range);
     void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black,
                           uint8_t range);
-    /* convolution, pooling and dense slots: see below */
+    struct kernel_conv_ops conv; /* conv.h */
 };
 
 /* Fill the table for `cpu` (kernel_cpu_detect() & mask). Call once before threads share it. */

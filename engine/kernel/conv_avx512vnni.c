@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * s8 convolution with AVX-512 VNNI. A tile of output pixels times 16, 32 or 64 output channels
+ * stays in registers; four neighbouring bytes of a pixel's run are broadcast and multiplied with
+ * four weights of each channel (vpdpbusd, exact).
+ *
+ * Packed: for each block of output channels int32 bias, int32 multiplier, then for each row of the
+ * kernel and each four bytes of its run the weights [channel][4]. Runs are filled up with zero
+ * weights to a multiple of four.
+ */
+#include <immintrin.h>
+
+#include "engine/kernel/isa.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+enum { LANES = 16, TILE_MAX = 8, VECTORS_MAX = 4 };
+
+static uint32_t groups(const struct kernel_conv *conv)
+{
+    return (conv->kernel_w * conv->in_c + 3) / 4;
+}
+
+/* Vectors of 16 channels in the block that starts at channel `first`. */
+static uint32_t block_vectors(const struct kernel_conv *conv, uint32_t first)
+{
+    uint32_t left = conv->out_c - first;
+
+    return left > 2 * LANES ? 4 : left > LANES ? 2 : 1;
+}
+
+static size_t block_bytes(const struct kernel_conv *conv, uint32_t vectors)
+{
+    return (size_t)vectors * 64 * (2 + (size_t)conv->kernel_h * groups(conv));
+}
+
+size_t kernel_conv_packed_bytes_avx512vnni(const struct kernel_conv *conv)
+{
+    size_t bytes = 0;
+
+    for (uint32_t first = 0; first < conv->out_c;) {
+        uint32_t vectors = block_vectors(conv, first);
+        bytes += block_bytes(conv, vectors);
+        first += vectors * LANES;
+    }
+    return bytes;
+}
+
+/* Four weights of one channel; zero beyond the channels and beyond the run. */
+static void pack_group(const struct kernel_conv *conv, const int8_t *weights, uint32_t channel,
+                       uint32_t ky, uint32_t group, int8_t *to)
+{
+    const uint32_t run = conv->kernel_w * conv->in_c;
+
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t k = group * 4 + i;
+        to[i] = channel < conv->out_c && k < run
+                    ? weights[((size_t)channel * conv->kernel_h + ky) * run + k]
+                    : 0;
+    }
+}
+
+void kernel_conv_pack_avx512vnni(const struct kernel_conv *conv, const int8_t *weights,
+                                 const int32_t *bias, const int32_t *mult, void *packed)
+{
+    int8_t *to = packed;
+
+    for (uint32_t first = 0; first < conv->out_c;) {
+        uint32_t width = block_vectors(conv, first) * LANES;
+        int32_t *head = (int32_t *)(void *)to;
+
+        for (uint32_t i = 0; i < width; i++) {
+            head[i] = first + i < conv->out_c ? bias[first + i] : 0;
+            head[width + i] = mult != NULL && first + i < conv->out_c ? mult[first + i] : 0;
+        }
+        to += (size_t)width * 8;
+        for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+            for (uint32_t group = 0; group < groups(conv); group++) {
+                for (uint32_t i = 0; i < width; i++, to += 4) {
+                    pack_group(conv, weights, first + i, ky, group, to);
+                }
+            }
+        }
+        first += width;
+    }
+}
+
+ALWAYS_INLINE __m512i requantise(const struct kernel_conv *conv, __m512i t, __m512i mult)
+{
+    t = _mm512_slli_epi32(t, conv->preshift);
+    __m512i even = _mm512_srli_epi64(_mm512_mul_epi32(t, mult), 32);
+    __m512i odd = _mm512_mul_epi32(_mm512_srli_epi64(t, 32), _mm512_srli_epi64(mult, 32));
+    __m512i high = _mm512_mask_blend_epi32(0xaaaa, even, odd);
+    high = _mm512_add_epi32(high, _mm512_set1_epi32((int32_t)(1u << (conv->shift - 1))));
+    high = _mm512_srai_epi32(high, conv->shift);
+    high = _mm512_max_epi32(high, _mm512_setzero_si512());
+    return _mm512_min_epi32(high, _mm512_set1_epi32(127));
+}
+
+/* One block of channels at work: where its weights are and where its results go. */
+struct block {
+    const struct kernel_conv *conv;
+    const int32_t *bias, *mult;
+    const int8_t *weights;
+    uint32_t first, left; /* channels */
+};
+
+ALWAYS_INLINE void put(const struct block *block, __m512i sum, uint32_t vector, void *out,
+                       size_t at)
+{
+    uint32_t left = block->left - vector * LANES;
+    __mmask16 mask = left >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
+
+    at += block->first + vector * LANES;
+    if (block->conv->requantise) {
+        __m512i mult = _mm512_load_si512(block->mult + vector * LANES);
+        _mm512_mask_cvtepi32_storeu_epi8((uint8_t *)out + at, mask,
+                                         requantise(block->conv, sum, mult));
+    } else {
+        _mm512_mask_storeu_epi32((int32_t *)out + at, mask, sum);
+    }
+}
+
+/* `pixels` accumulators of `vectors` channel vectors; from[i] is the first tap of pixel i. With
+ * pooling, four pixels in a row are one block, and at[i] is the output element of block i. */
+ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, void *out,
+                        const size_t *at, uint32_t pixels, uint32_t vectors, int pool)
+{
+    const struct kernel_conv *conv = block->conv;
+    const uint32_t count = groups(conv);
+    const int8_t *weights = block->weights;
+    __m512i sum[TILE_MAX][VECTORS_MAX];
+
+    for (uint32_t v = 0; v < vectors; v++) {
+        __m512i bias = _mm512_load_si512(block->bias + v * LANES);
+        for (uint32_t i = 0; i < pixels; i++) {
+            sum[i][v] = bias;
+        }
+    }
+    for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+        size_t offset = (size_t)ky * conv->in_row;
+        for (uint32_t group = 0; group < count; group++, offset += 4) {
+            __m512i weight[VECTORS_MAX];
+            for (uint32_t v = 0; v < vectors; v++, weights += 64) {
+                weight[v] = _mm512_load_si512(weights);
+            }
+            for (uint32_t i = 0; i < pixels; i++) {
+                __m512i codes = _mm512_broadcastd_epi32(_mm_loadu_si32(from[i] + offset));
+                for (uint32_t v = 0; v < vectors; v++) {
+                    sum[i][v] = _mm512_dpbusd_epi32(sum[i][v], codes, weight[v]);
+                }
+            }
+        }
+    }
+    for (uint32_t v = 0; v < vectors && v * LANES < block->left; v++) {
+        for (uint32_t i = 0; i < pixels; i += pool ? 4 : 1) {
+            __m512i best = sum[i][v];
+            if (pool) {
+                best = _mm512_max_epi32(_mm512_max_epi32(best, sum[i + 1][v]),
+                                        _mm512_max_epi32(sum[i + 2][v], sum[i + 3][v]));
+            }
+            put(block, best, v, out, at[pool ? i / 4 : i]);
+        }
+    }
+}
+
+/* All output pixels of one block of channels, a tile at a time in reading order. The last tile
+ * repeats the last pixel. */
+ALWAYS_INLINE void map(const struct block *block, const uint8_t *in, void *out, size_t out_row,
+                       uint32_t pixels, uint32_t vectors, int pool)
+{
+    const struct kernel_conv *conv = block->conv;
+    const size_t step_y = (size_t)conv->stride_y * conv->in_row;
+    const size_t step_x = (size_t)conv->stride_x * conv->in_c;
+    const uint32_t results = pool ? pixels / 4 : pixels;
+    const uint8_t *from[TILE_MAX];
+    size_t at[TILE_MAX];
+    uint32_t x = 0, y = 0;
+
+    while (y < conv->out_h) {
+        for (uint32_t i = 0; i < results; i++) {
+            at[i] = y * out_row + (size_t)x * conv->out_c;
+            if (pool) {
+                const uint8_t *corner = in + 2 * (y * step_y + x * step_x);
+                from[4 * i] = corner;
+                from[4 * i + 1] = corner + step_x;
+                from[4 * i + 2] = corner + step_y;
+                from[4 * i + 3] = corner + step_y + step_x;
+            } else {
+                from[i] = in + y * step_y + x * step_x;
+            }
+            if (x + 1 < conv->out_w) {
+                x++;
+            } else if (y + 1 < conv->out_h || i + 1 == results) {
+                x = 0;
+                y++;
+            }
+        }
+        tile(block, from, out, at, pixels, vectors, pool);
+    }
+}
+
+#define MAP(pixels, vectors, pool)                                                                 \
+    static void map_##pixels##_##vectors##_##pool(const struct block *block, const uint8_t *in,    \
+                                                  void *out, size_t out_row)                       \
+    {                                                                                              \
+        map(block, in, out, out_row, pixels, vectors, pool);                                       \
+    }
+MAP(6, 4, 0)
+MAP(4, 4, 1)
+MAP(8, 2, 0)
+MAP(8, 2, 1)
+MAP(8, 1, 0)
+MAP(8, 1, 1)
+MAP(1, 1, 0)
+
+static void run_block(const struct block *block, uint32_t vectors, const uint8_t *in, void *out,
+                      size_t out_row)
+{
+    const struct kernel_conv *conv = block->conv;
+
+    if (conv->pool == 2) {
+        (vectors == 4 ? map_4_4_1 : vectors == 2 ? map_8_2_1 : map_8_1_1)(block, in, out, out_row);
+    } else if (vectors == 1 && conv->out_w * conv->out_h == 1) { /* a dense layer */
+        map_1_1_0(block, in, out, out_row);
+    } else {
+        (vectors == 4 ? map_6_4_0 : vectors == 2 ? map_8_2_0 : map_8_1_0)(block, in, out, out_row);
+    }
+}
+
+void kernel_conv_run_avx512vnni(const struct kernel_conv *conv, const void *packed,
+                                const uint8_t *in, void *out, size_t out_row)
+{
+    const int8_t *at = packed;
+
+    for (uint32_t first = 0; first < conv->out_c;) {
+        uint32_t vectors = block_vectors(conv, first);
+        struct block block = {
+            .conv = conv,
+            .bias = (const int32_t *)(const void *)at,
+            .mult = (const int32_t *)(const void *)(at + (size_t)vectors * 64),
+            .weights = at + (size_t)vectors * 128,
+            .first = first,
+            .left = conv->out_c - first,
+        };
+        run_block(&block, vectors, in, out, out_row);
+        at += block_bytes(conv, vectors);
+        first += vectors * LANES;
+    }
+}

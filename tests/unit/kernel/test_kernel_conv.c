@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * Every s8 convolution kernel against the definition, bit for bit: random and extreme data, odd
+ * shapes, buffers that end at an inaccessible page, the space around the results compared.
+ * OCELLUS_TEST_SEED repeats a run.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "engine/kernel/cpu.h"
+#include "engine/kernel/kernel.h"
+#include "engine/kernel/requantise.h"
+
+static uint64_t random_state;
+
+static uint32_t random_below(uint32_t n)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((random_state >> 33) % n);
+}
+
+/* A buffer whose last byte is followed, and whose page-rounded start is preceded, by an
+ * inaccessible page. */
+struct guarded {
+    uint8_t *map, *start;
+    size_t map_bytes, bytes;
+};
+
+static void guarded_init(struct guarded *guarded, size_t bytes, size_t align)
+{
+    const size_t page = 4096, inner = (bytes + align + page - 1) / page * page;
+
+    guarded->map_bytes = inner + 2 * page;
+    guarded->bytes = bytes;
+    guarded->map =
+        mmap(NULL, guarded->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(guarded->map, MAP_FAILED);
+    assert_int_equal(mprotect(guarded->map, page, PROT_NONE), 0);
+    assert_int_equal(mprotect(guarded->map + page + inner, page, PROT_NONE), 0);
+    guarded->start = guarded->map + page + inner - bytes;
+    guarded->start -= (uintptr_t)guarded->start % align;
+}
+
+static void guarded_finish(struct guarded *guarded)
+{
+    munmap(guarded->map, guarded->map_bytes);
+}
+
+enum fill { FILL_RANDOM, FILL_MOST, FILL_LEAST, FILL_SMALL };
+
+static int8_t random_weight(enum fill fill)
+{
+    switch (fill) {
+    case FILL_MOST:
+        return 127;
+    case FILL_LEAST:
+        return -127;
+    case FILL_SMALL:
+        return (int8_t)((int)random_below(41) - 20);
+    default:
+        return (int8_t)((int)random_below(255) - 127);
+    }
+}
+
+/* The definition of conv.h once more, in the plainest way, for one output element. */
+static int64_t naive(const struct kernel_conv *conv, const int8_t *weights, const int32_t *bias,
+                     const uint8_t *in, uint32_t x, uint32_t y, uint32_t o)
+{
+    int64_t best = INT64_MIN;
+
+    for (uint32_t py = 0; py < conv->pool; py++) {
+        for (uint32_t px = 0; px < conv->pool; px++) {
+            int64_t sum = bias[o];
+            for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+                for (uint32_t kx = 0; kx < conv->kernel_w; kx++) {
+                    for (uint32_t c = 0; c < conv->in_c; c++) {
+                        size_t row = (y * conv->pool + py) * conv->stride_y + ky;
+                        size_t column = (x * conv->pool + px) * conv->stride_x + kx;
+                        sum +=
+                            in[row * conv->in_row + column * conv->in_c + c] *
+                            weights[((o * conv->kernel_h + ky) * conv->kernel_w + kx) * conv->in_c +
+                                    c];
+                    }
+                }
+            }
+            best = sum > best ? sum : best;
+        }
+    }
+    return best;
+}
+
+struct shape {
+    uint32_t in_c, kernel_h, kernel_w, stride, out_w, out_h, out_c, pool, in_max;
+};
+
+static const struct shape shapes[] = {
+    {6, 3, 3, 1, 16, 16, 32, 2, 2},    {32, 3, 3, 1, 8, 8, 64, 2, 127},
+    {64, 3, 3, 1, 4, 4, 128, 2, 127},  {1, 1, 1, 1, 1, 1, 1, 1, 127},
+    {2048, 1, 1, 1, 1, 1, 10, 1, 127}, {3, 5, 3, 2, 7, 5, 17, 1, 127},
+    {2, 2, 2, 1, 29, 29, 33, 1, 1},    {16, 2, 2, 1, 13, 13, 65, 1, 127},
+    {5, 1, 7, 3, 5, 1, 48, 2, 6},      {256, 2, 2, 1, 3, 5, 100, 1, 127},
+    {7, 3, 3, 1, 1, 9, 15, 2, 127},    {512, 3, 3, 1, 2, 2, 16, 1, 127},
+};
+
+static void check_one(const struct kernel_conv_ops *ops, const struct shape *shape, enum fill fill,
+                      int requantise)
+{
+    struct kernel_conv conv = {
+        .in_c = shape->in_c,
+        .in_max = shape->in_max,
+        .kernel_h = shape->kernel_h,
+        .kernel_w = shape->kernel_w,
+        .stride_y = shape->stride,
+        .stride_x = shape->stride,
+        .out_w = shape->out_w,
+        .out_h = shape->out_h,
+        .out_c = shape->out_c,
+        .pool = shape->pool,
+        .preshift = random_below(3),
+        .shift = 1 + random_below(12),
+        .requantise = requantise,
+    };
+    const uint32_t columns = (conv.out_w * conv.pool - 1) * conv.stride_x + conv.kernel_w;
+    const uint32_t rows = (conv.out_h * conv.pool - 1) * conv.stride_y + conv.kernel_h;
+    const size_t filter = (size_t)conv.kernel_h * conv.kernel_w * conv.in_c;
+    const size_t out_row = (size_t)conv.out_w * conv.out_c + random_below(9);
+    const size_t element = requantise ? 1 : 4, out_bytes = conv.out_h * out_row * element;
+    struct guarded in, packed, out;
+    int8_t *weights = malloc(conv.out_c * filter);
+    int32_t *bias = malloc(conv.out_c * sizeof(*bias)), *mult = malloc(conv.out_c * sizeof(*mult));
+
+    assert_non_null(weights);
+    assert_non_null(bias);
+    assert_non_null(mult);
+    conv.in_row = columns * conv.in_c + random_below(5);
+    guarded_init(&in, (size_t)rows * conv.in_row + KERNEL_CONV_TAIL, 1);
+    for (size_t i = 0; i < in.bytes; i++) {
+        in.start[i] =
+            (uint8_t)(fill == FILL_MOST || fill == FILL_LEAST ? conv.in_max
+                                                              : random_below(conv.in_max + 1));
+    }
+    for (size_t i = 0; i < conv.out_c * filter; i++) {
+        weights[i] = random_weight(fill);
+    }
+    for (uint32_t i = 0; i < conv.out_c; i++) {
+        bias[i] = (int32_t)random_below(20001) - 10000;
+        mult[i] = (int32_t)(1 + random_below(INT32_MAX));
+    }
+    guarded_init(&packed, ops->packed_bytes(&conv), 64);
+    ops->pack(&conv, weights, bias, requantise ? mult : NULL, packed.start);
+    guarded_init(&out, out_bytes, element);
+    memset(out.start, 0xa5, out_bytes);
+    ops->run(&conv, packed.start, in.start, out.start, out_row);
+    for (uint32_t y = 0; y < conv.out_h; y++) {
+        for (size_t i = 0; i < out_row; i++) {
+            size_t at = y * out_row + i;
+            uint32_t x = (uint32_t)(i / conv.out_c), o = (uint32_t)(i % conv.out_c);
+            if (x >= conv.out_w) { /* between the rows */
+                assert_int_equal(out.start[at * element], 0xa5);
+                continue;
+            }
+            int64_t sum = naive(&conv, weights, bias, in.start, x, y, o);
+            assert_true(sum >= INT32_MIN && sum <= INT32_MAX);
+            if (requantise) {
+                assert_int_equal(out.start[at], kernel_requantise_u7((int32_t)sum, mult[o],
+                                                                     conv.preshift, conv.shift));
+            } else {
+                assert_int_equal(((int32_t *)(void *)out.start)[at], sum);
+            }
+        }
+    }
+    guarded_finish(&in);
+    guarded_finish(&packed);
+    guarded_finish(&out);
+    free(weights);
+    free(bias);
+    free(mult);
+}
+
+static void test_every_mask(void **state)
+{
+    static const char *const masks[] = {"c", "avx2", "all"};
+    const uint32_t cpu = kernel_cpu_detect();
+
+    (void)state;
+    for (size_t m = 0; m < sizeof(masks) / sizeof(masks[0]); m++) {
+        struct kernel_table table;
+        uint32_t mask;
+
+        assert_int_equal(kernel_cpu_mask_parse(masks[m], &mask), 0);
+        kernel_table_init(&table, cpu & mask);
+        for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+            for (int fill = FILL_RANDOM; fill <= FILL_SMALL; fill++) {
+                check_one(&table.conv, &shapes[i], (enum fill)fill, 1);
+                check_one(&table.conv, &shapes[i], (enum fill)fill, 0);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    const char *seed = getenv("OCELLUS_TEST_SEED");
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_mask)};
+
+    random_state = seed != NULL ? strtoull(seed, NULL, 0) : 1;
+    print_message("seed %llu\n", (unsigned long long)random_state);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
