@@ -11,18 +11,18 @@
  *   IMAGE_GREY (1) or IMAGE_RGB (3: R, G, B).
  *
  * FROM SAMPLES TO PLANES (the definition that every path must equal, bit for bit)
- *   1. A sample s of a linear source (Bayer, mono sensor, PGM/PPM, full-colour RAW) becomes the count
- *          d = min(max(s, black) - black, white - black).
- *      A sample of a JPEG becomes d = srgb_to_linear[s], with white - black = 65535
- *      (srgb_to_linear[v] = round(65535 * inverse_sRGB(v / 255)), IEC 61966-2-1).
+ *   1. A sample s of a linear source (Bayer, mono sensor, PGM/PPM, full-colour RAW) becomes the
+ * count d = min(max(s, black) - black, white - black). A sample of a JPEG becomes d =
+ * srgb_to_linear[s], with white - black = 65535 (srgb_to_linear[v] = round(65535 * inverse_sRGB(v /
+ * 255)), IEC 61966-2-1).
  *   2. Counts are averaged over the area of each output pixel with integer weights (below), and the
  *      average is brought to the 16-bit scale with a single rounding:
  *          v = floor((S * 65535 + (A * range) / 2) / (A * range)),  range = white - black,
- *      S = sum of weight * count, A = sum of the weights. Colour is part of the same sum: on a Bayer
- *      mosaic each 2x2 quad is one pixel, R and B take their sample, G takes both greens (A doubles),
- *      grey takes all four (R + G1 + G2 + B). Full-colour sources: grey = R + 2G + B with A * 4.
- *      A JPEG's grey is its Y channel through the table.
- *      Averaging counts before scaling rounds once instead of twice and costs one add a sample.
+ *      S = sum of weight * count, A = sum of the weights. Colour is part of the same sum: on a
+ * Bayer mosaic each 2x2 quad is one pixel, R and B take their sample, G takes both greens (A
+ * doubles), grey takes all four (R + G1 + G2 + B). Full-colour sources: grey = R + 2G + B with A
+ * * 4. A JPEG's grey is its Y channel through the table. Averaging counts before scaling rounds
+ * once instead of twice and costs one add a sample.
  *   3. The result for range == 65535 and A == 1 is the count itself.
  *
  * GEOMETRY
@@ -30,13 +30,13 @@
  *   mosaic is its grid of whole quads (half size, an odd last row or column is dropped).
  *   image_fit chooses the source rectangle (sw x sh at offset) for an output of w x h:
  *     COVER    largest centred rectangle of the output's aspect: sw = min(W, floor(H * w / h)),
- *              sh = min(H, floor(W * h / w)), at least 1; offsets floor((W - sw) / 2), floor((H - sh) / 2).
- *     CONTAIN  the whole picture is fitted inside (cw = min(w, floor(h * W / H)), ch likewise, at least
- *              1, centred by floor), borders repeat the nearest picture pixel.
- *     STRETCH  the whole picture, each axis on its own.
- *   Per axis, shrinking from n samples to m (n >= m): output i covers [i*n, (i+1)*n) in units of 1/m
- *   sample; the weight of a sample is the length of the overlap, so weights sum to n. Enlarging
- *   (n < m): sample floor((2*i + 1) * n / (2*m)) with weight 1. Weights of the axes multiply.
+ *              sh = min(H, floor(W * h / w)), at least 1; offsets floor((W - sw) / 2), floor((H -
+ * sh) / 2). CONTAIN  the whole picture is fitted inside (cw = min(w, floor(h * W / H)), ch
+ * likewise, at least 1, centred by floor), borders repeat the nearest picture pixel. STRETCH  the
+ * whole picture, each axis on its own. Per axis, shrinking from n samples to m (n >= m): output i
+ * covers [i*n, (i+1)*n) in units of 1/m sample; the weight of a sample is the length of the
+ * overlap, so weights sum to n. Enlarging (n < m): sample floor((2*i + 1) * n / (2*m)) with
+ * weight 1. Weights of the axes multiply.
  *
  * JPEG REDUCTION
  *   Part of the definition: decoded with ISLOW at 1/8, 1/4, 1/2 or 1/1, the largest reduction whose
@@ -77,8 +77,9 @@ enum image_packing {
     IMAGE_PACKING_MIPI12, /* CSI-2 RAW12: 2 high bytes, then 1 byte of low bits; width % 2 == 0 */
 };
 
-/* A bare sensor buffer. Rows start `stride` bytes apart (>= the packed row; the last row need not be
- * padded). black < white <= the packing's largest value (U8 255, MIPI 1023 / 4095, U16LE 65535). */
+/* A bare sensor buffer. Rows start `stride` bytes apart (>= the packed row; the last row need not
+ * be padded). black < white <= the packing's largest value (U8 255, MIPI 1023 / 4095, U16LE 65535).
+ */
 struct image_sensor {
     uint32_t width, height; /* samples, 2..65535 for a mosaic, 1..65535 for mono */
     uint32_t stride;        /* bytes */
@@ -97,11 +98,11 @@ struct image_target {
 
 /* Checked before any allocation that depends on the input. 0 in a field means its default. */
 struct image_limits {
-    size_t max_bytes;        /* of input; default 64 MiB */
-    uint64_t max_pixels;     /* declared width * height; default 100 Mpixel */
-    uint32_t max_side;       /* default 32768 */
-    uint32_t max_scans;      /* of a JPEG; default 100 */
-    uint32_t max_raw_mib;    /* memory LibRaw may take; default 512 */
+    size_t max_bytes;         /* of input; default 64 MiB */
+    uint64_t max_pixels;      /* declared width * height; default 100 Mpixel */
+    uint32_t max_side;        /* default 32768 */
+    uint32_t max_scans;       /* of a JPEG; default 100 */
+    uint32_t max_raw_mib;     /* memory LibRaw may take; default 512 */
     uint64_t max_scan_pixels; /* scans * pixels of a JPEG: bounds its time; default 400 Mpixel */
 };
 
@@ -112,23 +113,25 @@ enum image_warning {
 };
 
 struct image_info {
-    uint8_t kind;          /* what it was: enum image_kind */
-    uint8_t orientation;   /* Exif 1..8 that was applied */
-    uint8_t reduction;     /* JPEG 1, 2, 4, 8; else 1 */
-    uint32_t warnings;     /* enum image_warning, or-ed */
+    uint8_t kind;           /* what it was: enum image_kind */
+    uint8_t orientation;    /* Exif 1..8 that was applied */
+    uint8_t reduction;      /* JPEG 1, 2, 4, 8; else 1 */
+    uint32_t warnings;      /* enum image_warning, or-ed */
     uint32_t width, height; /* upright, before reduction; a mosaic's in samples, not quads */
-    /* The plane value that a nominally exposed white has: 65535, less where the source keeps headroom
-     * (DNG BaselineExposure e: 65535 * 2^-e, e held to 0..8; a sensor buffer may declare it). */
+    /* The plane value that a nominally exposed white has: 65535, less where the source keeps
+     * headroom (DNG BaselineExposure e: 65535 * 2^-e, e held to 0..8; a sensor buffer may declare
+     * it). */
     uint16_t nominal_white;
 };
 
 /* Inner loops that a caller may replace by faster ones with the same result (NULL: portable C).
- * For i < n: acc[i] += min(max(row[i], black) - black, range). acc cannot overflow: callers add at most
- * 65536 rows. No alignment is promised; nothing outside the n elements is touched. */
+ * For i < n: acc[i] += min(max(row[i], black) - black, range). acc cannot overflow: callers add at
+ * most 65536 rows. No alignment is promised; nothing outside the n elements is touched. */
 struct image_ops {
     void (*accumulate_u16)(uint32_t *acc, const uint16_t *row, size_t n, uint16_t black,
                            uint16_t range);
-    void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black, uint8_t range);
+    void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black,
+                          uint8_t range);
 };
 
 struct image_decoder;
@@ -145,18 +148,15 @@ void image_decoder_destroy(struct image_decoder *decoder);
 /*
  * Decode `size` bytes. `sensor` is needed for IMAGE_KIND_SENSOR and must be NULL otherwise.
  * planes: target->channels * height * width values, owned by the caller; on failure its content is
- * unspecified. ret_info is untouched on failure. The bytes may change under the call (shared memory):
- * the result is then unspecified, memory stays safe, for JPEG, PNM and SENSOR; RAW bytes must be
- * private, since LibRaw reads them twice.
- * Errors: -EINVAL    the caller's target or sensor description is impossible
- *         -EBADMSG   corrupt or truncated
- *         -ENOTSUP   a kind or variant that is not read (CMYK JPEG, X-Trans, GPR, ...)
- *         -EFBIG     over a limit
- *         -ENOMEM
+ * unspecified. ret_info is untouched on failure. The bytes may change under the call (shared
+ * memory): the result is then unspecified, memory stays safe, for JPEG, PNM and SENSOR; RAW bytes
+ * must be private, since LibRaw reads them twice. Errors: -EINVAL    the caller's target or sensor
+ * description is impossible -EBADMSG   corrupt or truncated -ENOTSUP   a kind or variant that is
+ * not read (CMYK JPEG, X-Trans, GPR, ...) -EFBIG     over a limit -ENOMEM
  */
-int image_decode(struct image_decoder *decoder, const void *bytes, size_t size, enum image_kind kind,
-                 const struct image_sensor *sensor, const struct image_target *target,
-                 uint16_t *planes, struct image_info *ret_info);
+int image_decode(struct image_decoder *decoder, const void *bytes, size_t size,
+                 enum image_kind kind, const struct image_sensor *sensor,
+                 const struct image_target *target, uint16_t *planes, struct image_info *ret_info);
 
 /* Read only the header: fills kind, orientation, width, height, nominal_white. Same errors. */
 int image_probe(struct image_decoder *decoder, const void *bytes, size_t size, enum image_kind kind,

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * What the files of engine/image share: the decoder, one function for each kind of input, and the
+ * area average that all of them end in. Nobody outside this folder includes it.
+ */
+#ifndef OCELLUS_ENGINE_IMAGE_IMAGE_INTERNAL_H
+#define OCELLUS_ENGINE_IMAGE_IMAGE_INTERNAL_H
+
+#include "engine/image/image.h"
+
+struct image_jpeg;
+struct image_raw;
+
+/* A buffer that grows and is kept from image to image. */
+struct image_scratch {
+    void *data;
+    size_t size;
+};
+
+struct image_decoder {
+    struct image_limits limits; /* every field set */
+    struct image_ops ops;       /* every slot set */
+    struct image_scratch sums;  /* column sums of an output row */
+    struct image_scratch spans; /* struct image_span of every output column */
+    struct image_scratch row;   /* one source row, where it must be unpacked */
+    struct image_jpeg *jpeg;    /* made when first needed, as is raw */
+    struct image_raw *raw;
+};
+
+/* One call of image_decode, or of image_probe when target is NULL. */
+struct image_job {
+    const uint8_t *bytes;
+    size_t size;
+    const struct image_sensor *sensor;
+    const struct image_target *target;
+    uint16_t *planes;
+};
+
+/* Make room for `size` bytes; the former content is lost. Errors: -ENOMEM. */
+int image_scratch_reserve(struct image_scratch *scratch, size_t size);
+
+/* Hold a declared size against the limits. Errors: -EBADMSG (empty), -EFBIG. */
+int image_check_size(const struct image_decoder *decoder, uint64_t width, uint64_t height);
+
+/* Fill kind, orientation and the upright size; everything else is set to its plain value. */
+void image_info_init(struct image_info *info, enum image_kind kind, uint8_t orientation,
+                     uint32_t stored_width, uint32_t stored_height);
+
+/*
+ * The decoders. Each fills *info only on success, writes planes only when job->target is given, and
+ * leaves IMAGE_WARN_CONSTANT to the caller. Errors as in image_decode.
+ */
+int image_decode_jpeg(struct image_decoder *decoder, const struct image_job *job,
+                      struct image_info *info);
+int image_decode_raw(struct image_decoder *decoder, const struct image_job *job,
+                     struct image_info *info);
+int image_decode_pnm(struct image_decoder *decoder, const struct image_job *job,
+                     struct image_info *info);
+int image_decode_sensor(struct image_decoder *decoder, const struct image_job *job,
+                        struct image_info *info);
+
+void image_jpeg_destroy(struct image_jpeg *jpeg);
+void image_raw_destroy(struct image_raw *raw);
+
+/*
+ * Orientation in the first directory of an Exif block (which starts at its TIFF header), or 1 when
+ * there is none or the block is damaged. Every byte is read at most once.
+ */
+uint8_t image_exif_orientation(const uint8_t *tiff, size_t size);
+
+/*
+ * Orientation: bit 2 swaps the axes of the stored picture, then bit 0 mirrors x and bit 1 mirrors y
+ * of the upright one.
+ */
+enum {
+    IMAGE_MIRROR_X = 1,
+    IMAGE_MIRROR_Y = 2,
+    IMAGE_SWAP_AXES = 4,
+};
+unsigned image_orientation_flags(uint8_t orientation);
+
+/*
+ * GEOMETRY (image.h). An axis of the stored picture: `count` samples from `offset` on make
+ * `outputs` values. Shrinking weighs in units that keep all weights whole: an inner sample weighs
+ * `inner`, the weights of an output sum to `total`. Both are reduced by their common divisor, which
+ * changes no result.
+ */
+struct image_axis {
+    uint32_t offset, count, outputs;
+    uint32_t inner, total;
+    bool mirrored; /* against the upright picture; matters where samples repeat */
+};
+
+/* Samples of one output: [begin, end) weigh `inner`; begin - 1 weighs head and end weighs tail,
+ * where 0 means that the sample is not part of it. Sample 0 is the axis's offset. */
+struct image_span {
+    uint32_t begin, end;
+    uint32_t head, tail;
+};
+
+struct image_geometry {
+    struct image_axis rows, columns; /* in the order in which they are stored */
+    /* Output value of stored row k, column l lies at origin + k * row_step + l * column_step. */
+    ptrdiff_t origin, row_step, column_step;
+    /* The part of the output that the picture covers; the rest repeats its border (contain). */
+    uint32_t inner_x, inner_y, inner_width, inner_height;
+};
+
+/* Size of the upright source rectangle that a fit takes from an upright picture. */
+void image_fit_rectangle(uint32_t width, uint32_t height, const struct image_target *target,
+                         uint32_t *ret_width, uint32_t *ret_height);
+
+/* Map a stored picture (in pixels; a mosaic's in quads) onto a valid target. */
+void image_geometry_init(struct image_geometry *geometry, uint32_t stored_width,
+                         uint32_t stored_height, uint8_t orientation,
+                         const struct image_target *target);
+
+/* Span of output k, 0 <= k < axis->outputs, in stored order. Begins never go back as k grows. */
+struct image_span image_axis_span(const struct image_axis *axis, uint32_t k);
+
+/* How the samples of a source row lie. */
+enum image_form {
+    IMAGE_FORM_MONO,
+    IMAGE_FORM_MOSAIC, /* two source rows make one row of quads */
+    IMAGE_FORM_RGB,    /* three samples a pixel */
+    IMAGE_FORM_RGBX,   /* four samples a pixel, the last one ignored */
+};
+
+enum image_samples {
+    IMAGE_SAMPLES_U8,
+    IMAGE_SAMPLES_U16,
+    IMAGE_SAMPLES_SRGB, /* bytes, each standing for its entry in image_srgb_to_linear */
+};
+
+/*
+ * Where rows come from. row() gives source row `index` from sample `first` on, `count` samples of
+ * the type; indices never go back, but one may be asked for again. The row stays valid until the
+ * next call. A mosaic's index and first count samples, not quads.
+ */
+struct image_source {
+    enum image_form form;
+    enum image_samples samples;
+    enum image_cfa cfa; /* of a mosaic */
+    uint16_t black, range;
+    int (*row)(void *context, uint32_t index, size_t first, size_t count, const void **ret_row);
+    void *context;
+};
+
+/* Average the source over the geometry into planes (image.h). Errors: -ENOMEM and those of row().
+ */
+int image_scale(struct image_decoder *decoder, const struct image_geometry *geometry,
+                const struct image_source *source, const struct image_target *target,
+                uint16_t *planes);
+
+#endif
