@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * What the files of ocellus-lab share: its exit codes, its command functions and how errors are
+ * told. The lab is a program: it may read and write files and print. Nothing links it but its own
+ * tests.
+ */
+#ifndef OCELLUS_ENGINE_LAB_LAB_H
+#define OCELLUS_ENGINE_LAB_LAB_H
+
+struct lab_args;
+
+enum lab_exit {
+    LAB_EXIT_OK = 0,
+    LAB_EXIT_FAILED = 1, /* the work could not be done */
+    LAB_EXIT_USAGE = 2,  /* the command line is wrong */
+};
+
+/* "ocellus-lab: <text>" and a newline on standard error. */
+void lab_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A sentence for an error of engine/image, or strerror for any other; a static string. */
+const char *lab_image_error(int error);
+
+/* The commands; each returns an enum lab_exit. */
+int lab_capture(const struct lab_args *args);
+int lab_export(const struct lab_args *args);
+int lab_eval(const struct lab_args *args);
+int lab_show(const struct lab_args *args);
+
+#endif
