@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The Ocellus Authors
+"""Talks to ocellusd over its Varlink socket or by HTTP. Standard library only; one thread per object.
+
+    import ocellus
+    with ocellus.Varlink() as eye:
+        result = eye.infer("photo.jpg", camera="porch")
+        print(result["label"], result["confidence"])
+
+A frame is the name of a file, an open file descriptor or bytes. Results are the daemon's JSON as dictionaries, see
+ocellus-protocol(7). A refusal raises ocellus.Error; a daemon that is not there raises OSError.
+"""
+
+import array
+import fcntl
+import http.client
+import json
+import os
+import socket
+import urllib.parse
+
+VARLINK_SOCKET = "/run/ocellus/varlink.sock"
+HTTP_SOCKET = "/run/ocellus/http.sock"
+MESSAGE_BYTES_MAX = 16 << 20
+
+
+class Error(Exception):
+    """The daemon refused: `name` is such as "io.ocellus.TooLarge", `message` a sentence for people."""
+
+    def __init__(self, name, message):
+        super().__init__(f"{name}: {message}")
+        self.name = name
+        self.message = message
+
+
+def sealed_memfd(data):
+    """A memfd that holds `data` and can no longer change. The caller closes it."""
+    fd = os.memfd_create("ocellus-frame", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view):]
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS,
+                    fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _check(reply):
+    if "error" in reply:
+        raise Error(reply["error"], (reply.get("parameters") or {}).get("message", ""))
+    return reply.get("parameters") or {}
+
+
+class Varlink:
+    """One connection; calls are answered in order."""
+
+    def __init__(self, path=VARLINK_SOCKET, timeout=30.0):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.received = b""
+        try:
+            self.socket.settimeout(timeout)
+            self.socket.connect(path)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def send(self, method, parameters=None, fds=()):
+        """Send a call without waiting for its reply. The fds stay the caller's."""
+        call = {"method": method}
+        if parameters:
+            call["parameters"] = parameters
+        message = json.dumps(call).encode() + b"\0"
+        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        # The descriptors ride on the first byte of their message.
+        sent = self.socket.sendmsg([message], control)
+        if sent < len(message):
+            self.socket.sendall(message[sent:])
+
+    def receive(self):
+        """The next reply as a dictionary, errors included."""
+        while b"\0" not in self.received:
+            data = self.socket.recv(65536)
+            if not data:
+                raise ConnectionResetError("ocellusd closed the connection")
+            self.received += data
+            if len(self.received) > MESSAGE_BYTES_MAX:
+                raise ValueError("the reply is too long")
+        message, _, self.received = self.received.partition(b"\0")
+        return json.loads(message)
+
+    def call(self, method, parameters=None, fds=()):
+        self.send(method, parameters, fds)
+        return _check(self.receive())
+
+    def infer(self, frame, camera=None, model=None, format=None, sensor=None):
+        """Classify one frame. `sensor` describes a bare sensor buffer, see ocellus-protocol(7)."""
+        given = {"camera": camera, "model": model, "format": format, "sensor": sensor}
+        parameters = {key: value for key, value in given.items() if value is not None}
+        if isinstance(frame, int):
+            return self.call("io.ocellus.Infer", {**parameters, "fd": 0}, [frame])
+        if isinstance(frame, (bytes, bytearray, memoryview)):
+            fd = sealed_memfd(frame)
+        else:
+            fd = os.open(frame, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return self.call("io.ocellus.Infer", {**parameters, "fd": 0}, [fd])
+        finally:
+            os.close(fd)
+
+    def status(self):
+        return self.call("io.ocellus.Status")
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Http:
+    """HTTP on a Unix socket (a path) or on TCP (host:port)."""
+
+    def __init__(self, address=HTTP_SOCKET, timeout=30.0):
+        if address.startswith("/"):
+            self.connection = _UnixConnection(address, timeout)
+        else:
+            self.connection = http.client.HTTPConnection(address, timeout=timeout)
+
+    def close(self):
+        self.connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def request(self, method, path, body=None, headers=None):
+        """(status, body as a dictionary, or as bytes where it is not JSON). An iterable body is sent chunked."""
+        self.connection.request(method, path, body=body, headers=headers or {})
+        response = self.connection.getresponse()
+        data = response.read()
+        if response.headers.get_content_type() == "application/json":
+            data = json.loads(data)
+        return response.status, data
+
+    def infer(self, frame, camera="default", **query):
+        """Classify one frame: model=, kind=, and the fields of a sensor buffer go to the query."""
+        path = f"/v1/frames/{urllib.parse.quote(camera, safe='')}"
+        if query:
+            path += "?" + urllib.parse.urlencode(query)
+        if not isinstance(frame, (bytes, bytearray, memoryview)):
+            with open(frame, "rb", closefd=not isinstance(frame, int)) as file:
+                frame = file.read()
+        status, reply = self.request("PUT", path, bytes(frame))
+        if status != 200:
+            _check(reply if isinstance(reply, dict) else {"error": "io.ocellus.Internal"})
+        return reply
+
+    def status(self):
+        return self.request("GET", "/v1/status")[1]
