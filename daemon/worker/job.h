@@ -9,11 +9,13 @@
  * after them. The daemon sends one struct job_message at a time, with at most one descriptor, and
  * waits for the worker's struct job_done.
  *
- *   MODEL  hand over or replace model `model` (fd: the sealed memfd of a model file); done.status
- * tells FRAME  bytes -> planes -> codes -> scores. The bytes lie in the region (source REGION: the
- * daemon copied them there and does not touch them until the reply), in the passed memfd (MAP:
- * sealed against shrinking, mapped read-only and cached by inode), or in the passed regular file
- * (PREAD: read into private memory).
+ * MODEL: hand over or replace model `model` (fd: the sealed memfd of a model file); done.status
+ * tells whether it was taken.
+ *
+ * FRAME: bytes -> planes -> codes -> scores. The bytes lie in the region (source REGION: the daemon
+ * copied them there and does not touch them until the reply), in the passed memfd (MAP: sealed
+ * against shrinking, mapped read-only and cached by inode), or in the passed regular file (PREAD:
+ * read into private memory).
  *
  * A worker that gets a message it does not understand exits. The daemon copies the result head out
  * of the region before it looks at any field, then checks all of them (job_result_valid).
@@ -31,8 +33,8 @@
 #define JOB_FD_DOORBELL 3
 #define JOB_FD_REGION   4
 #define JOB_MODELS_MAX  16u
-#define JOB_CODES_MAX                                                                              \
-    (256u * 1024u) /* packed codes of a frame, returned for the ring of recent frames */
+/* Packed codes of a frame, returned for the ring of recent frames. */
+#define JOB_CODES_MAX (256u * 1024u)
 
 enum job_op { JOB_OP_MODEL = 1, JOB_OP_FRAME };
 enum job_source { JOB_SOURCE_REGION = 0, JOB_SOURCE_MAP, JOB_SOURCE_PREAD };
