@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * engine/network: a model file -> a plan -> scores. A model is immutable once loaded and may be shared by
- * threads; a plan is a model laid out for one kernel table; a run needs the plan and one arena.
- * Nothing is allocated in a run. No file is opened here: models come as bytes.
+ * engine/network: a model file -> a plan -> scores. A model is immutable once loaded and may be
+ * shared by threads; a plan is a model laid out for one kernel table; a run needs the plan and one
+ * arena. Nothing is allocated in a run. No file is opened here: models come as bytes.
  *
  * MODEL FILE
  *   One safetensors file (safetensors.h). Everything but the tensors is JSON in the metadata entry
- *   "ocellus" (model.h has the schema). The same schema holds float masters ("weights": "f32") and packed
- *   models ("s8"). Model id = SHA-256 of the file's bytes, lower-case hex.
+ *   "ocellus" (model.h has the schema). The same schema holds float masters ("weights": "f32") and
+ * packed models ("s8"). Model id = SHA-256 of the file's bytes, lower-case hex.
  *
  * NUMBERS
- *   Activations are interleaved [y][x][channel]. Packed models are integers from codes to scores: s8
- *   weights in [-127, 127], u7 activations in [0, 127], int32 accumulators, and one defined
+ *   Activations are interleaved [y][x][channel]. Packed models are integers from codes to scores:
+ * s8 weights in [-127, 127], u7 activations in [0, 127], int32 accumulators, and one defined
  *   requantisation (kernel_requantise in engine/kernel/kernel.h). The same bytes come out on every
  *   instruction set. Scores are int32 in units of 2^-16 (65536 is one natural-log unit of a softmax
  *   logit), for float models rounded to that unit.
@@ -26,9 +26,9 @@
 #include "engine/gradient/gradient.h" /* struct gradient_spec: type only */
 #include "engine/image/image.h"       /* struct image_target: type only */
 
-#define NETWORK_LABELS_MAX 1024u
+#define NETWORK_LABELS_MAX  1024u
 #define NETWORK_LABEL_BYTES 64u /* with the NUL; printable UTF-8, no control characters */
-#define NETWORK_ID_BYTES 65u    /* 64 hex digits and the NUL */
+#define NETWORK_ID_BYTES    65u /* 64 hex digits and the NUL */
 
 struct kernel_table;
 struct network_model;
@@ -41,10 +41,9 @@ struct network_input {
 };
 
 /*
- * Parse and check a model file; `bytes` may go away afterwards (tensors are copied, 64-byte aligned).
- * Errors: -EBADMSG  not a model, or one that breaks a rule; ret_reason (may be NULL) then points to a static
- *                   sentence for people
- *         -EFBIG    over a limit of model.h;  -ENOMEM
+ * Parse and check a model file; `bytes` may go away afterwards (tensors are copied, 64-byte
+ * aligned). Errors: -EBADMSG  not a model, or one that breaks a rule; ret_reason (may be NULL) then
+ * points to a static sentence for people -EFBIG    over a limit of model.h;  -ENOMEM
  */
 int network_model_load(const void *bytes, size_t size, struct network_model **ret_model,
                        const char **ret_reason);
@@ -62,7 +61,8 @@ int network_plan_create(const struct network_model *model, const struct kernel_t
                         struct network_plan **ret_plan);
 void network_plan_destroy(struct network_plan *plan);
 
-/* Bytes of the arena for one run; it must be 64-byte aligned. Its content need not survive between runs. */
+/* Bytes of the arena for one run; it must be 64-byte aligned. Its content need not survive between
+ * runs. */
 size_t network_plan_arena_bytes(const struct network_plan *plan);
 
 /* Multiply-accumulates of one run, counted from the shapes. */
