@@ -1,43 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * s8 convolution with AVX2. vpmaddubsw multiplies pairs of bytes into 16 bits, vpmaddwd widens to
- * 32; the two share the machine's multipliers, so every widening saved is speed. When the weights
- * of a block of channels are packed, groups of four bytes whose products can never leave 16 bits
- * together, whatever the codes, are put into one bin: their products are added in 16 bits and
- * widened once. Bins are exact by construction, not by luck.
+ * s8 convolution with AVX2. A tile of four output pixels times 16 output channels stays in
+ * registers; four neighbouring bytes of a pixel's run are broadcast, multiplied with four weights
+ * of each channel in 16 bits (vpmaddubsw, which cannot saturate: codes are at most 127) and widened
+ * to 32 bits (vpmaddwd).
  *
- * Packed: for each block of 16 output channels int32 bias[16], int32 mult[16], uint32 bins[4] (how
- * many bins of 1, 2, 3, 4 groups), padding to 64 bytes; int32 offset of each group in bin order (in
- * input bytes), padded to 64 bytes; then the weights of each group in the same order, [channel][4].
+ * Packed: for each block of 16 output channels int32 bias, int32 multiplier, then for each row of
+ * the kernel and each four bytes of its run the weights [channel][4]. Runs are filled up with zero
+ * weights to a multiple of four.
  */
 #include <immintrin.h>
-#include <stdlib.h>
 
 #include "engine/kernel/isa.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { CHANNELS = 16, BIN_MAX = 4, HEAD_BYTES = 192, GROUP_BYTES = 4 * CHANNELS, TILE = 4 };
+enum { LANES = 8, CHANNELS = 16, TILE = 4 };
 
-static uint32_t row_groups(const struct kernel_conv *conv)
+static uint32_t groups(const struct kernel_conv *conv)
 {
     return (conv->kernel_w * conv->in_c + 3) / 4;
 }
 
-static uint32_t group_count(const struct kernel_conv *conv)
-{
-    return conv->kernel_h * row_groups(conv);
-}
-
-static size_t offsets_bytes(const struct kernel_conv *conv)
-{
-    return ((size_t)group_count(conv) * sizeof(int32_t) + 63) & ~(size_t)63;
-}
-
 static size_t block_bytes(const struct kernel_conv *conv)
 {
-    return HEAD_BYTES + offsets_bytes(conv) + (size_t)group_count(conv) * GROUP_BYTES;
+    return (size_t)CHANNELS * 4 * (2 + (size_t)conv->kernel_h * groups(conv));
 }
 
 size_t kernel_conv_packed_bytes_avx2(const struct kernel_conv *conv)
@@ -45,181 +33,39 @@ size_t kernel_conv_packed_bytes_avx2(const struct kernel_conv *conv)
     return block_bytes(conv) * ((conv->out_c + CHANNELS - 1) / CHANNELS);
 }
 
-/* Largest positive and negative 16-bit sums that each of the block's 2 * 16 lanes can reach. */
-struct load {
-    int32_t high[2 * CHANNELS], low[2 * CHANNELS];
-};
-
-static void group_weights(const struct kernel_conv *conv, const int8_t *weights, uint32_t first,
-                          uint32_t group, int8_t *to)
+/* Four weights of one channel; zero beyond the channels and beyond the run. */
+static void pack_group(const struct kernel_conv *conv, const int8_t *weights, uint32_t channel,
+                       uint32_t ky, uint32_t group, int8_t *to)
 {
     const uint32_t run = conv->kernel_w * conv->in_c;
-    const uint32_t ky = group / row_groups(conv), start = group % row_groups(conv) * 4;
 
-    for (uint32_t i = 0; i < CHANNELS; i++) {
-        for (uint32_t j = 0; j < 4; j++) {
-            to[4 * i + j] = 0;
-            if (first + i < conv->out_c && start + j < run) {
-                to[4 * i + j] =
-                    weights[((size_t)(first + i) * conv->kernel_h + ky) * run + start + j];
-            }
-        }
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t k = group * 4 + i;
+        to[i] = channel < conv->out_c && k < run
+                    ? weights[((size_t)channel * conv->kernel_h + ky) * run + k]
+                    : 0;
     }
-}
-
-static void add_group(struct load *load, const int8_t *group, int32_t in_max)
-{
-    for (uint32_t i = 0; i < GROUP_BYTES; i++) {
-        *(group[i] > 0 ? &load->high[i / 2] : &load->low[i / 2]) += group[i] * in_max;
-    }
-}
-
-static int fits(const struct load *a, const struct load *b)
-{
-    for (uint32_t i = 0; i < 2 * CHANNELS; i++) {
-        if (a->high[i] + b->high[i] > INT16_MAX || a->low[i] + b->low[i] < INT16_MIN) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-/*
- * First fit with look-ahead, in the given order: each unplaced group starts a bin and takes the
- * next groups that still fit. Not optimal; near 100% of trained layers' groups find at least one
- * partner.
- */
-static void sort_into_bins(const struct load *load, uint32_t count, uint32_t *bin_of,
-                           uint32_t *bin_size)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        bin_of[i] = UINT32_MAX;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        struct load sum = load[i];
-
-        if (bin_of[i] != UINT32_MAX) {
-            continue;
-        }
-        bin_of[i] = i;
-        bin_size[i] = 1;
-        for (uint32_t j = i + 1; j < count && bin_size[i] < BIN_MAX; j++) {
-            if (bin_of[j] != UINT32_MAX || !fits(&sum, &load[j])) {
-                continue;
-            }
-            bin_of[j] = i;
-            bin_size[i]++;
-            for (uint32_t lane = 0; lane < 2 * CHANNELS; lane++) {
-                sum.high[lane] += load[j].high[lane];
-                sum.low[lane] += load[j].low[lane];
-            }
-        }
-    }
-}
-
-/* Groups that cannot be binned for lack of memory go alone: slower, equally right. */
-static void order_groups(const struct kernel_conv *conv, const int8_t *weights, uint32_t first,
-                         uint32_t bins[BIN_MAX], int32_t *order)
-{
-    const uint32_t count = group_count(conv);
-    struct load *load = calloc(count, sizeof(*load));
-    uint32_t *bin_of = calloc(2 * (size_t)count, sizeof(*bin_of));
-    uint32_t *bin_size = bin_of + count, at = 0;
-    int8_t group[GROUP_BYTES];
-
-    if (load == NULL || bin_of == NULL) {
-        bins[0] = count;
-        for (uint32_t i = 0; i < count; i++) {
-            order[i] = (int32_t)i;
-        }
-        free(load);
-        free(bin_of);
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        group_weights(conv, weights, first, i, group);
-        add_group(&load[i], group, (int32_t)conv->in_max);
-    }
-    sort_into_bins(load, count, bin_of, bin_size);
-    for (uint32_t size = 1; size <= BIN_MAX; size++) {
-        for (uint32_t bin = 0; bin < count; bin++) {
-            if (bin_of[bin] != bin || bin_size[bin] != size) {
-                continue;
-            }
-            bins[size - 1]++;
-            for (uint32_t i = bin, placed = 0; placed < size; i++) {
-                if (bin_of[i] == bin) {
-                    order[at++] = (int32_t)i;
-                    placed++;
-                }
-            }
-        }
-    }
-    free(load);
-    free(bin_of);
 }
 
 void kernel_conv_pack_avx2(const struct kernel_conv *conv, const int8_t *weights,
                            const int32_t *bias, const int32_t *mult, void *packed)
 {
-    const uint32_t count = group_count(conv);
     int8_t *to = packed;
 
-    for (uint32_t first = 0; first < conv->out_c; first += CHANNELS, to += block_bytes(conv)) {
+    for (uint32_t first = 0; first < conv->out_c; first += CHANNELS) {
         int32_t *head = (int32_t *)(void *)to;
-        int32_t *order = head + HEAD_BYTES / sizeof(*head);
-        int8_t *group = to + HEAD_BYTES + offsets_bytes(conv);
 
-        for (uint32_t i = 0; i < HEAD_BYTES / sizeof(*head); i++) {
-            head[i] = 0;
+        for (uint32_t i = 0; i < CHANNELS; i++) {
+            head[i] = first + i < conv->out_c ? bias[first + i] : 0;
+            head[CHANNELS + i] = mult != NULL && first + i < conv->out_c ? mult[first + i] : 0;
         }
-        for (uint32_t i = 0; i < CHANNELS && first + i < conv->out_c; i++) {
-            head[i] = bias[first + i];
-            head[CHANNELS + i] = mult != NULL ? mult[first + i] : 0;
-        }
-        order_groups(conv, weights, first, (uint32_t *)head + 2 * CHANNELS, order);
-        for (uint32_t i = 0; i < count; i++, group += GROUP_BYTES) {
-            uint32_t index = (uint32_t)order[i];
-            group_weights(conv, weights, first, index, group);
-            order[i] =
-                (int32_t)(index / row_groups(conv) * conv->in_row + index % row_groups(conv) * 4);
-        }
-    }
-}
-
-struct block {
-    const struct kernel_conv *conv;
-    const int32_t *bias, *mult, *offsets;
-    const uint32_t *bins;
-    const int8_t *weights;
-    uint32_t first, left;
-};
-
-/* `bins` bins of `size` groups: 16-bit sums inside a bin, widened once. */
-ALWAYS_INLINE void add_bins(__m256i sum[TILE][2], const uint8_t *const *from,
-                            const int32_t **offsets, const int8_t **weights, uint32_t bins,
-                            uint32_t size, uint32_t pixels)
-{
-    const __m256i ones = _mm256_set1_epi16(1);
-
-    for (uint32_t bin = 0; bin < bins; bin++) {
-        __m256i part[TILE][2];
-        for (uint32_t group = 0; group < size; group++) {
-            const __m256i low = _mm256_load_si256((const __m256i *)(const void *)*weights);
-            const __m256i high = _mm256_load_si256((const __m256i *)(const void *)(*weights + 32));
-            for (uint32_t i = 0; i < pixels; i++) {
-                __m256i codes = _mm256_broadcastd_epi32(_mm_loadu_si32(from[i] + **offsets));
-                __m256i a = _mm256_maddubs_epi16(codes, low);
-                __m256i b = _mm256_maddubs_epi16(codes, high);
-                part[i][0] = group == 0 ? a : _mm256_add_epi16(part[i][0], a);
-                part[i][1] = group == 0 ? b : _mm256_add_epi16(part[i][1], b);
+        to += CHANNELS * 8;
+        for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+            for (uint32_t group = 0; group < groups(conv); group++) {
+                for (uint32_t i = 0; i < CHANNELS; i++, to += 4) {
+                    pack_group(conv, weights, first + i, ky, group, to);
+                }
             }
-            *weights += GROUP_BYTES;
-            *offsets += 1;
-        }
-        for (uint32_t i = 0; i < pixels; i++) {
-            sum[i][0] = _mm256_add_epi32(sum[i][0], _mm256_madd_epi16(part[i][0], ones));
-            sum[i][1] = _mm256_add_epi32(sum[i][1], _mm256_madd_epi16(part[i][1], ones));
         }
     }
 }
@@ -236,44 +82,58 @@ ALWAYS_INLINE __m256i requantise(const struct kernel_conv *conv, __m256i t, __m2
     return _mm256_min_epi32(high, _mm256_set1_epi32(127));
 }
 
-/* 16 results of one pixel to element `at` of out, the channels beyond the last left out. */
-ALWAYS_INLINE void put(const struct block *block, const __m256i sum[2], void *out, size_t at)
+/* One block of channels at work: where its weights are and where its results go. */
+struct block {
+    const struct kernel_conv *conv;
+    const int32_t *bias, *mult;
+    const int8_t *weights;
+    uint32_t first, left; /* channels */
+};
+
+/* The 16 results of one pixel to element `at` of out, the channels beyond the last left out. */
+ALWAYS_INLINE void put(const struct block *block, __m256i low, __m256i high, void *out, size_t at)
 {
     const struct kernel_conv *conv = block->conv;
     const uint32_t count = block->left < CHANNELS ? block->left : CHANNELS;
+    union {
+        int32_t words[CHANNELS];
+        uint8_t bytes[CHANNELS];
+    } narrow;
 
     at += block->first;
     if (!conv->requantise) {
-        int32_t wide[CHANNELS];
-        _mm256_storeu_si256((__m256i *)(void *)wide, sum[0]);
-        _mm256_storeu_si256((__m256i *)(void *)(wide + 8), sum[1]);
+        _mm256_storeu_si256((__m256i *)(void *)narrow.words, low);
+        _mm256_storeu_si256((__m256i *)(void *)(narrow.words + LANES), high);
         for (uint32_t i = 0; i < count; i++) {
-            ((int32_t *)out)[at + i] = wide[i];
+            ((int32_t *)out)[at + i] = narrow.words[i];
         }
         return;
     }
     const __m256i *mult = (const __m256i *)(const void *)block->mult;
-    __m256i a = requantise(conv, sum[0], _mm256_load_si256(mult));
-    __m256i b = requantise(conv, sum[1], _mm256_load_si256(mult + 1));
-    a = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
-    __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-    uint8_t *to = (uint8_t *)out + at;
+    __m256i pairs = _mm256_packs_epi32(requantise(conv, low, _mm256_load_si256(mult)),
+                                       requantise(conv, high, _mm256_load_si256(mult + 1)));
+    pairs = _mm256_permute4x64_epi64(pairs, 0xd8);
+    __m128i bytes =
+        _mm_packus_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
     if (count == CHANNELS) {
-        _mm_storeu_si128((__m128i *)(void *)to, bytes);
-    } else {
-        uint8_t narrow[CHANNELS];
-        _mm_storeu_si128((__m128i *)(void *)narrow, bytes);
-        for (uint32_t i = 0; i < count; i++) {
-            to[i] = narrow[i];
-        }
+        _mm_storeu_si128((__m128i *)(void *)((uint8_t *)out + at), bytes);
+        return;
+    }
+    _mm_storeu_si128((__m128i *)(void *)narrow.bytes, bytes);
+    for (uint32_t i = 0; i < count; i++) {
+        ((uint8_t *)out)[at + i] = narrow.bytes[i];
     }
 }
 
+/* from[i] is the first tap of pixel i. With pooling the four pixels are one block and at[0] its
+ * output element. */
 ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, void *out,
                         const size_t *at, uint32_t pixels, int pool)
 {
+    const struct kernel_conv *conv = block->conv;
     const __m256i *bias = (const __m256i *)(const void *)block->bias;
-    const int32_t *offsets = block->offsets;
+    const __m256i ones = _mm256_set1_epi16(1);
+    const uint32_t count = groups(conv);
     const int8_t *weights = block->weights;
     __m256i sum[TILE][2];
 
@@ -281,18 +141,26 @@ ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, v
         sum[i][0] = _mm256_load_si256(bias);
         sum[i][1] = _mm256_load_si256(bias + 1);
     }
-    add_bins(sum, from, &offsets, &weights, block->bins[0], 1, pixels);
-    add_bins(sum, from, &offsets, &weights, block->bins[1], 2, pixels);
-    add_bins(sum, from, &offsets, &weights, block->bins[2], 3, pixels);
-    add_bins(sum, from, &offsets, &weights, block->bins[3], 4, pixels);
-    if (pool) {
-        for (uint32_t v = 0; v < 2; v++) {
-            sum[0][v] = _mm256_max_epi32(_mm256_max_epi32(sum[0][v], sum[1][v]),
-                                         _mm256_max_epi32(sum[2][v], sum[3][v]));
+    for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+        size_t offset = (size_t)ky * conv->in_row;
+        for (uint32_t group = 0; group < count; group++, offset += 4, weights += 64) {
+            const __m256i low = _mm256_load_si256((const __m256i *)(const void *)weights);
+            const __m256i high = _mm256_load_si256((const __m256i *)(const void *)(weights + 32));
+            for (uint32_t i = 0; i < pixels; i++) {
+                __m256i codes = _mm256_broadcastd_epi32(_mm_loadu_si32(from[i] + offset));
+                __m256i a = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, low), ones);
+                __m256i b = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, high), ones);
+                sum[i][0] = _mm256_add_epi32(sum[i][0], a);
+                sum[i][1] = _mm256_add_epi32(sum[i][1], b);
+            }
         }
     }
+    for (uint32_t v = 0; pool && v < 2; v++) {
+        sum[0][v] = _mm256_max_epi32(_mm256_max_epi32(sum[0][v], sum[1][v]),
+                                     _mm256_max_epi32(sum[2][v], sum[3][v]));
+    }
     for (uint32_t i = 0; i < (pool ? 1 : pixels); i++) {
-        put(block, sum[i], out, at[i]);
+        put(block, sum[i][0], sum[i][1], out, at[i]);
     }
 }
 
@@ -353,14 +221,16 @@ void kernel_conv_run_avx2(const struct kernel_conv *conv, const void *packed, co
             .conv = conv,
             .bias = head,
             .mult = head + CHANNELS,
-            .bins = (const uint32_t *)head + 2 * CHANNELS,
-            .offsets = head + HEAD_BYTES / sizeof(*head),
-            .weights = at + HEAD_BYTES + offsets_bytes(conv),
+            .weights = at + CHANNELS * 8,
             .first = first,
             .left = conv->out_c - first,
         };
-        (conv->pool == 2                  ? map_pooled
-         : conv->out_w * conv->out_h == 1 ? map_single
-                                          : map_plain)(&block, in, out, out_row);
+        if (conv->pool == 2) {
+            map_pooled(&block, in, out, out_row);
+        } else if (conv->out_w * conv->out_h == 1) { /* a dense layer */
+            map_single(&block, in, out, out_row);
+        } else {
+            map_plain(&block, in, out, out_row);
+        }
     }
 }
