@@ -30,5 +30,12 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
         table->conv = CONV_OPS(avx512vnni);
     }
+#elif defined(__aarch64__)
+    if (cpu & KERNEL_CPU_NEON) {
+        table->conv = CONV_OPS(neon);
+    }
+    if (cpu & KERNEL_CPU_DOTPROD) {
+        table->conv = CONV_OPS(dotprod);
+    }
 #endif
 }

@@ -20,6 +20,8 @@
 KERNEL_CONV_DECLARE(c);
 KERNEL_CONV_DECLARE(avx2);
 KERNEL_CONV_DECLARE(avx512vnni);
+KERNEL_CONV_DECLARE(neon);
+KERNEL_CONV_DECLARE(dotprod);
 
 void kernel_accumulate_u16_c(uint32_t *acc, const uint16_t *row, size_t n, uint16_t black,
                              uint16_t range);

@@ -188,7 +188,7 @@ static void check_one(const struct kernel_conv_ops *ops, const struct shape *sha
 
 static void test_every_mask(void **state)
 {
-    static const char *const masks[] = {"c", "avx2", "all"};
+    static const char *const masks[] = {"c", "avx2", "neon", "all"};
     const uint32_t cpu = kernel_cpu_detect();
 
     (void)state;
