@@ -33,7 +33,13 @@ int proto_error_http_status(enum proto_error error);
 /* The error with this name, or PROTO_INTERNAL when it is unknown (a newer daemon). */
 enum proto_error proto_error_from_name(const char *name);
 
-/* From the negative errno values of engine/: -EBADMSG, -ENOTSUP, -EFBIG, -EINVAL, -ETIME, -ENOMEM. */
+/* From the negative errno values of engine/: -EBADMSG, -ENOTSUP, -EFBIG, -EINVAL, -ETIME, -ENOMEM.
+ */
 enum proto_error proto_error_from_errno(int negative_errno);
+
+struct cJSON;
+
+/* The error object above; NULL when out of memory. The caller owns the tree. */
+struct cJSON *proto_error_to_json(enum proto_error error, const char *message);
 
 #endif

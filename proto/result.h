@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * The result of one frame and its JSON, the same on every door and in the client. Pure functions over
- * buffers: no sockets, no engine.
+ * The result of one frame and its JSON, the same on every door and in the client. Pure functions
+ * over buffers: no sockets, no engine.
  *
  *   {"camera":"porch","frame":7204631552000001,"label":"cat","confidence":0.83,
  *    "scores":[{"label":"cat","probability":0.83,"score":131072}, ...in the model's order...],
@@ -17,7 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTO_CAMERA_BYTES 64u /* with the NUL: 1..63 of [A-Za-z0-9_.-], not starting with . or - */
+#define PROTO_CAMERA_BYTES 64u /* with the NUL: 1..63 of [A-Za-z0-9_.-], not starting with . or -  \
+                                */
 
 struct proto_score {
     const char *label;
@@ -25,7 +26,7 @@ struct proto_score {
     int32_t score;     /* units of 2^-16 */
 };
 
-struct proto_times { /* nanoseconds */
+struct proto_times {   /* nanoseconds */
     uint64_t wait;     /* whole request in memory -> handed to a worker */
     uint64_t decode;   /* bytes -> planes */
     uint64_t gradient; /* planes -> codes */

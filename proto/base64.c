@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Strict base64, four characters at a time. */
+#include "proto/base64.h"
+
+#include <errno.h>
+
+/* 0..63, or -1. */
+static int sextet(char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+int proto_base64_decode(const char *text, size_t length, uint8_t *out, size_t *ret_size)
+{
+    if (length % 4 != 0) {
+        return -EBADMSG;
+    }
+    size_t padding = 0;
+    while (padding < 2 && padding < length && text[length - 1 - padding] == '=') {
+        padding++;
+    }
+    size_t used = 0;
+    for (size_t i = 0; i < length; i += 4) {
+        unsigned characters = i + 4 == length ? 4u - (unsigned)padding : 4u;
+        uint32_t bits = 0;
+        for (unsigned k = 0; k < 4; k++) {
+            int value = k < characters ? sextet(text[i + k]) : 0;
+            if (value < 0) {
+                return -EBADMSG;
+            }
+            bits = bits << 6 | (uint32_t)value;
+        }
+        if ((characters == 2 && (bits & 0xffff) != 0) || (characters == 3 && (bits & 0xff) != 0)) {
+            return -EBADMSG;
+        }
+        for (unsigned k = 0; k + 1 < characters; k++) {
+            out[used++] = (uint8_t)(bits >> (16 - 8 * k));
+        }
+    }
+    *ret_size = used;
+    return 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * What a client asks for with a frame, the same from an HTTP query string and from Varlink
+ * parameters. Knows no engine type: the daemon converts. Nothing is judged here but syntax;
+ * impossible sensor descriptions are refused by the worker.
+ *
+ *   HTTP     PUT
+ * /v1/frames/porch?model=night&kind=sensor&width=640&height=480&cfa=GBRG&packing=mipi10 Varlink
+ * {"camera":"porch","model":"night","format":"sensor","fd":0,
+ *             "sensor":{"width":640,"height":480,"cfa":"GBRG","packing":"mipi10"}}
+ *
+ *   kind, format   jpeg, raw, pnm or sensor; absent: the bytes are looked at, or sensor when one is
+ * described sensor         width, height, cfa, packing; and stride (default: no padding), black
+ * (0), white (the largest value of the packing), nominal_white (65535). Words are not case
+ * sensitive.
+ */
+#ifndef OCELLUS_PROTO_REQUEST_H
+#define OCELLUS_PROTO_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/result.h"
+
+enum proto_kind {
+    PROTO_KIND_AUTO = 0,
+    PROTO_KIND_JPEG,
+    PROTO_KIND_RAW,
+    PROTO_KIND_PNM,
+    PROTO_KIND_SENSOR,
+};
+
+enum proto_cfa {
+    PROTO_CFA_RGGB = 0,
+    PROTO_CFA_GRBG,
+    PROTO_CFA_GBRG,
+    PROTO_CFA_BGGR,
+    PROTO_CFA_MONO, /* "mono" */
+};
+
+enum proto_packing {
+    PROTO_PACKING_U8 = 0, /* "u8" */
+    PROTO_PACKING_U16LE,  /* "u16le" */
+    PROTO_PACKING_MIPI10, /* "mipi10" */
+    PROTO_PACKING_MIPI12, /* "mipi12" */
+};
+
+struct proto_sensor {
+    uint32_t width, height;               /* samples, 1..65535 */
+    uint32_t stride;                      /* bytes, 1..2^24 */
+    uint32_t cfa;                         /* enum proto_cfa */
+    uint32_t packing;                     /* enum proto_packing */
+    uint32_t black, white, nominal_white; /* 0..65535 */
+};
+
+struct proto_request {
+    char camera[PROTO_CAMERA_BYTES]; /* "default" unless named */
+    char model[PROTO_CAMERA_BYTES];  /* empty: the camera's */
+    enum proto_kind kind;
+    struct proto_sensor sensor; /* kind SENSOR */
+    /* Varlink only */
+    int fd;           /* index of the descriptor, -1: none */
+    const char *data; /* base64, borrowed from the tree; NULL: none */
+};
+
+struct cJSON;
+
+/*
+ * Read the query of a PUT /v1/frames/{camera}; `camera` and `query` are NUL-terminated, the query
+ * is not decoded yet. Errors: -EINVAL, *ret_reason a static sentence. Unknown, repeated and
+ * malformed fields are refused.
+ */
+int proto_request_from_query(const char *camera, const char *query,
+                             struct proto_request *ret_request, const char **ret_reason);
+
+/* Read the parameters of io.ocellus.Infer; NULL: none. Fields may be null. Errors as above. */
+int proto_request_from_json(const struct cJSON *parameters, struct proto_request *ret_request,
+                            const char **ret_reason);
+
+#endif

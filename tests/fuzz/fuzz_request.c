@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* A frame's description as a query (first byte 'q') or as JSON (anything else): what is taken is
+ * within its ranges. Base64 that is taken decodes within its bound. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "proto/base64.h"
+#include "proto/json.h"
+#include "proto/request.h"
+
+static void check(const struct proto_request *request)
+{
+    const struct proto_sensor *sensor = &request->sensor;
+    if (!proto_name_valid(request->camera) ||
+        (request->model[0] != '\0' && !proto_name_valid(request->model)) ||
+        (unsigned)request->kind > PROTO_KIND_SENSOR || sensor->width > UINT16_MAX ||
+        sensor->height > UINT16_MAX || sensor->stride > 1u << 24 || sensor->cfa > PROTO_CFA_MONO ||
+        sensor->packing > PROTO_PACKING_MIPI12 || sensor->black > UINT16_MAX ||
+        sensor->white > UINT16_MAX || sensor->nominal_white > UINT16_MAX) {
+        abort();
+    }
+    if (request->data != NULL) {
+        size_t length = strlen(request->data), size = 0;
+        uint8_t *bytes = malloc(PROTO_BASE64_BYTES(length) + 1);
+        if (bytes != NULL && proto_base64_decode(request->data, length, bytes, &size) == 0 &&
+            size > PROTO_BASE64_BYTES(length)) {
+            abort();
+        }
+        free(bytes);
+    }
+}
+
+static void read_json(const char *text, size_t length)
+{
+    const char *reason = NULL;
+    cJSON *tree = NULL;
+    struct proto_request request;
+    if (proto_json_parse(text, length, 16, &tree, &reason) < 0) {
+        if (reason == NULL) {
+            abort();
+        }
+        return;
+    }
+    if (proto_request_from_json(tree, &request, &reason) == 0) {
+        check(&request);
+    }
+    cJSON_Delete(tree);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0) {
+        return 0;
+    }
+    if (data[0] != 'q') {
+        read_json((const char *)data, size);
+        return 0;
+    }
+    char *query = strndup((const char *)data + 1, size - 1);
+    struct proto_request request;
+    const char *reason = NULL;
+    if (query != NULL && proto_request_from_query("c", query, &request, &reason) == 0) {
+        check(&request);
+    }
+    free(query);
+    return 0;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* The same request from a query string and from Varlink parameters; what both refuse. */
+#include "proto/request.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <cjson/cJSON.h>
+
+static int from_query(const char *query, struct proto_request *request)
+{
+    const char *reason = NULL;
+    int r = proto_request_from_query("porch", query, request, &reason);
+    assert_true((r == 0) == (reason == NULL));
+    return r;
+}
+
+static int from_json(const char *text, struct proto_request *request)
+{
+    const char *reason = NULL;
+    cJSON *tree = cJSON_Parse(text);
+    assert_non_null(tree);
+    int r = proto_request_from_json(tree, request, &reason);
+    if (r == 0) {
+        request->data = request->data != NULL ? "" : NULL; /* the tree goes away */
+    }
+    cJSON_Delete(tree);
+    assert_true((r == 0) == (reason == NULL));
+    return r;
+}
+
+static void test_sensor_same_on_both(void **state)
+{
+    (void)state;
+    struct proto_request query, call;
+    assert_int_equal(from_query("model=night&kind=sensor&width=640&height=480&stride=832&cfa=gbrg"
+                                "&packing=mipi10&black=64&white=1000&nominal_white=30000",
+                                &query),
+                     0);
+    assert_int_equal(
+        from_json("{\"camera\":\"porch\",\"model\":\"night\",\"format\":\"sensor\",\"fd\":0,"
+                  "\"sensor\":{\"width\":640,\"height\":480,\"stride\":832,\"cfa\":\"GBRG\","
+                  "\"packing\":\"mipi10\",\"black\":64,\"white\":1000,\"nominal_white\":30000}}",
+                  &call),
+        0);
+    const struct proto_sensor expected = {640, 480,  832,  PROTO_CFA_GBRG, PROTO_PACKING_MIPI10,
+                                          64,  1000, 30000};
+    assert_memory_equal(&query.sensor, &expected, sizeof(expected));
+    assert_memory_equal(&call.sensor, &expected, sizeof(expected));
+    assert_int_equal(query.kind, PROTO_KIND_SENSOR);
+    assert_int_equal(call.kind, PROTO_KIND_SENSOR);
+    assert_string_equal(query.camera, "porch");
+    assert_string_equal(call.camera, "porch");
+    assert_string_equal(query.model, "night");
+    assert_string_equal(call.model, "night");
+    assert_int_equal(query.fd, -1);
+    assert_int_equal(call.fd, 0);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *packing;
+        uint32_t stride, white;
+    } rows[] = {
+        {"u8", 640, 255}, {"u16le", 1280, 65535}, {"MIPI10", 800, 1023}, {"mipi12", 960, 4095}};
+    for (size_t i = 0; i < 4; i++) {
+        char query[128] = "width=640&height=480&cfa=mono&packing=";
+        struct proto_request request;
+        assert_int_equal(from_query(strcat(query, rows[i].packing), &request), 0);
+        assert_int_equal(request.kind, PROTO_KIND_SENSOR);
+        assert_int_equal(request.sensor.packing, i);
+        assert_int_equal(request.sensor.stride, rows[i].stride);
+        assert_int_equal(request.sensor.white, rows[i].white);
+        assert_int_equal(request.sensor.black, 0);
+        assert_int_equal(request.sensor.nominal_white, 0);
+    }
+    struct proto_request request;
+    assert_int_equal(from_query("", &request), 0);
+    assert_int_equal(request.kind, PROTO_KIND_AUTO);
+    assert_int_equal(from_query("kind=Jpeg", &request), 0);
+    assert_int_equal(request.kind, PROTO_KIND_JPEG);
+    assert_int_equal(from_query("k%69nd=%70nm", &request), 0);
+    assert_int_equal(request.kind, PROTO_KIND_PNM);
+    assert_int_equal(from_json("{\"data\":\"AAAA\",\"camera\":null,\"sensor\":null}", &request), 0);
+    assert_string_equal(request.camera, "default");
+    assert_int_equal(request.fd, -1);
+    assert_non_null(request.data);
+}
+
+#define SENSOR "width=6&height=4&cfa=mono&packing=u8"
+
+static void test_query_refused(void **state)
+{
+    static const char *const queries[] = {
+        "kind=sensor",
+        "kind=jpeg&" SENSOR,
+        "kind=",
+        "kind",
+        "kind=png",
+        "Kind=jpeg",
+        "kind=jpeg&kind=jpeg",
+        "camera=x",
+        "format=jpeg",
+        "fd=0",
+        "data=AAAA",
+        "sensor=1",
+        "unknown=1",
+        "=",
+        "&",
+        "kind=jpeg&",
+        "kind=jpeg&&model=a",
+        "model=",
+        "model=.a",
+        "model=-a",
+        "model=a/b",
+        "model=a%2Fb",
+        "model=a%00",
+        "model=%",
+        "model=0123456789012345678901234567890123456789012345678901234567890123",
+        "width=6&height=4&cfa=mono",
+        "width=6&height=4&packing=u8",
+        "width=6&cfa=mono&packing=u8",
+        "height=4&cfa=mono&packing=u8",
+        SENSOR "&width=6",
+        SENSOR "&black=-1",
+        SENSOR "&black=65536",
+        SENSOR "&black=1.0",
+        SENSOR "&black= 1",
+        SENSOR "&black=",
+        SENSOR "&black=1x",
+        SENSOR "&black=99999999999999999999999999",
+        SENSOR "&stride=16777217",
+        "width=65536&height=4&cfa=mono&packing=u8",
+        "width=6&height=4&cfa=rgb&packing=u8",
+        "width=6&height=4&cfa=0&packing=u8",
+        "width=6&height=4&cfa=mono&packing=8",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+        struct proto_request request = {.fd = 77};
+        if (from_query(queries[i], &request) != -EINVAL || request.fd != 77) {
+            fail_msg("not refused: %s", queries[i]);
+        }
+    }
+    struct proto_request request;
+    const char *reason;
+    assert_int_equal(proto_request_from_query("", "", &request, &reason), -EINVAL);
+    assert_int_equal(proto_request_from_query("../x", "", &request, &reason), -EINVAL);
+}
+
+static void test_parameters_refused(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        "{\"fd\":0,\"data\":\"AAAA\"}",
+        "{\"fd\":null,\"data\":null}",
+        "{\"fd\":-1}",
+        "{\"fd\":0.5}",
+        "{\"fd\":\"0\"}",
+        "{\"fd\":true}",
+        "{\"fd\":1e300}",
+        "{\"fd\":0,\"fd\":0}",
+        "{\"data\":1}",
+        "{\"data\":\"AAAA\",\"kind\":\"jpeg\"}",
+        "{\"data\":\"AAAA\",\"format\":\"png\"}",
+        "{\"data\":\"AAAA\",\"format\":1}",
+        "{\"data\":\"AAAA\",\"format\":\"sensor\"}",
+        "{\"data\":\"AAAA\",\"camera\":\"a b\"}",
+        "{\"data\":\"AAAA\",\"camera\":1}",
+        "{\"data\":\"AAAA\",\"width\":1}",
+        "{\"data\":\"AAAA\",\"sensor\":[]}",
+        "{\"data\":\"AAAA\",\"sensor\":{}}",
+        "{\"data\":\"AAAA\",\"sensor\":{\"width\":6,\"height\":4,\"cfa\":\"mono\"}}",
+        "{\"data\":\"AAAA\",\"sensor\":{\"width\":\"6\",\"height\":4,\"cfa\":\"mono\",\"packing\":"
+        "\"u8\"}}",
+        "{\"data\":\"AAAA\",\"sensor\":{\"width\":6,\"height\":4,\"cfa\":4,\"packing\":\"u8\"}}",
+        "{\"data\":\"AAAA\",\"sensor\":{\"width\":6,\"height\":4,\"cfa\":\"mono\",\"packing\":"
+        "\"u8\","
+        "\"sensor\":{}}}",
+        "{\"data\":\"AAAA\",\"sensor\":{\"width\":6,\"height\":4,\"cfa\":\"mono\",\"packing\":"
+        "\"u8\","
+        "\"fd\":0}}",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct proto_request request = {.fd = 77};
+        if (from_json(texts[i], &request) != -EINVAL || request.fd != 77) {
+            fail_msg("not refused: %s", texts[i]);
+        }
+    }
+    struct proto_request request;
+    const char *reason;
+    assert_int_equal(proto_request_from_json(NULL, &request, &reason), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sensor_same_on_both),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_query_refused),
+        cmocka_unit_test(test_parameters_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

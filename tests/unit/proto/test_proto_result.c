@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* The JSON of results and errors, names, base64. */
+#include "proto/result.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <cjson/cJSON.h>
+
+#include "proto/base64.h"
+#include "proto/error.h"
+
+static void test_result_text(void **state)
+{
+    (void)state;
+    const struct proto_score scores[] = {{"cat", 0.83f, 131072}, {"dog \"x\"", 0.17f, -5}};
+    const struct proto_result result = {
+        .camera = "porch",
+        .frame = 9007199254740991,
+        .label = "cat",
+        .confidence = 0.83f,
+        .scores = scores,
+        .score_count = 2,
+        .model_name = "m",
+        .model_id = "ab",
+        .generation = 3,
+        .format = "jpeg",
+        .width = 640,
+        .height = 480,
+        .orientation = 1,
+        .reduction = 4,
+        .times = {3100, 511049, 12440, 96000, 640299},
+        .warnings = 5,
+    };
+    cJSON *tree = proto_result_to_json(&result);
+    char *text = cJSON_PrintUnformatted(tree);
+    assert_string_equal(
+        text,
+        "{\"camera\":\"porch\",\"frame\":9007199254740991,\"label\":\"cat\",\"confidence\":0.83,"
+        "\"scores\":[{\"label\":\"cat\",\"probability\":0.83,\"score\":131072},"
+        "{\"label\":\"dog \\\"x\\\"\",\"probability\":0.17,\"score\":-5}],"
+        "\"model\":{\"name\":\"m\",\"id\":\"ab\",\"generation\":3},"
+        "\"image\":{\"format\":\"jpeg\",\"width\":640,\"height\":480,\"orientation\":1,"
+        "\"reduction\":4},"
+        "\"times_us\":{\"wait\":3.1,\"decode\":511,\"gradient\":12.4,\"network\":96,"
+        "\"total\":640.2},"
+        "\"warnings\":[\"constant\",\"truncated\"]}");
+    free(text);
+    cJSON_Delete(tree);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    assert_true(proto_name_valid("a"));
+    assert_true(proto_name_valid("Porch_2.east-"));
+    assert_true(
+        proto_name_valid("012345678901234567890123456789012345678901234567890123456789012"));
+    assert_false(
+        proto_name_valid("0123456789012345678901234567890123456789012345678901234567890123"));
+    static const char *const bad[] = {"", ".", "..", ".a", "-a", "a b", "a/b", "\xc3\xa4", "a\n"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(proto_name_valid(bad[i]));
+    }
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    for (unsigned i = PROTO_OK + 1; i < PROTO_ERROR_COUNT; i++) {
+        const char *name = proto_error_name((enum proto_error)i);
+        assert_non_null(strrchr(name, '.'));
+        assert_int_equal(proto_error_from_name(name), i);
+        assert_in_range(proto_error_http_status((enum proto_error)i), 400, 504);
+    }
+    assert_int_equal(proto_error_http_status(PROTO_OK), 200);
+    assert_int_equal(proto_error_from_name("io.ocellus.Newer"), PROTO_INTERNAL);
+    assert_int_equal(proto_error_from_name(""), PROTO_INTERNAL);
+    assert_string_equal(proto_error_name((enum proto_error)99), "io.ocellus.Internal");
+    assert_int_equal(proto_error_from_errno(0), PROTO_OK);
+    assert_int_equal(proto_error_from_errno(-EBADMSG), PROTO_CORRUPT);
+    assert_int_equal(proto_error_from_errno(-ENOTSUP), PROTO_UNSUPPORTED);
+    assert_int_equal(proto_error_from_errno(-EFBIG), PROTO_TOO_LARGE);
+    assert_int_equal(proto_error_from_errno(-EINVAL), PROTO_BAD_REQUEST);
+    assert_int_equal(proto_error_from_errno(-ETIME), PROTO_DEADLINE);
+    assert_int_equal(proto_error_from_errno(-ENOMEM), PROTO_INTERNAL);
+    assert_int_equal(proto_error_from_errno(-EPIPE), PROTO_INTERNAL);
+
+    cJSON *tree = proto_error_to_json(PROTO_TOO_LARGE, "why");
+    char *text = cJSON_PrintUnformatted(tree);
+    assert_string_equal(text,
+                        "{\"error\":\"io.ocellus.TooLarge\",\"parameters\":{\"message\":\"why\"}}");
+    free(text);
+    cJSON_Delete(tree);
+}
+
+static void check_base64(const char *text, const char *bytes, size_t size)
+{
+    uint8_t out[16];
+    size_t got = 99;
+    assert_true(PROTO_BASE64_BYTES(strlen(text)) <= sizeof(out));
+    assert_int_equal(proto_base64_decode(text, strlen(text), out, &got), 0);
+    assert_int_equal(got, size);
+    assert_memory_equal(out, bytes, size);
+}
+
+static void test_base64(void **state)
+{
+    (void)state;
+    check_base64("", "", 0); /* RFC 4648 section 10 */
+    check_base64("Zg==", "f", 1);
+    check_base64("Zm8=", "fo", 2);
+    check_base64("Zm9v", "foo", 3);
+    check_base64("Zm9vYg==", "foob", 4);
+    check_base64("Zm9vYmE=", "fooba", 5);
+    check_base64("Zm9vYmFy", "foobar", 6);
+    check_base64("+/+/", "\xfb\xff\xbf", 3);
+    static const char *const bad[] = {"Z",    "Zg",       "Zg=",    "Zh==", "Zm9=", "====",
+                                      "Z===", "Zg==Zg==", "Zm9v\n", "Zm 9", "-_-_", "Zm\x80v"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        uint8_t out[16];
+        size_t got = 99;
+        assert_int_equal(proto_base64_decode(bad[i], strlen(bad[i]), out, &got), -EBADMSG);
+        assert_int_equal(got, 99);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_result_text),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_base64),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
