@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Reads model files into sealed memfds at start. It parses only operators' files, never a client's
+ * bytes. */
+#include "daemon/models.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/network/model.h"
+
+/* Copy the whole file behind `from` into `to`. */
+static int copy_file(int from, int to, size_t bytes)
+{
+    char buffer[64 * 1024];
+
+    for (size_t done = 0; done < bytes;) {
+        size_t want = bytes - done < sizeof(buffer) ? bytes - done : sizeof(buffer);
+        ssize_t got = read(from, buffer, want);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return got < 0 ? -errno : -EIO; /* it shrank under us */
+        }
+        for (ssize_t put = 0; put < got;) {
+            ssize_t written = write(to, buffer + put, (size_t)(got - put));
+            if (written < 0 && errno != EINTR) {
+                return -errno;
+            }
+            put += written > 0 ? written : 0;
+        }
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+static int seal_file(int file, const char *name, int *ret_memfd, uint64_t *ret_bytes)
+{
+    struct stat status;
+    int memfd, error;
+
+    if (fstat(file, &status) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return -EINVAL;
+    }
+    if (status.st_size <= 0 || (uint64_t)status.st_size > NETWORK_FILE_MAX) {
+        return -EFBIG;
+    }
+    memfd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (memfd < 0) {
+        return -errno;
+    }
+    error = copy_file(file, memfd, (size_t)status.st_size);
+    if (error == 0 &&
+        fcntl(memfd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        error = -errno;
+    }
+    if (error < 0) {
+        close(memfd);
+        return error;
+    }
+    *ret_memfd = memfd;
+    *ret_bytes = (uint64_t)status.st_size;
+    return 0;
+}
+
+/* model->memfd is ours afterwards whatever happens. */
+static int load_one(const struct config_model *config, struct model *model, const char **ret_reason)
+{
+    int file =
+        open(config->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a fifo must not hold us up */
+    int error;
+    void *bytes;
+
+    *ret_reason = NULL;
+    if (file < 0) {
+        return -errno;
+    }
+    error = seal_file(file, config->name, &model->memfd, &model->bytes);
+    close(file);
+    if (error < 0) {
+        return error;
+    }
+    bytes = mmap(NULL, model->bytes, PROT_READ, MAP_SHARED, model->memfd, 0);
+    if (bytes == MAP_FAILED) {
+        return -errno;
+    }
+    error = network_model_load(bytes, model->bytes, &model->network, ret_reason);
+    munmap(bytes, model->bytes);
+    snprintf(model->name, sizeof(model->name), "%s", config->name);
+    return error;
+}
+
+int models_load(const struct config *config, struct models **ret_models, char *ret_reason,
+                size_t size)
+{
+    struct models *models = calloc(1, sizeof(*models));
+
+    if (models == NULL) {
+        snprintf(ret_reason, size, "out of memory");
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < config->model_count && i < JOB_MODELS_MAX; i++) {
+        const char *reason;
+        struct model *model = &models->list[models->count++];
+        int error;
+
+        model->memfd = -1;
+        error = load_one(&config->models[i], model, &reason);
+        if (error < 0) {
+            snprintf(ret_reason, size, "model %s: %s: %s", config->models[i].name,
+                     config->models[i].path, reason != NULL ? reason : strerror(-error));
+            models_destroy(models);
+            return error;
+        }
+        if (strcmp(model->name, config->default_model) == 0) {
+            models->standard = i;
+        }
+    }
+    *ret_models = models;
+    return 0;
+}
+
+void models_destroy(struct models *models)
+{
+    if (models == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < models->count; i++) {
+        network_model_destroy(models->list[i].network);
+        if (models->list[i].memfd >= 0) {
+            close(models->list[i].memfd);
+        }
+    }
+    free(models);
+}
+
+int models_find(const struct models *models, const char *name)
+{
+    for (uint32_t i = 0; i < models->count; i++) {
+        if (strcmp(models->list[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -ENOENT;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * The models that the configuration names: read, checked, and sealed into memfds that the workers
+ * map. The daemon keeps names, labels and identity; it never runs a network.
+ */
+#ifndef OCELLUS_DAEMON_MODELS_H
+#define OCELLUS_DAEMON_MODELS_H
+
+#include <stdint.h>
+
+#include "config/config.h"
+#include "daemon/worker/job.h"
+
+struct model {
+    char name[CONFIG_NAME_BYTES];  /* of its [model] section, which is how clients name it */
+    struct network_model *network; /* labels, id, input */
+    int memfd;                     /* the file's bytes, sealed against every change */
+    uint64_t bytes;
+    uint64_t generation; /* of the weights; 0 as shipped */
+};
+
+struct models {
+    struct model list[JOB_MODELS_MAX];
+    uint32_t count;
+    uint32_t standard; /* index of the default model */
+};
+
+/* On failure ret_reason[0..size) holds a sentence that names the file. Errors: negative errno. */
+int models_load(const struct config *config, struct models **ret_models, char *ret_reason,
+                size_t size);
+void models_destroy(struct models *models);
+
+/* Index of the model with this name, -ENOENT when there is none. */
+int models_find(const struct models *models, const char *name);
+
+#endif
