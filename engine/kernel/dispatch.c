@@ -22,6 +22,9 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         .accumulate_u16 = kernel_accumulate_u16_c,
         .accumulate_u8 = kernel_accumulate_u8_c,
         .conv = CONV_OPS(c),
+        .real = {kernel_real_packed_bytes_c, kernel_real_pack_c, kernel_real_run_c},
+        .pool = {kernel_pool_max_u7_c, kernel_pool_mean_u7_c, kernel_pool_max_f32_c,
+                 kernel_pool_mean_f32_c},
     };
 #if defined(__x86_64__)
     if (cpu & KERNEL_CPU_AVX2) {

@@ -23,6 +23,17 @@ KERNEL_CONV_DECLARE(avx512vnni);
 KERNEL_CONV_DECLARE(neon);
 KERNEL_CONV_DECLARE(dotprod);
 
+size_t kernel_real_packed_bytes_c(const struct kernel_real *conv);
+void kernel_real_pack_c(const struct kernel_real *conv, const float *weights, const float *bias,
+                        void *packed);
+void kernel_real_run_c(const struct kernel_real *conv, const void *packed, const float *in,
+                       float *out, size_t out_row);
+
+void kernel_pool_max_u7_c(const struct kernel_pool *pool, const uint8_t *in, uint8_t *out);
+void kernel_pool_mean_u7_c(const struct kernel_pool *pool, const uint8_t *in, uint8_t *out);
+void kernel_pool_max_f32_c(const struct kernel_pool *pool, const float *in, float *out);
+void kernel_pool_mean_f32_c(const struct kernel_pool *pool, const float *in, float *out);
+
 void kernel_accumulate_u16_c(uint32_t *acc, const uint16_t *row, size_t n, uint16_t black,
                              uint16_t range);
 void kernel_accumulate_u8_c(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black,

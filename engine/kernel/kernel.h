@@ -11,7 +11,7 @@
  *       h = ((int64) (t << preshift) * mult[c]) >> 32          arithmetic, floor
  *       y = (h + (1 << (shift - 1))) >> shift                  arithmetic, floor; shift 1..31
  *   held to [0, 127] for u7; kept as it is for scores. preshift is chosen so that t << preshift
- * never leaves int32. mult is signed.
+ *   never leaves int32. mult is signed.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_KERNEL_H
 #define OCELLUS_ENGINE_KERNEL_KERNEL_H
@@ -20,6 +20,8 @@
 #include <stdint.h>
 
 #include "engine/kernel/conv.h"
+#include "engine/kernel/pool.h"
+#include "engine/kernel/real.h"
 
 struct kernel_table {
     uint32_t cpu; /* flags in force, after the mask */
@@ -28,7 +30,9 @@ struct kernel_table {
                            uint16_t range);
     void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black,
                           uint8_t range);
-    struct kernel_conv_ops conv; /* conv.h */
+    struct kernel_conv_ops conv;
+    struct kernel_real_ops real;
+    struct kernel_pool_ops pool;
 };
 
 /* Fill the table for `cpu` (kernel_cpu_detect() & mask). Call once before threads share it. */

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * Portable float convolution. A block of outputs is summed side by side, which compilers vectorise
+ * without changing the order of any sum.
+ *
+ * Packed: for each block of outputs the biases, then per tap of the kernel one weight for each
+ * output; zero beyond the last output.
+ */
+#include "engine/kernel/isa.h"
+
+#define BLOCK 16u
+
+static size_t taps(const struct kernel_real *conv)
+{
+    return (size_t)conv->kernel_h * conv->kernel_w * conv->in_c;
+}
+
+size_t kernel_real_packed_bytes_c(const struct kernel_real *conv)
+{
+    return (conv->out_c + BLOCK - 1) / BLOCK * (taps(conv) + 1) * BLOCK * sizeof(float);
+}
+
+void kernel_real_pack_c(const struct kernel_real *conv, const float *weights, const float *bias,
+                        void *packed)
+{
+    const size_t count = taps(conv);
+    float *to = packed;
+
+    for (uint32_t first = 0; first < conv->out_c; first += BLOCK) {
+        for (uint32_t o = first; o < first + BLOCK; o++) {
+            *to++ = o < conv->out_c ? bias[o] : 0;
+        }
+        for (size_t k = 0; k < count; k++) {
+            for (uint32_t o = first; o < first + BLOCK; o++) {
+                *to++ = o < conv->out_c ? weights[o * count + k] : 0;
+            }
+        }
+    }
+}
+
+/* One output pixel, BLOCK outputs. in points at its first tap. */
+static void accumulate(const struct kernel_real *conv, const float *packed, const float *in,
+                       float sum[BLOCK])
+{
+    const size_t run = (size_t)conv->kernel_w * conv->in_c;
+    const float *weights = packed + BLOCK;
+
+    for (uint32_t o = 0; o < BLOCK; o++) {
+        sum[o] = packed[o];
+    }
+    for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+        const float *row = in + (size_t)ky * conv->in_row;
+
+        for (size_t k = 0; k < run; k++, weights += BLOCK) {
+            for (uint32_t o = 0; o < BLOCK; o++) {
+                sum[o] += row[k] * weights[o];
+            }
+        }
+    }
+}
+
+void kernel_real_run_c(const struct kernel_real *conv, const void *packed, const float *in,
+                       float *out, size_t out_row)
+{
+    const float *block = packed;
+
+    for (uint32_t first = 0; first < conv->out_c; first += BLOCK) {
+        uint32_t count = conv->out_c - first < BLOCK ? conv->out_c - first : BLOCK;
+
+        for (uint32_t y = 0; y < conv->out_h; y++) {
+            for (uint32_t x = 0; x < conv->out_w; x++) {
+                float sum[BLOCK];
+
+                accumulate(conv, block,
+                           in + (size_t)y * conv->stride_y * conv->in_row +
+                               (size_t)x * conv->stride_x * conv->in_c,
+                           sum);
+                float *to = out + y * out_row + (size_t)x * conv->out_c + first;
+                for (uint32_t o = 0; o < count; o++) {
+                    to[o] = !conv->relu || sum[o] > 0 ? sum[o] : 0;
+                }
+            }
+        }
+        block += (taps(conv) + 1) * BLOCK;
+    }
+}
