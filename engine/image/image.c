@@ -89,6 +89,7 @@ void image_decoder_destroy(struct image_decoder *decoder)
         return;
     }
     image_jpeg_destroy(decoder->jpeg);
+    image_raw_destroy(decoder->raw);
     free(decoder->sums.data);
     free(decoder->spans.data);
     free(decoder->row.data);
@@ -176,7 +177,7 @@ static int decode(struct image_decoder *decoder, const struct image_job *job, en
     case IMAGE_KIND_JPEG:
         return image_decode_jpeg(decoder, job, info);
     case IMAGE_KIND_RAW:
-        return -ENOTSUP;
+        return image_decode_raw(decoder, job, info);
     case IMAGE_KIND_PNM:
         return image_decode_pnm(decoder, job, info);
     case IMAGE_KIND_SENSOR:

@@ -60,14 +60,64 @@ int image_decode_pnm(struct image_decoder *decoder, const struct image_job *job,
 int image_decode_sensor(struct image_decoder *decoder, const struct image_job *job,
                         struct image_info *info);
 
+/*
+ * Whether a complete JPEG decodes without a complaint of the library. Errors: -EBADMSG, -ENOTSUP,
+ * -EFBIG, -ENOMEM.
+ */
+int image_jpeg_check(struct image_decoder *decoder, const uint8_t *bytes, size_t size);
+
+/* Where a container says that the first piece of its picture lies; size 0 when it does not say. */
+struct image_raw_extent {
+    uint32_t offset, size;
+};
+
+/*
+ * Whether the file can hold a picture of so many pixels, as far as its container says where that
+ * lies. The extent is inside the file. Errors: -EBADMSG when the file ends before.
+ */
+int image_raw_check_extent(const uint8_t *bytes, size_t size, uint64_t pixels,
+                           struct image_raw_extent *ret_extent);
+
 void image_jpeg_destroy(struct image_jpeg *jpeg);
 void image_raw_destroy(struct image_raw *raw);
 
-/*
- * Orientation in the first directory of an Exif block (which starts at its TIFF header), or 1 when
- * there is none or the block is damaged. Every byte is read at most once.
- */
-uint8_t image_exif_orientation(const uint8_t *tiff, size_t size);
+/* TIFF directories (tiff.c). Offsets may point anywhere: reads past the end fail. */
+struct image_tiff {
+    const uint8_t *bytes;
+    size_t size;
+    bool big_endian;
+};
+
+enum {
+    IMAGE_TIFF_SHORT = 3,
+    IMAGE_TIFF_LONG = 4,
+    IMAGE_TIFF_IFD = 13,
+};
+
+/* An entry of one of the types above: `count` values that begin at `at`. */
+struct image_tiff_field {
+    uint32_t type, count;
+    uint64_t at;
+};
+
+/* False when the bytes do not begin with a byte order mark. The magic number is 42, or a maker's
+ * own. */
+bool image_tiff_open(struct image_tiff *tiff, const uint8_t *bytes, size_t size,
+                     uint32_t *ret_magic, uint32_t *ret_directory);
+bool image_tiff_has(const struct image_tiff *tiff, uint32_t directory, uint32_t tag);
+/* False when there is no such tag, or one of another type. */
+bool image_tiff_find(const struct image_tiff *tiff, uint32_t directory, uint32_t tag,
+                     struct image_tiff_field *ret_field);
+bool image_tiff_value(const struct image_tiff *tiff, const struct image_tiff_field *field,
+                      uint32_t index, uint32_t *ret_value);
+/* The first value of a tag. */
+bool image_tiff_number(const struct image_tiff *tiff, uint32_t directory, uint32_t tag,
+                       uint32_t *ret_value);
+/* The directory that follows, or 0. */
+uint32_t image_tiff_next(const struct image_tiff *tiff, uint32_t directory);
+
+/* Orientation in the first directory of an Exif block, or 1 when there is none that makes sense. */
+uint8_t image_exif_orientation(const uint8_t *bytes, size_t size);
 
 /*
  * Orientation: bit 2 swaps the axes of the stored picture, then bit 0 mirrors x and bit 1 mirrors y

@@ -341,22 +341,42 @@ static int read_picture(struct image_decoder *decoder, const struct image_job *j
     return r;
 }
 
+static int read_and_drop(struct image_decoder *decoder)
+{
+    struct jpeg_decompress_struct *cinfo = &decoder->jpeg->cinfo;
+
+    jpeg_calc_output_dimensions(cinfo);
+    int r = image_scratch_reserve(&decoder->row,
+                                  (size_t)cinfo->output_width * (size_t)cinfo->output_components);
+    if (r < 0) {
+        return r;
+    }
+    JSAMPROW row = decoder->row.data;
+    (void)jpeg_start_decompress(cinfo);
+    while (cinfo->output_scanline < cinfo->output_height) {
+        (void)jpeg_read_scanlines(cinfo, &row, 1);
+    }
+    return decoder->jpeg->warnings == 0 ? 0 : -EBADMSG;
+}
+
 /* Where the library's errors come back to. */
 static int decode(struct image_decoder *decoder, const struct image_job *job,
-                  struct image_info *info)
+                  struct image_info *info, bool check)
 {
     if (setjmp(decoder->jpeg->jump) != 0) {
         return decoder->jpeg->result;
     }
     int r = read_header(decoder, job, info);
-    if (r == 0 && job->target != NULL) {
+    if (r == 0 && check) {
+        r = read_and_drop(decoder);
+    } else if (r == 0 && job->target != NULL) {
         r = read_picture(decoder, job, info);
     }
     return r;
 }
 
-int image_decode_jpeg(struct image_decoder *decoder, const struct image_job *job,
-                      struct image_info *info)
+static int decode_with_library(struct image_decoder *decoder, const struct image_job *job,
+                               struct image_info *info, bool check)
 {
     if (decoder->jpeg == NULL) {
         decoder->jpeg = jpeg_create(&decoder->limits);
@@ -364,7 +384,21 @@ int image_decode_jpeg(struct image_decoder *decoder, const struct image_job *job
             return -ENOMEM;
         }
     }
-    int r = decode(decoder, job, info);
+    int r = decode(decoder, job, info, check);
     jpeg_abort_decompress(&decoder->jpeg->cinfo);
     return r;
+}
+
+int image_decode_jpeg(struct image_decoder *decoder, const struct image_job *job,
+                      struct image_info *info)
+{
+    return decode_with_library(decoder, job, info, false);
+}
+
+int image_jpeg_check(struct image_decoder *decoder, const uint8_t *bytes, size_t size)
+{
+    struct image_job job = {.bytes = bytes, .size = size};
+    struct image_info info;
+
+    return decode_with_library(decoder, &job, &info, true);
 }

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * Whether a RAW file holds the picture that its header speaks of. LibRaw reads zeros past the end
+ * of many truncated files and calls that a success, so the places that the container names are held
+ * against the file's size. It decodes nothing.
+ */
+#include "engine/image/image_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MAX_DIRECTORIES 32
+#define MAX_PIECES      65536
+#define MAGIC_PANASONIC 0x55
+
+/* DNG 1.4 */
+#define PHOTOMETRIC_CFA    32803
+#define PHOTOMETRIC_LINEAR 34892
+#define COMPRESSION_NONE   1
+#define COMPRESSION_JPEG   7 /* lossless for the photometrics above */
+
+enum tag {
+    TAG_WIDTH = 0x100,
+    TAG_HEIGHT = 0x101,
+    TAG_COMPRESSION = 0x103,
+    TAG_PHOTOMETRIC = 0x106,
+    TAG_STRIP_OFFSETS = 0x111,
+    TAG_STRIP_SIZES = 0x117,
+    TAG_PANASONIC_OFFSET = 0x118,
+    TAG_TILE_OFFSETS = 0x144,
+    TAG_TILE_SIZES = 0x145,
+    TAG_SUB_DIRECTORIES = 0x14a,
+    TAG_DNG_VERSION = 0xc612,
+};
+
+/* Directories still to be looked at. */
+struct queue {
+    uint32_t directories[MAX_DIRECTORIES];
+    unsigned count;
+};
+
+static void enqueue(struct queue *queue, uint32_t directory)
+{
+    for (unsigned i = 0; i < queue->count; i++) {
+        if (queue->directories[i] == directory) {
+            return;
+        }
+    }
+    if (directory != 0 && queue->count < MAX_DIRECTORIES) {
+        queue->directories[queue->count++] = directory;
+    }
+}
+
+static void enqueue_children(const struct image_tiff *tiff, uint32_t directory, struct queue *queue)
+{
+    struct image_tiff_field field;
+    uint32_t child;
+
+    enqueue(queue, image_tiff_next(tiff, directory));
+    if (image_tiff_find(tiff, directory, TAG_SUB_DIRECTORIES, &field)) {
+        for (uint32_t i = 0; i < MAX_DIRECTORIES && image_tiff_value(tiff, &field, i, &child);
+             i++) {
+            enqueue(queue, child);
+        }
+    }
+}
+
+/* Fewest bytes that the directory's picture can take: lossless JPEG spends a bit on every sample.
+ */
+static uint64_t fewest_bytes(const struct image_tiff *tiff, uint32_t directory)
+{
+    uint32_t photometric, compression, width, height;
+
+    if (!image_tiff_number(tiff, directory, TAG_PHOTOMETRIC, &photometric) ||
+        !image_tiff_number(tiff, directory, TAG_COMPRESSION, &compression) ||
+        !image_tiff_number(tiff, directory, TAG_WIDTH, &width) ||
+        !image_tiff_number(tiff, directory, TAG_HEIGHT, &height) ||
+        (photometric != PHOTOMETRIC_CFA && photometric != PHOTOMETRIC_LINEAR) ||
+        (compression != COMPRESSION_NONE && compression != COMPRESSION_JPEG)) {
+        return 0;
+    }
+    return (uint64_t)width * height / 8;
+}
+
+/* Hold the pieces of a picture against the file. *extent collects the first one. */
+static int check_pieces(const struct image_tiff *tiff, uint32_t directory, enum tag offsets_tag,
+                        enum tag sizes_tag, bool dng, struct image_raw_extent *extent)
+{
+    struct image_tiff_field offsets, sizes;
+    uint64_t total = 0;
+
+    if (!image_tiff_find(tiff, directory, offsets_tag, &offsets) ||
+        !image_tiff_find(tiff, directory, sizes_tag, &sizes)) {
+        return 0;
+    }
+    uint32_t count = offsets.count < sizes.count ? offsets.count : sizes.count;
+    if (count > MAX_PIECES) {
+        return -EBADMSG;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t offset, size;
+        if (!image_tiff_value(tiff, &offsets, i, &offset) ||
+            !image_tiff_value(tiff, &sizes, i, &size) || (uint64_t)offset + size > tiff->size) {
+            return -EBADMSG;
+        }
+        if (extent->size == 0) {
+            *extent = (struct image_raw_extent){offset, size};
+        }
+        total += size;
+    }
+    return dng && total < fewest_bytes(tiff, directory) ? -EBADMSG : 0;
+}
+
+/* Thumbnails are none of our business: a directory counts from a quarter of the picture's area on.
+ */
+static bool is_small(const struct image_tiff *tiff, uint32_t directory, uint64_t pixels)
+{
+    uint32_t width, height;
+
+    return image_tiff_number(tiff, directory, TAG_WIDTH, &width) &&
+           image_tiff_number(tiff, directory, TAG_HEIGHT, &height) &&
+           (uint64_t)width * height < pixels / 4;
+}
+
+static int check_tiff(const struct image_tiff *tiff, uint32_t first, uint64_t pixels,
+                      struct image_raw_extent *extent)
+{
+    struct queue queue = {.count = 0};
+    bool dng = image_tiff_has(tiff, first, TAG_DNG_VERSION);
+
+    enqueue(&queue, first);
+    for (unsigned i = 0; i < queue.count; i++) {
+        uint32_t directory = queue.directories[i];
+        enqueue_children(tiff, directory, &queue);
+        if (is_small(tiff, directory, pixels)) {
+            continue;
+        }
+        int r = check_pieces(tiff, directory, TAG_STRIP_OFFSETS, TAG_STRIP_SIZES, dng, extent);
+        if (r == 0) {
+            r = check_pieces(tiff, directory, TAG_TILE_OFFSETS, TAG_TILE_SIZES, dng, extent);
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* RW2 has no sizes of strips; no encoding of it packs more than 14 samples into 16 bytes. */
+static int check_panasonic(const struct image_tiff *tiff, uint32_t directory, uint64_t pixels)
+{
+    uint32_t offset = 0;
+
+    if (!image_tiff_number(tiff, directory, TAG_PANASONIC_OFFSET, &offset)) {
+        (void)image_tiff_number(tiff, directory, TAG_STRIP_OFFSETS, &offset);
+    }
+    return offset + pixels * 8 / 7 > tiff->size ? -EBADMSG : 0;
+}
+
+static uint64_t read_big(const uint8_t *bytes, unsigned count)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        value = value << 8 | bytes[i];
+    }
+    return value;
+}
+
+/* ISO base media (CR3): the boxes of the file lie one after the other and end inside it. */
+static int check_boxes(const uint8_t *bytes, size_t size)
+{
+    size_t at = 0;
+
+    while (size - at >= 8) {
+        uint64_t length = read_big(bytes + at, 4);
+        if (length == 0) {
+            return 0; /* up to the end */
+        }
+        if (length == 1) {
+            length = size - at >= 16 ? read_big(bytes + at + 8, 8) : 0;
+        }
+        if (length < 8 || length > size - at) {
+            return -EBADMSG;
+        }
+        at += (size_t)length;
+    }
+    return 0;
+}
+
+int image_raw_check_extent(const uint8_t *bytes, size_t size, uint64_t pixels,
+                           struct image_raw_extent *ret_extent)
+{
+    struct image_raw_extent extent = {0};
+    struct image_tiff tiff;
+    uint32_t magic, directory;
+    int r = 0;
+
+    if (image_tiff_open(&tiff, bytes, size, &magic, &directory)) {
+        r = magic == MAGIC_PANASONIC ? check_panasonic(&tiff, directory, pixels)
+                                     : check_tiff(&tiff, directory, pixels, &extent);
+    } else if (size >= 12 && memcmp(bytes + 4, "ftyp", 4) == 0) {
+        r = check_boxes(bytes, size);
+    }
+    if (r == 0) {
+        *ret_extent = extent;
+    }
+    return r;
+}
