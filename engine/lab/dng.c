@@ -16,6 +16,9 @@
 #define SAMPLES_START (HEADER_BYTES + IFD_BYTES + HEAP_BYTES)
 #define SIDE_MAX      4096u
 
+/* The values longer than 4 bytes take 176 bytes of the heap with a version of 6 characters. */
+_Static_assert(sizeof(OCELLUS_VERSION) <= 64, "the heap would overflow");
+
 enum tiff_type { BYTE = 1, ASCII = 2, SHORT = 3, LONG = 4, RATIONAL = 5, SRATIONAL = 10 };
 
 struct writer {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/kernel/cpu.h"
 #include "engine/lab/lab.h"
 
 struct option_row {
@@ -234,5 +235,16 @@ int lab_args_size(const struct lab_args *args, enum lab_option option, uint32_t 
     if (text && !read_pair(text, 'x', 2, 0, ret_width, ret_height)) {
         return refuse(args, option, "WxH, each from 2 to 4096");
     }
+    return 0;
+}
+
+int lab_args_cpu_mask(const struct lab_args *args, uint32_t *ret_mask)
+{
+    const char *text = args->values[LAB_OPTION_CPU_MASK];
+    uint32_t mask = KERNEL_CPU_ALL;
+    if (text && kernel_cpu_mask_parse(text, &mask) < 0) {
+        return refuse(args, LAB_OPTION_CPU_MASK, "all, c, the name of an instruction set or 0x..");
+    }
+    *ret_mask = mask;
     return 0;
 }

@@ -77,4 +77,7 @@ int lab_args_fraction(const struct lab_args *args, enum lab_option option, uint3
 int lab_args_size(const struct lab_args *args, enum lab_option option, uint32_t *ret_width,
                   uint32_t *ret_height);
 
+/* --cpu-mask as the kernel module reads it; KERNEL_CPU_ALL when not given. */
+int lab_args_cpu_mask(const struct lab_args *args, uint32_t *ret_mask);
+
 #endif

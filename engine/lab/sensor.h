@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #define LAB_SENSOR_HEADROOM_STOPS 3u
-/* Nominal white on the 16-bit scale of planes: floor(65535 / 2^3), as image_decode gives it. */
-#define LAB_SENSOR_NOMINAL_WHITE (65535u >> LAB_SENSOR_HEADROOM_STOPS)
+/* Nominal white on the 16-bit scale of planes, 65535 / 2^3 rounded as image_decode does. */
+#define LAB_SENSOR_NOMINAL_WHITE ((65535u + 4u) >> LAB_SENSOR_HEADROOM_STOPS)
 
 struct lab_sensor {
     uint32_t exposure_num, exposure_den; /* 1..4096 each */

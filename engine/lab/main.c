@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * ocellus-lab: the offline half of Ocellus. This file lists the commands and picks one; the work is
+ * in a file per command.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/lab/lab.h"
+#include "engine/lab/options.h"
+
+#define BIT(name) LAB_OPTION_BIT(LAB_OPTION_##name)
+
+static const struct lab_command commands[] = {
+    {
+        .name = "capture",
+        .operands = "PICTURE",
+        .operand_count = 1,
+        .options =
+            BIT(BITS) | BIT(CFA) | BIT(EXPOSURE) | BIT(NOISE) | BIT(OUTPUT) | BIT(SEED) | BIT(SIZE),
+        .required = BIT(OUTPUT),
+        .summary = "photograph a picture with a simulated sensor, as a DNG",
+        .about =
+            "Turns a JPEG or a PNM into the DNG that a Bayer sensor would have delivered. White "
+            "of\n"
+            "the picture lands at 1/8 of full scale, so that exposure 8 just reaches clipping.\n"
+            "Pictures over 4096 samples a side are scaled down to fit.",
+        .run = lab_capture,
+    },
+};
+
+static const size_t command_count = sizeof(commands) / sizeof(commands[0]);
+
+static void print_usage(FILE *stream)
+{
+    fputs("Usage: ocellus-lab COMMAND [OPTION...] OPERAND...\n\nCommands:\n", stream);
+    for (size_t i = 0; i < command_count; i++) {
+        fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs(
+        "\n'ocellus-lab COMMAND --help' tells more; 'ocellus-lab --version' prints the version.\n",
+        stream);
+}
+
+static int run_command(const struct lab_command *command, int argc, char **argv)
+{
+    struct lab_args args;
+    if (lab_args_parse(command, argc, argv, &args) < 0) {
+        return LAB_EXIT_USAGE;
+    }
+    if (lab_args_given(&args, LAB_OPTION_HELP)) {
+        lab_command_help(command, stdout);
+        return LAB_EXIT_OK;
+    }
+    int status = command->run(&args);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        lab_error("cannot write to standard output");
+        return LAB_EXIT_FAILED;
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return LAB_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_usage(stdout);
+        return LAB_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("ocellus-lab " OCELLUS_VERSION);
+        return LAB_EXIT_OK;
+    }
+    for (size_t i = 0; i < command_count; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return run_command(&commands[i], argc - 1, argv + 1);
+        }
+    }
+    lab_error("'%s' is not a command; 'ocellus-lab --help' lists them", argv[1]);
+    return LAB_EXIT_USAGE;
+}
