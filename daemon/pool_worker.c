@@ -331,9 +331,7 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
     (void)status;
     (void)signal;
     worker->running = false;
-    if (worker->state == POOL_BUSY) {
-        on_doorbell(&worker->poll, 0, UV_READABLE); /* it may have answered before it ended */
-    }
+    /* An answer sent before the end was taken already: libuv looks at signals last. */
     if (worker->state != POOL_DYING) {
         worker_died(worker);
     }

@@ -174,11 +174,15 @@ static void misbehave(const struct job_message *message)
     } else if (mode_is("lie-status-huge")) {
         reply(message->sequence, INT32_MIN, 0);
     } else if (mode_is("short")) {
-        send(JOB_FD_DOORBELL, "x", 1, MSG_NOSIGNAL);
+        send(JOB_FD_DOORBELL, &(struct job_done){.sequence = message->sequence}, 12, MSG_NOSIGNAL);
     } else if (mode_is("long")) {
-        send(JOB_FD_DOORBELL, region, 4096, MSG_NOSIGNAL);
+        send(JOB_FD_DOORBELL, (struct job_done[2]){{.sequence = message->sequence}},
+             sizeof(struct job_done[2]), MSG_NOSIGNAL);
     } else if (mode_is("empty")) {
         send(JOB_FD_DOORBELL, "", 0, MSG_NOSIGNAL);
+    } else if (mode_is("answer-twice")) {
+        reply(message->sequence, 0, 0);
+        reply(message->sequence, 0, 0);
     } else if (mode_is("flood")) {
         for (;;) {
             reply(message->sequence, 0, 0);

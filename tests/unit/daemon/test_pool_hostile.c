@@ -108,6 +108,7 @@ static void test_mischief(void **state)
         {"lie-status-huge", PROTO_WORKER_FAILED, .lies = 1},
         {"short", PROTO_WORKER_FAILED, .lies = 1},
         {"long", PROTO_WORKER_FAILED, .lies = 1},
+        {"answer-twice", PROTO_OK, .lies = 1},
         {"flood", PROTO_OK, .lies = 1},
         {"descriptors", PROTO_OK, .lies = 0},
         {"corrupt", PROTO_CORRUPT, .lies = 0},
