@@ -1,0 +1,29 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The Ocellus Authors
+"""Every header compiles alone, as C17, without help from what is included before it. Usage: headers.py SOURCE CC"""
+import pathlib
+import subprocess
+import sys
+
+
+def main():
+    source, compiler = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    listed = subprocess.run(["git", "-C", str(source), "ls-files", "*.h"], capture_output=True, text=True).stdout.split()
+    headers = listed or [str(path.relative_to(source)) for path in source.rglob("*.h") if "build" not in path.parts[0]]
+    failed = 0
+    for header in sorted(headers):
+        result = subprocess.run(
+            [*compiler, "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function",
+             "-fsyntax-only", f"-I{source}", "-x", "c", "-"],
+            input=f'#include "{header}"\n#include "{header}"\nint main(void) {{ return 0; }}\n',
+            capture_output=True, text=True)
+        if result.returncode != 0:
+            failed += 1
+            print(f"{header}:\n{result.stderr}")
+    print(f"{len(headers)} headers, {failed} do not compile alone")
+    return 1 if failed or len(headers) < 10 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
