@@ -183,7 +183,7 @@ static int enter_section(struct loader *loader, const char *title)
             loader, "unknown section [%s]; there are [daemon], [model NAME], [camera NAME]", title);
     }
     const char *name = strchr(title, ' ') + 1;
-    if (!value_name_valid(name)) {
+    if (!config_value_name_valid(name)) {
         return FAIL_HERE(loader, "'%s' is not a name (letters, digits, _ . -, at most 63)", name);
     }
     return model ? enter_model(loader, title, name) : enter_camera(loader, title, name);
@@ -283,7 +283,7 @@ static int handle_pair(void *user, const char *section, const char *name, const 
         return 0;
     }
     loader->key_line[i] = loader->line;
-    if (value_set(&loader->keys[i], value, loader->fields, reason, sizeof(reason)) < 0) {
+    if (config_value_set(&loader->keys[i], value, loader->fields, reason, sizeof(reason)) < 0) {
         FAIL_HERE(loader, "%s", reason);
         return 0;
     }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * INI files -> one immutable struct. Unknown sections, unknown keys, duplicates in one file and values out of
- * range are errors with file and line. Drop-ins (<file>.d/NAME.conf, in order of NAME) override single keys of the
- * main file. Prints nothing and keeps no state. See ocellus.conf(5) for the keys.
+ * INI files -> one immutable struct. Unknown sections, unknown keys, duplicates in one file and
+ * values out of range are errors with file and line. Drop-ins (<file>.d/NAME.conf, in order of
+ * NAME) override single keys of the main file. Prints nothing and keeps no state. See
+ * ocellus.conf(5) for the keys.
  */
 #ifndef OCELLUS_CONFIG_CONFIG_H
 #define OCELLUS_CONFIG_CONFIG_H
@@ -12,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_MODELS_MAX 16u
+#define CONFIG_MODELS_MAX  16u
 #define CONFIG_CAMERAS_MAX 64u
-#define CONFIG_NAME_BYTES 64u
-#define CONFIG_PATH_BYTES 108u /* a socket's path must fit sun_path */
+#define CONFIG_NAME_BYTES  64u
+#define CONFIG_PATH_BYTES  108u /* a socket's path must fit sun_path */
 
 struct config_model { /* [model NAME] */
     char name[CONFIG_NAME_BYTES];
@@ -32,21 +33,23 @@ struct config {
     /* [daemon] */
     char http_socket[CONFIG_PATH_BYTES];    /* http = /run/ocellus/http.sock; empty: no such door */
     char varlink_socket[CONFIG_PATH_BYTES]; /* varlink = /run/ocellus/varlink.sock */
-    char http_tcp[CONFIG_PATH_BYTES];       /* http-tcp = 127.0.0.1:8080 or [::1]:8080; default empty */
-    uint32_t socket_mode;                   /* socket-mode = 0660 */
-    char socket_group[CONFIG_NAME_BYTES];   /* socket-group = ocellus-clients; default empty */
-    bool allow_other;        /* allow-other = no: may local users outside the group post frames */
-    uint32_t workers;        /* workers = 0 (one per core the process may use), 1..64 */
-    char worker_path[4096];  /* worker = /usr/libexec/ocellus/ocellus-worker; default: set at build */
-    char cpu_mask[32];       /* cpu-mask = all */
+    char http_tcp[CONFIG_PATH_BYTES]; /* http-tcp = 127.0.0.1:8080 or [::1]:8080; default empty */
+    uint32_t socket_mode;             /* socket-mode = 0660 */
+    char socket_group[CONFIG_NAME_BYTES]; /* socket-group = ocellus-clients; default empty */
+    bool allow_other; /* allow-other = no: may local users outside the group post frames */
+    uint32_t workers; /* workers = 0 (one per core the process may use), 1..64 */
+    char
+        worker_path[4096]; /* worker = /usr/libexec/ocellus/ocellus-worker; default: set at build */
+    char cpu_mask[32];     /* cpu-mask = all */
     uint64_t frame_bytes_max; /* frame-bytes-max = 32M; suffixes K M G; 4K..1G */
     uint64_t queue_bytes_max; /* queue-bytes-max = 128M: bodies held for admission, all cameras */
-    uint32_t cameras_max;    /* cameras-max = 64: declared ones and those that appear by posting */
-    uint32_t deadline_ms;    /* deadline = 1000: from whole request to reply */
-    uint32_t worker_timeout_ms; /* worker-timeout = 800: one frame in a worker, then it is replaced */
+    uint32_t cameras_max;     /* cameras-max = 64: declared ones and those that appear by posting */
+    uint32_t deadline_ms;     /* deadline = 1000: from whole request to reply */
+    uint32_t
+        worker_timeout_ms; /* worker-timeout = 800: one frame in a worker, then it is replaced */
     uint32_t worker_frames_max; /* worker-frames-max = 100000: then it is recycled; 0: never */
-    uint64_t pixels_max;     /* pixels-max = 100M declared pixels of an image */
-    uint32_t spin_us;        /* spin-us = 0; 0..1000 */
+    uint64_t pixels_max;        /* pixels-max = 100M declared pixels of an image */
+    uint32_t spin_us;           /* spin-us = 0; 0..1000 */
     char default_model[CONFIG_NAME_BYTES]; /* model = NAME; default: the first [model] */
 
     struct config_model models[CONFIG_MODELS_MAX];
@@ -61,8 +64,9 @@ struct config_error {
     char reason[256];
 };
 
-/* Read `path` and its drop-ins into a new config, filling in defaults. On failure *ret_error says where and why.
- * Errors: -ENOENT, -EACCES, -EBADMSG (a rule is broken), -ENOMEM. The caller owns *ret_config. */
+/* Read `path` and its drop-ins into a new config, filling in defaults. On failure *ret_error says
+ * where and why. Errors: -ENOENT, -EACCES, -EBADMSG (a rule is broken), -ENOMEM. The caller owns
+ * *ret_config. */
 int config_load(const char *path, struct config **ret_config, struct config_error *ret_error);
 void config_destroy(struct config *config);
 

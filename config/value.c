@@ -150,7 +150,7 @@ static bool address_valid(const char *text)
     return inet_pton(bracketed ? AF_INET6 : AF_INET, host, binary) == 1;
 }
 
-bool value_name_valid(const char *text)
+bool config_value_name_valid(const char *text)
 {
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -174,9 +174,9 @@ static const char *string_fault(uint8_t kind, const char *text)
         return empty || address_valid(text) ? NULL
                                             : "an address such as 127.0.0.1:8080 or [::1]:8080";
     case VALUE_NAME:
-        return value_name_valid(text) ? NULL : "a name (letters, digits, _ . -, at most 63)";
+        return config_value_name_valid(text) ? NULL : "a name (letters, digits, _ . -, at most 63)";
     case VALUE_GROUP:
-        return empty || value_name_valid(text) ? NULL : "the name of a group";
+        return empty || config_value_name_valid(text) ? NULL : "the name of a group";
     default:
         return !empty && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789") == strlen(text)
                    ? NULL
@@ -203,8 +203,8 @@ static int set_string(const struct value_key *key, const char *text, char *field
     return 0;
 }
 
-int value_set(const struct value_key *key, const char *text, void *fields, char *reason,
-              size_t reason_size)
+int config_value_set(const struct value_key *key, const char *text, void *fields, char *reason,
+                     size_t reason_size)
 {
     char *field = (char *)fields + key->offset;
     uint32_t mode = 0;

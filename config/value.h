@@ -36,10 +36,10 @@ struct value_key {
 
 /* Set the field. -EBADMSG with a sentence in reason (of reason_size bytes) when the text is not
  * such a value. */
-int value_set(const struct value_key *key, const char *text, void *fields, char *reason,
-              size_t reason_size);
+int config_value_set(const struct value_key *key, const char *text, void *fields, char *reason,
+                     size_t reason_size);
 
 /* A name of a camera or model: 1..63 of [A-Za-z0-9_.-], not starting with . or -. */
-bool value_name_valid(const char *text);
+bool config_value_name_valid(const char *text);
 
 #endif
