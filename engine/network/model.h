@@ -61,8 +61,8 @@
 
 #include "engine/network/network.h"
 
-#define NETWORK_FILE_MAX       (256u << 20) /* bytes of a model file */
-#define NETWORK_NAME_MAX       64u          /* of a model */
+#define NETWORK_FILE_MAX       (64u << 20) /* bytes of a model file */
+#define NETWORK_NAME_MAX       64u         /* of a model */
 #define NETWORK_LAYER_NAME_MAX 32u
 #define NETWORK_LAYERS_MAX     64u
 #define NETWORK_CHANNELS_MAX   4096u

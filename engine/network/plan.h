@@ -23,7 +23,8 @@ struct network_activation {
     const void *data;
 };
 
-/* Called after each layer, in order; the data is gone after the call. */
+/* Called after each layer, in order; the data is gone after the call. A packed convolution that
+ * takes the maximum of its pool itself has no call of its own. */
 typedef void network_observer(void *user, uint32_t layer,
                               const struct network_activation *activation);
 

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * A loaded model: the bytes of a file -> tensors and description, tied together and checked. It
+ * never changes once loaded.
+ */
+#include "engine/network/model_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+#include <sha2.h>
+
+#include "engine/network/json.h"
+#include "engine/network/safetensors.h"
+
+static int refuse(const char **ret_reason, const char *reason)
+{
+    *ret_reason = reason;
+    return -EBADMSG;
+}
+
+/* The data of tensor LAYER.PART, or NULL when there is none of that type and shape. */
+static const void *find(const struct network_model *model, const struct network_layer *layer,
+                        const char *part, uint8_t dtype, uint8_t rank, const uint64_t *shape)
+{
+    char name[NETWORK_LAYER_NAME_MAX + 8];
+
+    snprintf(name, sizeof name, "%s.%s", layer->name, part);
+    const struct network_tensor *tensor = network_safetensors_find(model->file, name);
+    if (tensor == NULL || tensor->dtype != dtype || tensor->rank != rank ||
+        memcmp(tensor->shape, shape, rank * sizeof *shape) != 0) {
+        return NULL;
+    }
+    return tensor->data;
+}
+
+/* Points the layer at its tensors. Their shapes fix the array lengths that the checks rely on. */
+static int attach(const struct network_model *model, struct network_layer *layer,
+                  struct network_shape in, uint32_t *used, const char **ret_reason)
+{
+    const bool conv = layer->op == NETWORK_OP_CONV;
+    const uint64_t conv_shape[] = {layer->out, layer->kernel[0], layer->kernel[1], in.channels};
+    const uint64_t dense_shape[] = {layer->out, (uint64_t)in.height * in.width * in.channels};
+    const uint64_t *shape = conv ? conv_shape : dense_shape, out = layer->out;
+    const uint8_t rank = conv ? 4 : 2;
+
+    if (layer->weights == NETWORK_WEIGHTS_S8) {
+        layer->weight_s8 = find(model, layer, "weight", NETWORK_DTYPE_I8, rank, shape);
+        layer->bias_s32 = find(model, layer, "bias", NETWORK_DTYPE_I32, 1, &out);
+        layer->mult = find(model, layer, "mult", NETWORK_DTYPE_I32, 1, &out);
+        *used += 3;
+    } else {
+        layer->weight_f32 = find(model, layer, "weight", NETWORK_DTYPE_F32, rank, shape);
+        layer->bias_f32 = find(model, layer, "bias", NETWORK_DTYPE_F32, 1, &out);
+        *used += 2;
+    }
+    if (layer->weights == NETWORK_WEIGHTS_S8
+            ? layer->weight_s8 == NULL || layer->bias_s32 == NULL || layer->mult == NULL
+            : layer->weight_f32 == NULL || layer->bias_f32 == NULL) {
+        return refuse(ret_reason, "A layer's tensor is missing or has another type or shape.");
+    }
+    return 0;
+}
+
+static int attach_all(struct network_model *model, const char **ret_reason)
+{
+    struct network_shape shape = network_input_shape(&model->description.input);
+    uint32_t used = 0;
+
+    for (uint32_t i = 0; i < model->description.layer_count; i++) {
+        struct network_layer *layer = &model->layers[i];
+        struct network_shape out;
+        int result = network_layer_shape(layer, shape, &out, ret_reason);
+
+        if (result == 0 && network_layer_has_weights(layer)) {
+            result = attach(model, layer, shape, &used, ret_reason);
+        }
+        if (result < 0) {
+            return result;
+        }
+        shape = out;
+    }
+    /* Names of layers are all different, so as many tensors as were attached are all there are. */
+    if (used != network_safetensors_count(model->file)) {
+        return refuse(ret_reason, "A tensor belongs to no layer.");
+    }
+    return 0;
+}
+
+static int load(struct network_model *model, const void *bytes, size_t size,
+                const char **ret_reason)
+{
+    int result = network_safetensors_read(bytes, size, &model->file, ret_reason);
+    if (result < 0) {
+        return result;
+    }
+
+    const char *text = network_safetensors_metadata(model->file, "ocellus");
+    if (text == NULL) {
+        return refuse(ret_reason, "The file's metadata has no entry \"ocellus\".");
+    }
+    result = network_json_parse(text, strlen(text), &model->json, ret_reason);
+    if (result == 0) {
+        result = network_model_parse(model, ret_reason);
+    }
+    if (result == 0) {
+        result = attach_all(model, ret_reason);
+    }
+    if (result == 0) {
+        result = network_model_check(&model->description, &model->macs, ret_reason);
+    }
+    if (result == 0) {
+        SHA256Data(bytes, size, model->id);
+    }
+    return result;
+}
+
+int network_model_load(const void *bytes, size_t size, struct network_model **ret_model,
+                       const char **ret_reason)
+{
+    const char *reason = "There is not enough memory.";
+
+    if (size > NETWORK_FILE_MAX) {
+        if (ret_reason != NULL) {
+            *ret_reason = "The file is too large.";
+        }
+        return -EFBIG;
+    }
+    struct network_model *model = calloc(1, sizeof *model);
+    int result = model != NULL ? load(model, bytes, size, &reason) : -ENOMEM;
+    if (result < 0) {
+        network_model_destroy(model);
+        if (ret_reason != NULL) {
+            *ret_reason = reason;
+        }
+        return result;
+    }
+    *ret_model = model;
+    return 0;
+}
+
+void network_model_destroy(struct network_model *model)
+{
+    if (model == NULL) {
+        return;
+    }
+    network_safetensors_destroy(model->file);
+    cJSON_Delete(model->json);
+    free(model->layers);
+    free(model->labels);
+    cJSON_free(model->provenance);
+    free(model);
+}
+
+const char *network_model_name(const struct network_model *model)
+{
+    return model->description.name;
+}
+
+const char *network_model_id(const struct network_model *model)
+{
+    return model->id;
+}
+
+const struct network_input *network_model_input(const struct network_model *model)
+{
+    return &model->description.input;
+}
+
+uint32_t network_model_labels(const struct network_model *model)
+{
+    return model->description.label_count;
+}
+
+const char *network_model_label(const struct network_model *model, uint32_t index)
+{
+    return model->description.labels[index];
+}
+
+const struct network_description *network_model_describe(const struct network_model *model)
+{
+    return &model->description;
+}

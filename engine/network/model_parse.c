@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * The JSON of a model file -> its description, by the schema of model.h. It sees no tensors. Every
+ * key is accounted for: a key that nobody reads is an error, since it may be a setting that someone
+ * relies on.
+ */
+#include "engine/network/model_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "engine/network/json.h"
+
+const char *const network_source_words[] = {"log-gradient", "srgb", NULL};
+const char *const network_planes_words[] = {"grey", "rgb", NULL};
+const char *const network_fit_words[] = {"cover", "contain", "stretch", NULL};
+const char *const network_coding_words[] = {"ternary", "seven", "u7", "f32", NULL};
+const char *const network_merge_words[] = {"all", "strongest", NULL};
+const char *const network_op_words[] = {"conv",    "dense",         "maxpool",
+                                        "avgpool", "globalavgpool", NULL};
+const char *const network_weights_words[] = {"s8", "f32", NULL};
+const char *const network_activation_words[] = {"none", "relu", NULL};
+const char *const network_output_words[] = {"u7", "f32", "scores", NULL};
+
+static int refuse(const char **ret_reason, const char *reason)
+{
+    *ret_reason = reason;
+    return -EBADMSG;
+}
+
+static const cJSON *get(const cJSON *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+static bool read_word(const cJSON *object, const char *key, const char *const *words,
+                      uint8_t *ret_index)
+{
+    int index = network_json_word(get(object, key), words);
+
+    if (index < 0) {
+        return false;
+    }
+    *ret_index = (uint8_t)index;
+    return true;
+}
+
+/* 0..255, or false. */
+static bool read_byte(const cJSON *value, int64_t low, int64_t high, uint8_t *ret_number)
+{
+    int64_t number;
+
+    if (!network_json_integer(value, low, high, &number)) {
+        return false;
+    }
+    *ret_number = (uint8_t)number;
+    return true;
+}
+
+static bool read_u32(const cJSON *value, int64_t low, int64_t high, uint32_t *ret_number)
+{
+    int64_t number;
+
+    if (!network_json_integer(value, low, high, &number)) {
+        return false;
+    }
+    *ret_number = (uint32_t)number;
+    return true;
+}
+
+static bool read_pair(const cJSON *value, int64_t low, int64_t high, uint16_t pair[2])
+{
+    if (!cJSON_IsArray(value) || cJSON_GetArraySize(value) != 2) {
+        return false;
+    }
+    for (int i = 0; i < 2; i++) {
+        int64_t number;
+
+        if (!network_json_integer(cJSON_GetArrayItem(value, i), low, high, &number)) {
+            return false;
+        }
+        pair[i] = (uint16_t)number;
+    }
+    return true;
+}
+
+static bool is_name(const char *text, size_t max, const char *characters)
+{
+    size_t length = strlen(text);
+
+    return length >= 1 && length <= max && strspn(text, characters) == length;
+}
+
+static bool read_ratios(const cJSON *list, struct gradient_spec *front)
+{
+    int count = front->coding == GRADIENT_CODING_TERNARY ? 1
+                : front->coding == GRADIENT_CODING_SEVEN ? 3
+                                                         : 0;
+
+    if (count == 0) {
+        return list == NULL;
+    }
+    if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != count) {
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        uint16_t pair[2];
+
+        if (!read_pair(cJSON_GetArrayItem(list, i), 1, 4096, pair)) {
+            return false;
+        }
+        front->ratio[i] = (struct gradient_ratio){pair[0], pair[1]};
+    }
+    return true;
+}
+
+static int parse_front(const cJSON *input, struct gradient_spec *front, const char **ret_reason)
+{
+    uint8_t colour;
+
+    if (!read_word(input, "source", network_source_words, &front->source) ||
+        !read_word(input, "coding", network_coding_words, &front->coding) ||
+        !read_word(input, "planes", network_planes_words, &colour)) {
+        return refuse(ret_reason, "The input's source, coding or planes are not known here.");
+    }
+    front->planes = colour == 0 ? 1 : 3;
+    if (front->source == GRADIENT_SOURCE_LOG_GRADIENT) {
+        uint32_t floor;
+
+        if (!read_word(input, "merge", network_merge_words, &front->merge) ||
+            !read_u32(get(input, "floor"), 1, UINT16_MAX, &floor)) {
+            return refuse(ret_reason, "The input's merge or floor is missing or wrong.");
+        }
+        front->floor = (uint16_t)floor;
+    } else if (get(input, "merge") != NULL || get(input, "floor") != NULL) {
+        return refuse(ret_reason, "An sRGB input has neither merge nor floor.");
+    }
+    if (!read_ratios(get(input, "ratio"), front) || gradient_spec_check(front) < 0) {
+        return refuse(ret_reason, "The input's coding and its ratios do not fit together.");
+    }
+    return 0;
+}
+
+static int parse_input(const cJSON *input, struct network_input *to, const char **ret_reason)
+{
+    static const char *const keys[] = {"source", "width", "height", "planes", "fit",
+                                       "coding", "merge", "ratio",  "floor",  NULL};
+
+    if (!cJSON_IsObject(input) || !network_json_only(input, keys)) {
+        return refuse(ret_reason, "The input is missing or has a key that is not known here.");
+    }
+    if (!read_u32(get(input, "width"), 1, 4096, &to->target.width) ||
+        !read_u32(get(input, "height"), 1, 4096, &to->target.height) ||
+        !read_word(input, "fit", network_fit_words, &to->target.fit)) {
+        return refuse(ret_reason, "The input's width, height or fit is missing or wrong.");
+    }
+    int result = parse_front(input, &to->front, ret_reason);
+    to->target.channels = to->front.planes;
+    return result;
+}
+
+static int parse_labels(const cJSON *list, struct network_model *model, const char **ret_reason)
+{
+    if (!cJSON_IsArray(list) || list->child == NULL) {
+        return refuse(ret_reason, "The labels are missing.");
+    }
+
+    uint32_t count = (uint32_t)cJSON_GetArraySize(list);
+    if (count > NETWORK_LABELS_MAX) {
+        *ret_reason = "There are too many labels.";
+        return -EFBIG;
+    }
+    model->labels = calloc(count, sizeof *model->labels);
+    if (model->labels == NULL) {
+        return -ENOMEM;
+    }
+    model->description.labels = model->labels;
+    for (const cJSON *item = list->child; item != NULL; item = item->next) {
+        const char *label = cJSON_IsString(item) ? item->valuestring : "";
+        size_t length = strlen(label);
+
+        if (length < 1 || length >= NETWORK_LABEL_BYTES || !network_utf8(label, length, true)) {
+            return refuse(ret_reason, "A label is empty, too long or not printable.");
+        }
+        for (uint32_t i = 0; i < model->description.label_count; i++) {
+            if (strcmp(model->labels[i], label) == 0) {
+                return refuse(ret_reason, "Two labels are the same.");
+            }
+        }
+        model->labels[model->description.label_count++] = label;
+    }
+    return 0;
+}
+
+/* Keys of a layer, by operation; those of weights "s8" only come first. */
+static bool layer_keys_known(const cJSON *item, const struct network_layer *layer)
+{
+    static const char *const conv[] = {"preshift",   "shift",  "op",     "name", "weights",
+                                       "out",        "kernel", "stride", "pad",  "pad_code",
+                                       "activation", "output", NULL};
+    static const char *const dense[] = {"preshift", "shift",      "op",     "name", "weights",
+                                        "out",      "activation", "output", NULL};
+    static const char *const pool[] = {"op", "kernel", "stride", NULL};
+    static const char *const whole[] = {"op", NULL};
+    size_t skip = layer->weights == NETWORK_WEIGHTS_F32 ? 2 : 0; /* preshift, shift */
+
+    switch (layer->op) {
+    case NETWORK_OP_CONV:
+        return network_json_only(item, conv + skip);
+    case NETWORK_OP_DENSE:
+        return network_json_only(item, dense + skip);
+    case NETWORK_OP_GLOBALAVGPOOL:
+        return network_json_only(item, whole);
+    default:
+        return network_json_only(item, pool);
+    }
+}
+
+static int parse_geometry(const cJSON *item, struct network_layer *layer, const char **ret_reason)
+{
+    bool conv = layer->op == NETWORK_OP_CONV;
+    int64_t side = conv ? NETWORK_KERNEL_MAX : UINT16_MAX;
+    const cJSON *code = get(item, "pad_code");
+
+    if (!read_pair(get(item, "kernel"), 1, side, layer->kernel) ||
+        !read_pair(get(item, "stride"), 1, side, layer->stride)) {
+        return refuse(ret_reason, "A layer's kernel or stride is missing or out of range.");
+    }
+    if (!conv) {
+        return 0;
+    }
+    if (!read_pair(get(item, "pad"), 0, side, layer->pad) || layer->pad[0] >= layer->kernel[0] ||
+        layer->pad[1] >= layer->kernel[1] ||
+        (code != NULL && !read_byte(code, 0, 127, &layer->pad_code))) {
+        return refuse(ret_reason, "A layer's padding is missing or out of range.");
+    }
+    return 0;
+}
+
+static int parse_weighted(const cJSON *item, struct network_layer *layer, const char **ret_reason)
+{
+    const cJSON *name = get(item, "name");
+    uint8_t relu;
+
+    if (!cJSON_IsString(name) || !is_name(name->valuestring, NETWORK_LAYER_NAME_MAX,
+                                          "abcdefghijklmnopqrstuvwxyz0123456789_")) {
+        return refuse(ret_reason, "A layer's name is missing or not a plain word.");
+    }
+    layer->name = name->valuestring;
+    if (!read_u32(get(item, "out"), 1, NETWORK_CHANNELS_MAX, &layer->out)) {
+        return refuse(ret_reason, "A layer's number of outputs is missing or out of range.");
+    }
+    if (!read_word(item, "activation", network_activation_words, &relu) ||
+        !read_word(item, "output", network_output_words, &layer->output)) {
+        return refuse(ret_reason, "A layer's activation or output is not known here.");
+    }
+    layer->relu = relu != 0;
+    if (layer->weights == NETWORK_WEIGHTS_S8 &&
+        (!read_byte(get(item, "preshift"), 0, 30, &layer->preshift) ||
+         !read_byte(get(item, "shift"), 1, 31, &layer->shift))) {
+        return refuse(ret_reason, "A layer's shifts are missing or out of range.");
+    }
+    return 0;
+}
+
+static int parse_layer(const cJSON *item, struct network_layer *layer, const char **ret_reason)
+{
+    int result = 0;
+
+    if (!cJSON_IsObject(item) || !read_word(item, "op", network_op_words, &layer->op)) {
+        return refuse(ret_reason, "A layer's operation is not known here.");
+    }
+    if (network_layer_has_weights(layer) &&
+        !read_word(item, "weights", network_weights_words, &layer->weights)) {
+        return refuse(ret_reason, "A layer's kind of weights is not known here.");
+    }
+    if (!layer_keys_known(item, layer)) {
+        return refuse(ret_reason, "A layer has a key that its operation does not know.");
+    }
+    if (network_layer_has_weights(layer)) {
+        result = parse_weighted(item, layer, ret_reason);
+    }
+    if (result == 0 && layer->op != NETWORK_OP_DENSE && layer->op != NETWORK_OP_GLOBALAVGPOOL) {
+        result = parse_geometry(item, layer, ret_reason);
+    }
+    return result;
+}
+
+static int parse_layers(const cJSON *list, struct network_model *model, const char **ret_reason)
+{
+    if (!cJSON_IsArray(list) || list->child == NULL) {
+        return refuse(ret_reason, "The layers are missing.");
+    }
+
+    uint32_t count = (uint32_t)cJSON_GetArraySize(list);
+    if (count > NETWORK_LAYERS_MAX) {
+        *ret_reason = "There are too many layers.";
+        return -EFBIG;
+    }
+    model->layers = calloc(count, sizeof *model->layers);
+    if (model->layers == NULL) {
+        return -ENOMEM;
+    }
+    model->description.layers = model->layers;
+    for (const cJSON *item = list->child; item != NULL; item = item->next) {
+        struct network_layer *layer = &model->layers[model->description.layer_count++];
+        int result = parse_layer(item, layer, ret_reason);
+
+        if (result < 0) {
+            return result;
+        }
+        for (struct network_layer *other = model->layers; other < layer; other++) {
+            if (layer->name != NULL && other->name != NULL &&
+                strcmp(layer->name, other->name) == 0) {
+                return refuse(ret_reason, "Two layers have the same name.");
+            }
+        }
+    }
+    return 0;
+}
+
+static int parse_provenance(const cJSON *object, struct network_model *model,
+                            const char **ret_reason)
+{
+    if (object == NULL) {
+        return 0;
+    }
+    if (!cJSON_IsObject(object)) {
+        return refuse(ret_reason, "The provenance is not an object.");
+    }
+    model->provenance = cJSON_PrintUnformatted(object);
+    model->description.provenance = model->provenance;
+    return model->provenance != NULL ? 0 : -ENOMEM;
+}
+
+int network_model_parse(struct network_model *model, const char **ret_reason)
+{
+    static const char *const keys[] = {"format", "name",       "input", "labels",
+                                       "layers", "provenance", NULL};
+    const cJSON *name = get(model->json, "name");
+    int64_t format;
+
+    if (!network_json_integer(get(model->json, "format"), 1, 1, &format)) {
+        return refuse(ret_reason, "The model's format is missing or not 1.");
+    }
+    if (!network_json_only(model->json, keys)) {
+        return refuse(ret_reason, "The model has a key that is not known here.");
+    }
+    if (!cJSON_IsString(name) ||
+        !is_name(name->valuestring, NETWORK_NAME_MAX,
+                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")) {
+        return refuse(ret_reason,
+                      "The model's name is missing or has other than A-Z a-z 0-9 . _ -");
+    }
+    model->description.name = name->valuestring;
+
+    int result = parse_input(get(model->json, "input"), &model->description.input, ret_reason);
+    if (result == 0) {
+        result = parse_labels(get(model->json, "labels"), model, ret_reason);
+    }
+    if (result == 0) {
+        result = parse_layers(get(model->json, "layers"), model, ret_reason);
+    }
+    if (result == 0) {
+        result = parse_provenance(get(model->json, "provenance"), model, ret_reason);
+    }
+    return result;
+}
