@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Bytes -> planes -> codes -> scores, timed. No system call here but those for memory, the clock
+ * and a passed file. */
+#include "daemon/worker/worker.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/worker/builtin.h"
+#include "engine/gradient/gradient.h"
+#include "engine/kernel/cpu.h"
+
+/* Private copies above this are given back when they are no longer needed. */
+#define LARGE_BYTES ((size_t)1 << 20)
+
+#define BUFFER_ALIGN 64
+#define MIB          ((uint64_t)1 << 20)
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t worker_memory_bytes(const struct worker_options *options)
+{
+    /* Models, and the 512 MiB that LibRaw may take; the region, the private copy, mapped frames. */
+    return 2048 * MIB + (uint64_t)(2 + FRAME_MAP_COUNT) * options->frame_bytes_max;
+}
+
+static int make_decoder(struct worker *worker)
+{
+    struct image_limits limits = {
+        .max_bytes = worker->options.frame_bytes_max,
+        .max_pixels = worker->options.pixels_max,
+    };
+    struct image_ops ops = {
+        .accumulate_u16 = worker->kernels.accumulate_u16,
+        .accumulate_u8 = worker->kernels.accumulate_u8,
+    };
+    return image_decoder_create(&limits, &ops, &worker->decoder);
+}
+
+static int compare_bytes(const void *a, const void *b)
+{
+    return *(const uint8_t *)a - *(const uint8_t *)b;
+}
+
+/* The libraries read configuration, grow tables and bind symbols at their first use: let that be
+ * now. */
+static int warm_up(struct worker *worker)
+{
+    const struct image_target target = {.width = 8, .height = 8, .channels = IMAGE_RGB};
+    uint16_t planes[3 * 8 * 8];
+    uint8_t unsorted[2048] = {1};
+    struct image_info info;
+    int err = image_decode(worker->decoder, builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_AUTO,
+                           NULL, &target, planes, &info);
+    if (err == 0) {
+        err = image_decode(worker->decoder, builtin_dng, sizeof(builtin_dng), IMAGE_KIND_AUTO, NULL,
+                           &target, planes, &info);
+    }
+    /* glibc's first qsort of more than a kilobyte asks for the size of memory, which the sandbox
+     * forbids. */
+    qsort(unsorted, sizeof(unsorted), 1, compare_bytes);
+    return err == -ENOMEM || err == 0 ? err : -ENOTRECOVERABLE;
+}
+
+static void touch(const volatile uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i += 4096) {
+        (void)bytes[i];
+    }
+}
+
+static int map_region(struct worker *worker, int region_fd)
+{
+    size_t size = job_region_bytes(worker->options.frame_bytes_max);
+    struct stat stat;
+    if (size == 0 || frame_map_stat(region_fd, &stat) < 0 || (uint64_t)stat.st_size < size) {
+        return -EINVAL;
+    }
+    void *region = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, region_fd, 0);
+    if (region == MAP_FAILED) {
+        return -ENOMEM;
+    }
+    worker->region = region;
+    /* The daemon has allocated these pages; here they only get their entries in the page table. */
+    size_t frame = job_frame_offset();
+    touch(region, JOB_RESULT_HEAD_BYTES);
+    touch((uint8_t *)region + frame, size - frame < LARGE_BYTES ? size - frame : LARGE_BYTES);
+    return 0;
+}
+
+int worker_init(struct worker *worker, const struct worker_options *options, int region_fd)
+{
+    *worker = (struct worker){.options = *options};
+    kernel_table_init(&worker->kernels, kernel_cpu_detect() & options->cpu_mask);
+    int err = map_region(worker, region_fd);
+    if (err < 0) {
+        goto fail;
+    }
+    void *bytes = mmap(NULL, options->frame_bytes_max, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (bytes == MAP_FAILED) {
+        err = -ENOMEM;
+        goto fail;
+    }
+    worker->private_bytes = bytes;
+    /* Large blocks go back to the kernel when they are freed; glibc would otherwise learn to keep
+     * them. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    err = make_decoder(worker);
+    if (err == 0) {
+        err = warm_up(worker);
+    }
+    if (err == 0) {
+        return 0;
+    }
+fail:
+    worker_finish(worker);
+    return err;
+}
+
+static void unload(struct worker_model *model)
+{
+    network_plan_destroy(model->plan);
+    network_model_destroy(model->model);
+    *model = (struct worker_model){0};
+}
+
+void worker_finish(struct worker *worker)
+{
+    for (size_t i = 0; i < JOB_MODELS_MAX; i++) {
+        unload(&worker->models[i]);
+    }
+    frame_maps_drop(&worker->maps, UINT64_MAX);
+    free(worker->arena);
+    free(worker->planes);
+    free(worker->codes);
+    image_decoder_destroy(worker->decoder);
+    if (worker->private_bytes != NULL) {
+        munmap(worker->private_bytes, worker->options.frame_bytes_max);
+    }
+    if (worker->region != NULL) {
+        munmap(worker->region, job_region_bytes(worker->options.frame_bytes_max));
+    }
+    *worker = (struct worker){0};
+}
+
+/* Make *buffer at least `size` bytes. Its content is lost. */
+static int reserve(void **buffer, size_t *capacity, size_t size)
+{
+    if (size <= *capacity) {
+        return 0;
+    }
+    size = (size + BUFFER_ALIGN - 1) / BUFFER_ALIGN * BUFFER_ALIGN;
+    void *bytes = aligned_alloc(BUFFER_ALIGN, size);
+    if (bytes == NULL) {
+        return -ENOMEM;
+    }
+    memset(bytes, 0, size); /* takes the page faults */
+    free(*buffer);
+    *buffer = bytes;
+    *capacity = size;
+    return 0;
+}
+
+/* target is at most 4096x4096 with 3 planes, codes at most 6 of 4 bytes a pixel: no product
+ * overflows 64 bits. */
+static int reserve_buffers(struct worker *worker, struct worker_model *model)
+{
+    const struct network_input *input = network_model_input(model->model);
+    size_t pixels = (size_t)input->target.width * input->target.height;
+    size_t codes = pixels * gradient_channels(&input->front);
+    void *planes = worker->planes;
+    void *bytes = worker->codes;
+    model->code_count = (uint32_t)codes;
+    int err = reserve(&worker->arena, &worker->arena_bytes, network_plan_arena_bytes(model->plan));
+    if (err == 0) {
+        err = reserve(&planes, &worker->planes_bytes,
+                      pixels * input->target.channels * sizeof(uint16_t));
+        worker->planes = planes;
+    }
+    if (err == 0) {
+        err = reserve(&bytes, &worker->codes_bytes, codes * gradient_code_size(&input->front));
+        worker->codes = bytes;
+    }
+    return err;
+}
+
+/* The whole line for one frame. Writes the head of `result` but its sequence; codes stay in
+ * worker->codes. */
+static int run(struct worker *worker, const struct worker_model *model, const uint8_t *bytes,
+               size_t size, enum image_kind kind, const struct image_sensor *sensor,
+               struct job_result *result)
+{
+    const struct network_input *input = network_model_input(model->model);
+    struct image_info info;
+    uint64_t start = now_ns();
+    int err = image_decode(worker->decoder, bytes, size, kind, sensor, &input->target,
+                           worker->planes, &info);
+    if (err < 0) {
+        return err;
+    }
+    uint64_t decoded = now_ns();
+    gradient_encode(&input->front, worker->planes, input->target.width, input->target.height,
+                    info.nominal_white, worker->codes);
+    uint64_t encoded = now_ns();
+    network_run(model->plan, worker->arena, worker->codes, result->scores);
+    result->network_ns = now_ns() - encoded;
+    result->gradient_ns = encoded - decoded;
+    result->decode_ns = decoded - start;
+    result->info = info;
+    result->generation = model->generation;
+    result->label_count = network_model_labels(model->model);
+    result->codes_bytes = 0;
+    return 0;
+}
+
+/* Ternary codes as bit planes, others as they are if they fit. */
+static void return_codes(const struct worker *worker, const struct worker_model *model,
+                         struct job_result *result)
+{
+    const struct gradient_spec *front = &network_model_input(model->model)->front;
+    size_t count = model->code_count;
+    if (front->coding == GRADIENT_CODING_TERNARY) {
+        size_t plane = gradient_bits_bytes(count);
+        if (plane <= JOB_CODES_MAX / 2) {
+            gradient_pack_ternary((const int8_t *)worker->codes, count, result->codes,
+                                  result->codes + plane);
+            result->codes_bytes = (uint32_t)(2 * plane);
+        }
+    } else if (count * gradient_code_size(front) <= JOB_CODES_MAX) {
+        result->codes_bytes = (uint32_t)(count * gradient_code_size(front));
+        memcpy(result->codes, worker->codes, result->codes_bytes);
+    }
+}
+
+/* Errors: those of network_model_load and network_plan_create; the old model then stays. */
+static int load(struct worker *worker, const struct job_message *message, int fd)
+{
+    struct worker_model model = {.generation = message->generation};
+    struct stat stat;
+    if (frame_map_stat(fd, &stat) < 0 || stat.st_size <= 0 ||
+        (uint64_t)stat.st_size != message->length) {
+        return -EINVAL;
+    }
+    void *bytes = mmap(NULL, message->length, PROT_READ, MAP_SHARED, fd, 0);
+    if (bytes == MAP_FAILED) {
+        return -ENOMEM;
+    }
+    int err = network_model_load(bytes, message->length, &model.model, NULL);
+    munmap(bytes, message->length);
+    if (err == 0) {
+        err = network_plan_create(model.model, &worker->kernels, &model.plan);
+    }
+    if (err == 0) {
+        err = reserve_buffers(worker, &model);
+    }
+    if (err == 0) {
+        /* The first frame shall cost what every other does. */
+        err = run(worker, &model, builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_JPEG, NULL,
+                  worker->region);
+    }
+    if (err < 0) {
+        unload(&model);
+        return err;
+    }
+    unload(&worker->models[message->model]);
+    worker->models[message->model] = model;
+    return 0;
+}
+
+/* LibRaw reads its input twice and must not see it change. */
+static bool must_be_private(enum image_kind kind)
+{
+    return kind == IMAGE_KIND_RAW || kind == IMAGE_KIND_AUTO;
+}
+
+static int read_file(struct worker *worker, int fd, size_t length)
+{
+    size_t done = 0;
+    while (done < length) {
+        ssize_t count = pread(fd, worker->private_bytes + done, length - done, (off_t)done);
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count < 0) {
+            return -EINVAL;
+        }
+        if (count == 0) {
+            return -EBADMSG;
+        }
+        done += (size_t)count;
+    }
+    return 0;
+}
+
+static int find_bytes(struct worker *worker, const struct job_message *message, int fd,
+                      const uint8_t **ret_bytes)
+{
+    int err = 0;
+    switch ((enum job_source)message->source) {
+    case JOB_SOURCE_REGION:
+        *ret_bytes = (uint8_t *)worker->region + job_frame_offset();
+        return 0;
+    case JOB_SOURCE_MAP:
+        err = frame_maps_get(&worker->maps, fd, message->length, worker->options.frame_bytes_max,
+                             now_ns(), ret_bytes);
+        if (err < 0 || !must_be_private(message->kind)) {
+            return err;
+        }
+        memcpy(worker->private_bytes, *ret_bytes, message->length);
+        break;
+    case JOB_SOURCE_PREAD:
+        err = read_file(worker, fd, message->length);
+        break;
+    }
+    if (message->length > LARGE_BYTES) {
+        worker->private_ns = now_ns();
+    }
+    *ret_bytes = worker->private_bytes;
+    return err;
+}
+
+/* After an error inside LibRaw the process is not used again: its long past says that its state may
+ * be damaged. The other parsers are smaller, and a client that sends them rubbish shall not cost a
+ * process each time. */
+static bool wants_recycling(enum image_kind kind, const uint8_t *bytes, size_t length, int err)
+{
+    bool raw = kind == IMAGE_KIND_RAW ||
+               (kind == IMAGE_KIND_AUTO && length > 0 && bytes[0] != 0xff && bytes[0] != 'P');
+    return err == -ENOMEM || (err == -EBADMSG && raw);
+}
+
+static void handle_frame(struct worker *worker, const struct job_message *message, int fd,
+                         struct job_done *done)
+{
+    const struct worker_model *model = &worker->models[message->model];
+    struct job_result *result = worker->region;
+    enum image_kind kind = message->kind;
+    size_t length = message->length;
+    const uint8_t *bytes;
+    done->status = find_bytes(worker, message, fd, &bytes);
+    if (done->status < 0) {
+        return;
+    }
+    done->status = run(worker, model, bytes, length, kind,
+                       kind == IMAGE_KIND_SENSOR ? &message->sensor : NULL, result);
+    if (done->status < 0) {
+        done->recycle = wants_recycling(kind, bytes, length, done->status);
+        return;
+    }
+    result->sequence = message->sequence;
+    if (message->want_codes) {
+        return_codes(worker, model, result);
+    }
+}
+
+static bool understood(const struct worker *worker, const struct job_message *message, int fd)
+{
+    if (message->model >= JOB_MODELS_MAX) {
+        return false;
+    }
+    if (message->op == JOB_OP_MODEL) {
+        return fd >= 0 && message->length <= SIZE_MAX;
+    }
+    return message->op == JOB_OP_FRAME && worker->models[message->model].model != NULL &&
+           message->length <= worker->options.frame_bytes_max &&
+           message->source <= JOB_SOURCE_PREAD && message->kind <= IMAGE_KIND_SENSOR &&
+           (message->source == JOB_SOURCE_REGION) == (fd < 0);
+}
+
+int worker_handle(struct worker *worker, const struct job_message *message, int fd,
+                  struct job_done *ret_done)
+{
+    struct job_done done = {.sequence = message->sequence};
+    if (!understood(worker, message, fd)) {
+        return -EPROTO;
+    }
+    if (message->op == JOB_OP_MODEL) {
+        done.status = load(worker, message, fd);
+    } else {
+        handle_frame(worker, message, fd, &done);
+    }
+    *ret_done = done;
+    return 0;
+}
+
+bool worker_release(struct worker *worker)
+{
+    uint64_t before = now_ns() - WORKER_HOLD_NS;
+    bool mapped = frame_maps_drop(&worker->maps, before);
+    if (worker->private_ns != 0 && worker->private_ns < before) {
+        madvise(worker->private_bytes, worker->options.frame_bytes_max, MADV_DONTNEED);
+        worker->private_ns = 0;
+    }
+    return mapped || worker->private_ns != 0;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* The pool with the real, sandboxed worker: frames by every way, errors, models, memory given back.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/worker/builtin.h"
+#include "pool_fixture.h"
+#include "tiny_model.h"
+
+/* A PGM of 3 MiB. */
+#define LARGE_HEAD "P5 2048 1536 255\n"
+#define LARGE      (sizeof(LARGE_HEAD) - 1 + (size_t)2048 * 1536)
+
+static const char *program;
+
+static void open_pool(struct pool_fixture *fixture, uint32_t workers)
+{
+    size_t size;
+    void *bytes = tiny_model_make(0, &size);
+    assert_non_null(bytes);
+    int fd = make_memfd(bytes, size);
+    free(bytes);
+    struct pool_options options = pool_fixture_options(program, "all", fd, size);
+    options.workers = workers;
+    /* Two models, which happen to be the same. */
+    options.models[1] = options.models[0];
+    options.models[1].generation = 9;
+    options.model_count = 2;
+    pool_fixture_open(fixture, &options);
+    assert_true(pool_fixture_wait_ready(fixture, workers, 5000));
+}
+
+static void close_pool(struct pool_fixture *fixture)
+{
+    struct pool_stats stats;
+    pool_get_stats(fixture->pool, &stats);
+    assert_int_equal(stats.crashes + stats.lies + stats.timeouts, 0);
+    pool_fixture_close(fixture);
+    close(fixture->options.models[0].memfd);
+}
+
+static struct frame *file_frame(enum job_source source, int fd, size_t length, enum image_kind kind)
+{
+    struct frame *frame = frame_create();
+    assert_non_null(frame);
+    frame->source = source;
+    frame->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    frame->length = length;
+    frame->kind = kind;
+    return frame;
+}
+
+static void test_every_way(void **state)
+{
+    static const struct {
+        const uint8_t *bytes;
+        size_t size;
+        enum image_kind kind;
+    } pictures[] = {
+        {builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_JPEG},
+        {builtin_dng, sizeof(builtin_dng), IMAGE_KIND_RAW},
+    };
+    struct pool_fixture fixture;
+    int32_t scores[TINY_LABELS];
+    (void)state;
+    open_pool(&fixture, 2);
+    for (size_t i = 0; i < 2; i++) {
+        int fd = make_memfd(pictures[i].bytes, pictures[i].size);
+        pool_fixture_frame(&fixture,
+                           make_frame(pictures[i].bytes, pictures[i].size, IMAGE_KIND_AUTO));
+        assert_int_equal(fixture.error, PROTO_OK);
+        assert_int_equal(fixture.result.info.kind, pictures[i].kind);
+        assert_int_equal(fixture.result.generation, 7);
+        memcpy(scores, fixture.result.scores, sizeof(scores));
+        for (int source = JOB_SOURCE_MAP; source <= JOB_SOURCE_PREAD; source++) {
+            struct frame *frame = file_frame(source, fd, pictures[i].size, pictures[i].kind);
+            frame->model_index = 1;
+            frame->want_codes = true;
+            pool_fixture_frame(&fixture, frame);
+            assert_int_equal(fixture.error, PROTO_OK);
+            assert_int_equal(fixture.result.generation, 9);
+            assert_int_equal(fixture.result.codes_bytes, 2 * gradient_bits_bytes(TINY_CODES));
+            assert_memory_equal(fixture.result.scores, scores, sizeof(scores));
+        }
+        close(fd);
+    }
+    close_pool(&fixture);
+}
+
+static void expect(struct pool_fixture *fixture, struct frame *frame, enum proto_error error)
+{
+    assert_true(pool_fixture_wait_ready(fixture, 1, 5000));
+    pool_fixture_frame(fixture, frame);
+    assert_int_equal(fixture->error, error);
+}
+
+static void test_errors(void **state)
+{
+    struct pool_fixture fixture;
+    struct pool_stats stats;
+    char text[1000];
+    (void)state;
+    memset(text, 'a', sizeof(text));
+    open_pool(&fixture, 1);
+    unsigned fds = count_fds();
+    expect(&fixture, make_frame(builtin_jpeg, 100, IMAGE_KIND_AUTO), PROTO_CORRUPT);
+    expect(&fixture, make_frame(text, sizeof(text), IMAGE_KIND_AUTO), PROTO_UNSUPPORTED);
+    expect(&fixture, make_frame(builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_SENSOR),
+           PROTO_BAD_REQUEST);
+    pool_get_stats(fixture.pool, &stats);
+    assert_int_equal(stats.recycled, 0);
+    expect(&fixture, make_frame(builtin_dng, sizeof(builtin_dng) - 50, IMAGE_KIND_AUTO),
+           PROTO_CORRUPT);
+    pool_get_stats(fixture.pool, &stats);
+    assert_int_equal(stats.recycled, 1);
+    int fd = make_memfd(builtin_jpeg, sizeof(builtin_jpeg));
+    expect(&fixture, file_frame(JOB_SOURCE_MAP, fd, 1000, IMAGE_KIND_AUTO), PROTO_BAD_REQUEST);
+    expect(&fixture, file_frame(JOB_SOURCE_PREAD, fd, 1000, IMAGE_KIND_AUTO), PROTO_CORRUPT);
+    close(fd);
+    expect(&fixture, make_frame(builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_AUTO), PROTO_OK);
+    assert_int_equal(count_fds(), fds);
+    close_pool(&fixture);
+}
+
+/* A model that is none: the worker is never ready, the pool keeps trying, slowly. */
+static void test_bad_model(void **state)
+{
+    struct pool_fixture fixture;
+    (void)state;
+    int fd = make_memfd("rubbish!", 8);
+    struct pool_options options = pool_fixture_options(program, "all", fd, 8);
+    pool_fixture_open(&fixture, &options);
+    assert_false(pool_fixture_wait_ready(&fixture, 1, 200));
+    assert_false(pool_has_idle(fixture.pool));
+    pool_fixture_close(&fixture);
+    close(fd);
+}
+
+static uint64_t resident(struct pool_fixture *fixture)
+{
+    struct pool_stats stats;
+    pool_get_stats(fixture->pool, &stats);
+    return stats.resident_bytes;
+}
+
+/* Large frames by every way; a second later their memory is back. */
+static void test_memory_goes_back(void **state)
+{
+    struct pool_fixture fixture;
+    uint8_t *samples = malloc(LARGE);
+    (void)state;
+    assert_non_null(samples);
+    memset(samples, 100, LARGE);
+    memcpy(samples, LARGE_HEAD, sizeof(LARGE_HEAD) - 1);
+    open_pool(&fixture, 1);
+    int fd = make_memfd(samples, LARGE);
+    expect(&fixture, make_frame(samples, 100, IMAGE_KIND_PNM), PROTO_CORRUPT);
+    uint64_t before = resident(&fixture);
+    expect(&fixture, make_frame(samples, LARGE, IMAGE_KIND_PNM), PROTO_OK);
+    expect(&fixture, file_frame(JOB_SOURCE_MAP, fd, LARGE, IMAGE_KIND_PNM), PROTO_OK);
+    expect(&fixture, file_frame(JOB_SOURCE_MAP, fd, LARGE, IMAGE_KIND_AUTO), PROTO_OK);
+    expect(&fixture, file_frame(JOB_SOURCE_PREAD, fd, LARGE, IMAGE_KIND_AUTO), PROTO_OK);
+    uint64_t during = resident(&fixture);
+    assert_true(during > before + LARGE);
+    pool_fixture_run(&fixture, 2500);
+    uint64_t after = resident(&fixture);
+    print_message("resident KiB: %u, with large frames %u, afterwards %u\n",
+                  (unsigned)(before >> 10), (unsigned)(during >> 10), (unsigned)(after >> 10));
+    assert_true(after < before + ((size_t)512 << 10));
+    close(fd);
+    free(samples);
+    close_pool(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_way),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_bad_model),
+        cmocka_unit_test(test_memory_goes_back),
+    };
+    if (argc != 2) {
+        return 2;
+    }
+    program = argv[1];
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

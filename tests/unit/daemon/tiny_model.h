@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* A model of one dense layer over 8x8 ternary log-gradient codes, so that tests need no file. */
+#ifndef OCELLUS_TESTS_TINY_MODEL_H
+#define OCELLUS_TESTS_TINY_MODEL_H
+
+#include <stddef.h>
+
+#define TINY_LABELS 10
+#define TINY_SIDE   8
+#define TINY_CODES  (TINY_SIDE * TINY_SIDE * 6)
+
+/* The file's bytes; the caller frees them. `seed` makes the weights. NULL when it could not be
+ * made. */
+void *tiny_model_make(unsigned seed, size_t *ret_size);
+
+#endif
