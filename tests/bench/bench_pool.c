@@ -25,7 +25,8 @@ struct bench {
     uv_loop_t loop;
     struct pool *pool;
     bool finished, closed;
-    uint64_t finished_ns, stages_ns;
+    uint64_t finished_ns;
+    uint64_t stage_ns[3]; /* decode, gradient, network */
 };
 
 static void die(const char *what)
@@ -50,7 +51,9 @@ static void on_finished(void *context, struct frame *frame, enum proto_error err
         fprintf(stderr, "frame failed: %s\n", message);
         exit(1);
     }
-    bench->stages_ns = result->decode_ns + result->gradient_ns + result->network_ns;
+    bench->stage_ns[0] = result->decode_ns;
+    bench->stage_ns[1] = result->gradient_ns;
+    bench->stage_ns[2] = result->network_ns;
 }
 
 static void on_closed(void *context)
@@ -66,18 +69,17 @@ static int compare(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static double print(const char *what, double *us, size_t count)
+static void print(const char *what, double *us, size_t count)
 {
     qsort(us, count, sizeof(*us), compare);
     printf("%-44s median %9.1f  p99 %9.1f  min %9.1f us\n", what, us[count / 2],
            us[count * 99 / 100], us[0]);
-    return us[count / 2];
 }
 
 static void run_frames(struct bench *bench, struct frame *frame, const char *what, size_t count)
 {
-    static double total[FRAMES];
-    static double hops[FRAMES];
+    static const char *const names[5] = {"whole", "decode", "gradient", "network", "the rest"};
+    static double us[5][FRAMES];
     char name[80];
     for (size_t i = 0; i < count; i++) {
         uint64_t start = uv_hrtime();
@@ -88,13 +90,17 @@ static void run_frames(struct bench *bench, struct frame *frame, const char *wha
         while (!bench->finished) {
             uv_run(&bench->loop, UV_RUN_ONCE);
         }
-        total[i] = (double)(bench->finished_ns - start) / 1e3;
-        hops[i] = (double)(bench->finished_ns - start - bench->stages_ns) / 1e3;
+        us[0][i] = (double)(bench->finished_ns - start) / 1e3;
+        us[4][i] = us[0][i];
+        for (size_t k = 0; k < 3; k++) {
+            us[1 + k][i] = (double)bench->stage_ns[k] / 1e3;
+            us[4][i] -= us[1 + k][i];
+        }
     }
-    snprintf(name, sizeof(name), "%s, whole", what);
-    print(name, total, count);
-    snprintf(name, sizeof(name), "%s, all but the stages", what);
-    print(name, hops, count);
+    for (size_t k = 0; k < 5; k++) {
+        snprintf(name, sizeof(name), "%s: %s", what, names[k]);
+        print(name, us[k], count);
+    }
 }
 
 static void *map_file(const char *path, size_t *ret_size)
@@ -135,6 +141,10 @@ static void start(struct bench *bench, const struct pool_options *options)
     do {
         uv_run(&bench->loop, UV_RUN_ONCE);
         pool_get_stats(bench->pool, &stats);
+        if (uv_hrtime() - begin > UINT64_C(5000000000)) {
+            fprintf(stderr, "no worker takes this model\n");
+            exit(1);
+        }
     } while (stats.ready < options->workers);
     printf("%u worker(s): created in %.2f ms, ready after %.2f ms\n", options->workers,
            (double)(created - begin) / 1e6, (double)(uv_hrtime() - begin) / 1e6);
