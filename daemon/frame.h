@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * One frame's way through the daemon: made by a door, held by admission, run by the pool, given back to its door. All of
- * it happens on the loop thread.
+ * One frame's way through the daemon: made by a door, held by admission, run by the pool, given
+ * back to its door. All of it happens on the loop thread.
  */
 #ifndef OCELLUS_DAEMON_FRAME_H
 #define OCELLUS_DAEMON_FRAME_H
@@ -25,10 +25,12 @@ struct frame {
     size_t length;
     enum image_kind kind;
     struct image_sensor sensor;
-    bool want_codes; /* the result's codes are kept */
+    bool want_codes;     /* the result's codes are kept */
+    size_t reserved;     /* bytes of admission's budget that go back when the frame is destroyed */
     uint64_t arrived_ns; /* CLOCK_MONOTONIC, when the whole request was in memory */
-    /* Called exactly once, on the loop thread, unless the frame was cancelled; the callee owns the frame again and
-     * destroys it. error == PROTO_OK: result is valid during the call. */
+    /* Called exactly once, on the loop thread, unless the frame was cancelled. The frame stays
+     * admission's: it is not to be touched after the call. error == PROTO_OK: result is valid
+     * during the call. */
     void (*done)(struct frame *frame, enum proto_error error, const char *message,
                  const struct proto_result *result);
     void *door; /* for done */
@@ -38,11 +40,12 @@ struct frame {
     uint64_t deadline_ns;
     uint64_t started_ns;
     uint32_t model_index;
-    bool cancelled; /* its client went away: the result is dropped, the frame destroyed by its holder */
+    bool cancelled; /* its client went away: the result is dropped, the frame destroyed by its
+                       holder */
     struct frame *next;
 };
 
-struct frame *frame_create(void); /* NULL: out of memory; fd is -1 */
+struct frame *frame_create(void);        /* NULL: out of memory; fd is -1 */
 void frame_destroy(struct frame *frame); /* frees bytes, closes fd; NULL is fine */
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* Every fixed limit of the daemon, with its unit and reason. What operators may change is in config/config.h. */
+/* Every fixed limit of the daemon, with its unit and reason. What operators may change is in
+ * config/config.h. */
 #ifndef OCELLUS_DAEMON_LIMITS_H
 #define OCELLUS_DAEMON_LIMITS_H
 
@@ -14,7 +15,8 @@
 #define LIMIT_VARLINK_MESSAGE_BYTES (512u * 1024u)
 /* base64 frames: larger ones come as a descriptor or by HTTP */
 #define LIMIT_BASE64_FRAME_BYTES (256u * 1024u)
-/* descriptors in one recvmsg: one a call is all we take, the rest are closed and the call refused */
+/* descriptors in one recvmsg: one a call is all we take, the rest are closed and the call refused
+ */
 #define LIMIT_VARLINK_FDS 4u
 /* calls a Varlink client may send before their replies */
 #define LIMIT_VARLINK_PIPELINE 8u
@@ -23,6 +25,10 @@
 /* milliseconds a client may take for request headers, and a body may stand still */
 #define LIMIT_HEAD_TIMEOUT_MS 5000u
 #define LIMIT_BODY_TIMEOUT_MS 5000u
+/* bytes of a body that must come in that time: one that trickles counts as standing still */
+#define LIMIT_BODY_PROGRESS_BYTES (64u * 1024u)
+/* milliseconds a connection is kept after its last reply, for clients that still send */
+#define LIMIT_LINGER_MS 2000u
 /* milliseconds an idle keep-alive connection stays open */
 #define LIMIT_IDLE_TIMEOUT_MS 60000u
 /* milliseconds for a worker to start, load its models and answer */

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "engine/network/model.h"
 
 /* Copy the whole file behind `from` into `to`. */
@@ -152,4 +154,57 @@ int models_find(const struct models *models, const char *name)
         }
     }
     return -ENOENT;
+}
+
+static const char *format_name(unsigned kind)
+{
+    static const char *const names[] = {"unknown", "jpeg", "raw", "pnm", "sensor"};
+    return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : names[0];
+}
+
+static void name_scores(struct models *models, const struct network_model *network,
+                        const struct job_result *result)
+{
+    float probabilities[NETWORK_LABELS_MAX];
+    network_probabilities(result->scores, result->label_count, probabilities);
+    for (uint32_t i = 0; i < result->label_count; i++) {
+        models->scores[i] = (struct proto_score){
+            .label = network_model_label(network, i),
+            .probability = probabilities[i],
+            .score = result->scores[i],
+        };
+    }
+}
+
+void models_describe(struct models *models, const struct frame *frame,
+                     const struct job_result *result, struct proto_result *ret_result)
+{
+    const struct model *model = &models->list[frame->model_index];
+    uint32_t best = network_argmax(result->scores, result->label_count);
+    name_scores(models, model->network, result);
+    *ret_result = (struct proto_result){
+        .camera = frame->camera,
+        .frame = frame->id,
+        .label = models->scores[best].label,
+        .confidence = models->scores[best].probability,
+        .scores = models->scores,
+        .score_count = result->label_count,
+        .model_name = model->name,
+        .model_id = network_model_id(model->network),
+        .generation = result->generation,
+        .format = format_name(result->info.kind),
+        .width = result->info.width,
+        .height = result->info.height,
+        .orientation = result->info.orientation,
+        .reduction = result->info.reduction,
+        .times =
+            {
+                .wait = frame->started_ns - frame->arrived_ns,
+                .decode = result->decode_ns,
+                .gradient = result->gradient_ns,
+                .network = result->network_ns,
+                .total = uv_hrtime() - frame->arrived_ns,
+            },
+        .warnings = result->info.warnings,
+    };
 }

@@ -10,7 +10,9 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "daemon/frame.h"
 #include "daemon/worker/job.h"
+#include "proto/result.h"
 
 struct model {
     char name[CONFIG_NAME_BYTES];  /* of its [model] section, which is how clients name it */
@@ -23,7 +25,8 @@ struct model {
 struct models {
     struct model list[JOB_MODELS_MAX];
     uint32_t count;
-    uint32_t standard; /* index of the default model */
+    uint32_t standard;                             /* index of the default model */
+    struct proto_score scores[NETWORK_LABELS_MAX]; /* of the result described last */
 };
 
 /* On failure ret_reason[0..size) holds a sentence that names the file. Errors: negative errno. */
@@ -33,5 +36,10 @@ void models_destroy(struct models *models);
 
 /* Index of the model with this name, -ENOENT when there is none. */
 int models_find(const struct models *models, const char *name);
+
+/* Put names to a checked result of a frame that was just finished. *ret_result borrows from models
+ * and frame until the next call. */
+void models_describe(struct models *models, const struct frame *frame,
+                     const struct job_result *result, struct proto_result *ret_result);
 
 #endif

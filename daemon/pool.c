@@ -226,11 +226,16 @@ static uint64_t resident_bytes(int pid)
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats)
 {
-    struct pool_stats stats = pool->stats;
+    *ret_stats = pool->stats;
+}
+
+uint64_t pool_resident_bytes(const struct pool *pool)
+{
+    uint64_t sum = 0;
     for (uint32_t i = 0; i < pool->options.workers; i++) {
         if (pool->workers[i].running) {
-            stats.resident_bytes += resident_bytes(pool->workers[i].process.pid);
+            sum += resident_bytes(pool->workers[i].process.pid);
         }
     }
-    *ret_stats = stats;
+    return sum;
 }

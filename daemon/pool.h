@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * The pool of sandboxed workers: starts them, hands each its models, gives an idle one a frame, holds it to its time,
- * replaces it when it dies, lies or stalls. Runs on the loop thread and never blocks it. It parses no image and decides
- * nothing about order: admission does.
+ * The pool of sandboxed workers: starts them, hands each its models, gives an idle one a frame,
+ * holds it to its time, replaces it when it dies, lies or stalls. Runs on the loop thread and never
+ * blocks it. It parses no image and decides nothing about order: admission does.
  */
 #ifndef OCELLUS_DAEMON_POOL_H
 #define OCELLUS_DAEMON_POOL_H
@@ -14,7 +14,8 @@
 
 #include "daemon/frame.h"
 
-/* A model as the workers get it. The pool borrows the fd; label_count is what results are checked against. */
+/* A model as the workers get it. The pool borrows the fd; label_count is what results are checked
+ * against. */
 struct pool_model {
     int memfd; /* sealed against writing, growing and shrinking */
     uint64_t bytes;
@@ -26,46 +27,50 @@ struct pool_options {
     const char *worker_path;
     const char *cpu_mask;
     uint32_t workers;
-    uint32_t timeout_ms;    /* one frame; then SIGKILL */
-    uint32_t frames_max;    /* a worker is recycled after so many; 0: never */
+    uint32_t timeout_ms; /* one frame; then SIGKILL */
+    uint32_t frames_max; /* a worker is recycled after so many; 0: never */
     uint64_t frame_bytes_max;
     uint64_t pixels_max;
-    uint32_t spin_us;       /* the loop spins on the doorbells for so long after a frame was handed over */
+    uint32_t
+        spin_us; /* the loop spins on the doorbells for so long after a frame was handed over */
     struct pool_model models[JOB_MODELS_MAX];
     uint32_t model_count;
     /* Called on the loop whenever a worker became idle or the number of ready workers changed. */
     void (*changed)(void *context);
-    /* Called once for each frame that pool_start_frame took. error OK: `result` was copied out and checked, and is
-     * valid during the call. The frame is the callee's again. */
-    void (*finished)(void *context, struct frame *frame, enum proto_error error, const char *message,
-                     const struct job_result *result);
+    /* Called once for each frame that pool_start_frame took. error OK: `result` was copied out and
+     * checked, and is valid during the call. The frame is the callee's again. */
+    void (*finished)(void *context, struct frame *frame, enum proto_error error,
+                     const char *message, const struct job_result *result);
     void *context;
 };
 
 struct pool_stats {
     uint32_t workers, ready, busy; /* ready: loaded its models; busy: has a frame */
     uint64_t frames, crashes, timeouts, lies, recycled;
-    uint64_t resident_bytes; /* sum of the workers' RSS, read from /proc when asked */
 };
 
 struct pool;
 
-/* Starts the workers; they become ready later. options is copied, its strings are borrowed. A worker that does not start
- * is tried again. Errors: -ENOMEM, -EINVAL (no workers or models), negative errno of access() to the program and of
- * memfd_create. */
+/* Starts the workers; they become ready later. options is copied, its strings are borrowed. A
+ * worker that does not start is tried again. Errors: -ENOMEM, -EINVAL (no workers or models),
+ * negative errno of access() to the program and of memfd_create. */
 int pool_create(uv_loop_t *loop, const struct pool_options *options, struct pool **ret_pool);
 
-/* Kills the workers, closes handles; `closed` runs on the loop when nothing of the pool is left. Frames in flight are
- * finished with TOO_BUSY first. */
+/* Kills the workers, closes handles; `closed` runs on the loop when nothing of the pool is left.
+ * Frames in flight are finished with TOO_BUSY first. */
 void pool_destroy(struct pool *pool, void (*closed)(void *context), void *context);
 
 bool pool_has_idle(const struct pool *pool);
 
-/* Hand a frame to an idle worker: its bytes are copied into the worker's region, or its fd is passed. Errors: -EAGAIN
- * when none is idle, -EIO when the worker died just now (try another), -EINVAL when the frame is longer than
- * frame_bytes_max or names no model. On failure the frame stays the caller's. */
+/* Hand a frame to an idle worker: its bytes are copied into the worker's region, or its fd is
+ * passed. Errors: -EAGAIN when none is idle, -EIO when the worker died just now (try another),
+ * -EINVAL when the frame is longer than frame_bytes_max or names no model. On failure the frame
+ * stays the caller's. */
 int pool_start_frame(struct pool *pool, struct frame *frame);
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats);
+
+/* Sum of the workers' resident memory; reads /proc for each. */
+uint64_t pool_resident_bytes(const struct pool *pool);
 
 #endif

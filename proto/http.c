@@ -85,7 +85,9 @@ static int on_url_end(llhttp_t *parser)
 
 static int on_head(llhttp_t *parser)
 {
-    reader_of(parser)->head_done = true;
+    struct http_reader *reader = reader_of(parser);
+    reader->head_done = true;
+    reader->keep_alive = llhttp_should_keep_alive(parser) != 0;
     return HPE_PAUSED;
 }
 
@@ -102,9 +104,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
 
 static int on_end(llhttp_t *parser)
 {
-    struct http_reader *reader = reader_of(parser);
-    reader->ended = true;
-    reader->keep_alive = llhttp_should_keep_alive(parser) != 0;
+    reader_of(parser)->ended = true;
     return HPE_PAUSED;
 }
 
@@ -241,7 +241,7 @@ static int execute(struct http_reader *reader, const char *data, size_t size, si
         return 0;
     }
     if (reader->error < 0) {
-        *ret_reason = "the request's head is too large";
+        *ret_reason = reader->head_done ? NULL : "the request's head is too large";
         return reader->error;
     }
     *ret_reason = "this is not an HTTP/1.1 request";

@@ -65,7 +65,7 @@ const char *http_reader_header(const struct http_reader *reader, const char *nam
 /* True when nothing of a next request came yet. */
 bool http_reader_idle(const struct http_reader *reader);
 
-/* May the connection live on after this request? Valid after HTTP_EVENT_END. */
+/* May the connection live on after this request? Valid like the head. */
 bool http_reader_keep_alive(const struct http_reader *reader);
 
 /* Decode %XX into out[0..size) with a NUL. Errors: -EINVAL a bad escape or a NUL, -ENOBUFS. */

@@ -147,13 +147,6 @@ static void test_bad_model(void **state)
     close(fd);
 }
 
-static uint64_t resident(struct pool_fixture *fixture)
-{
-    struct pool_stats stats;
-    pool_get_stats(fixture->pool, &stats);
-    return stats.resident_bytes;
-}
-
 /* Large frames by every way; a second later their memory is back. */
 static void test_memory_goes_back(void **state)
 {
@@ -166,15 +159,15 @@ static void test_memory_goes_back(void **state)
     open_pool(&fixture, 1);
     int fd = make_memfd(samples, LARGE);
     expect(&fixture, make_frame(samples, 100, IMAGE_KIND_PNM), PROTO_CORRUPT);
-    uint64_t before = resident(&fixture);
+    uint64_t before = pool_resident_bytes(fixture.pool);
     expect(&fixture, make_frame(samples, LARGE, IMAGE_KIND_PNM), PROTO_OK);
     expect(&fixture, file_frame(JOB_SOURCE_MAP, fd, LARGE, IMAGE_KIND_PNM), PROTO_OK);
     expect(&fixture, file_frame(JOB_SOURCE_MAP, fd, LARGE, IMAGE_KIND_AUTO), PROTO_OK);
     expect(&fixture, file_frame(JOB_SOURCE_PREAD, fd, LARGE, IMAGE_KIND_AUTO), PROTO_OK);
-    uint64_t during = resident(&fixture);
+    uint64_t during = pool_resident_bytes(fixture.pool);
     assert_true(during > before + LARGE);
     pool_fixture_run(&fixture, 2500);
-    uint64_t after = resident(&fixture);
+    uint64_t after = pool_resident_bytes(fixture.pool);
     print_message("resident KiB: %u, with large frames %u, afterwards %u\n",
                   (unsigned)(before >> 10), (unsigned)(during >> 10), (unsigned)(after >> 10));
     assert_true(after < before + ((size_t)512 << 10));

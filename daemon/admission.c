@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* One waiting place per camera, a queue of cameras, one timer for the deadlines of all frames. */
+#include "daemon/admission.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proto/result.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+struct camera {
+    char name[PROTO_CAMERA_BYTES];
+    uint32_t model_index;
+    bool declared, enabled;
+    bool queued; /* in the queue of cameras with a waiting frame */
+    struct frame *waiting, *working;
+    struct camera *next;
+    uint64_t used; /* tick of its last frame */
+    struct admission_counters counters;
+};
+
+struct admission {
+    uv_timer_t timer;
+    struct pool *pool;
+    const struct config *config;
+    struct camera *first, *last; /* the queue: not working, served in turn */
+    bool dispatching, stopped;
+    uint64_t ticks, frame_ids;
+    uint64_t reserved;
+    struct admission_counters totals;
+    uint32_t camera_count;
+    struct camera cameras[]; /* cameras_max */
+};
+
+/* Counters are kept per camera and as a sum that outlives cameras. */
+#define COUNT(admission, camera, name)                                                             \
+    do {                                                                                           \
+        (admission)->totals.name++;                                                                \
+        (camera)->counters.name++;                                                                 \
+    } while (0)
+
+static int find_model(const struct config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->model_count; i++) {
+        if (strcmp(config->models[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static void set_camera(struct camera *camera, const struct config *config, const char *name,
+                       const char *model)
+{
+    int index = find_model(config, model); /* the configuration was checked: it is there */
+    *camera = (struct camera){.enabled = true, .model_index = index < 0 ? 0 : (uint32_t)index};
+    memcpy(camera->name, name, strlen(name) + 1);
+}
+
+int admission_create(uv_loop_t *loop, const struct config *config, struct pool *pool,
+                     struct admission **ret_admission)
+{
+    struct admission *admission =
+        calloc(1, sizeof(*admission) + config->cameras_max * sizeof(admission->cameras[0]));
+    if (admission == NULL) {
+        return -ENOMEM;
+    }
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    /* Unique over restarts, and below 2^53 until the year 2248. */
+    admission->frame_ids = ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS) * 1024;
+    admission->pool = pool;
+    admission->config = config;
+    for (uint32_t i = 0; i < config->camera_count; i++) {
+        const struct config_camera *declared = &config->cameras[i];
+        struct camera *camera = &admission->cameras[admission->camera_count++];
+        set_camera(camera, config, declared->name, declared->model);
+        camera->declared = true;
+        camera->enabled = declared->enabled;
+    }
+    uv_timer_init(loop, &admission->timer);
+    admission->timer.data = admission;
+    *ret_admission = admission;
+    return 0;
+}
+
+bool admission_reserve(struct admission *admission, size_t bytes)
+{
+    if (bytes > admission->config->queue_bytes_max - admission->reserved) {
+        return false;
+    }
+    admission->reserved += bytes;
+    return true;
+}
+
+void admission_release(struct admission *admission, size_t bytes)
+{
+    admission->reserved -= bytes;
+}
+
+static void destroy_frame(struct admission *admission, struct frame *frame)
+{
+    admission_release(admission, frame->reserved);
+    frame_destroy(frame);
+}
+
+/* The callback may submit and cancel other frames: nothing may be half-done when it is called. */
+static void finish_frame(struct admission *admission, struct frame *frame, enum proto_error error,
+                         const char *message, const struct proto_result *result)
+{
+    frame->done(frame, error, message, result);
+    destroy_frame(admission, frame);
+}
+
+static struct camera *find_camera(struct admission *admission, const char *name)
+{
+    for (uint32_t i = 0; i < admission->camera_count; i++) {
+        if (strcmp(admission->cameras[i].name, name) == 0) {
+            return &admission->cameras[i];
+        }
+    }
+    return NULL;
+}
+
+/* The least recently used of the cameras that appeared by posting and have no frame here, or NULL.
+ */
+static struct camera *find_replaceable(struct admission *admission)
+{
+    struct camera *oldest = NULL;
+    for (uint32_t i = 0; i < admission->camera_count; i++) {
+        struct camera *camera = &admission->cameras[i];
+        bool idle = camera->waiting == NULL && camera->working == NULL && !camera->queued;
+        if (!camera->declared && idle && (oldest == NULL || camera->used < oldest->used)) {
+            oldest = camera;
+        }
+    }
+    return oldest;
+}
+
+/* NULL when all places are needed. */
+static struct camera *add_camera(struct admission *admission, const char *name)
+{
+    const struct config *config = admission->config;
+    struct camera *place;
+    if (admission->camera_count < config->cameras_max) {
+        place = &admission->cameras[admission->camera_count++];
+    } else {
+        place = find_replaceable(admission);
+    }
+    if (place == NULL) {
+        return NULL;
+    }
+    set_camera(place, config, name, config->default_model);
+    return place;
+}
+
+static void enqueue(struct admission *admission, struct camera *camera)
+{
+    if (camera->queued || camera->working != NULL || camera->waiting == NULL) {
+        return;
+    }
+    camera->queued = true;
+    camera->next = NULL;
+    if (admission->first == NULL) {
+        admission->first = camera;
+    } else {
+        admission->last->next = camera;
+    }
+    admission->last = camera;
+}
+
+static struct camera *dequeue(struct admission *admission)
+{
+    struct camera *camera = admission->first;
+    if (camera != NULL) {
+        admission->first = camera->next;
+        camera->queued = false;
+    }
+    return camera;
+}
+
+/* Hand the camera's waiting frame to the pool. False when the pool has no worker for it now. */
+static bool start_waiting(struct admission *admission, struct camera *camera)
+{
+    struct frame *frame = camera->waiting;
+    int r;
+    do {
+        r = pool_start_frame(admission->pool, frame);
+    } while (r == -EIO); /* that worker is gone now: there are only so many */
+    if (r == -EAGAIN) {
+        return false;
+    }
+    camera->waiting = NULL;
+    if (r < 0) {
+        COUNT(admission, camera, failed);
+        finish_frame(admission, frame, PROTO_INTERNAL, "the frame could not be handed over", NULL);
+    } else {
+        camera->working = frame;
+    }
+    return true;
+}
+
+static void dispatch(struct admission *admission)
+{
+    if (admission->dispatching) { /* called from a callback below: the loop there goes on */
+        return;
+    }
+    admission->dispatching = true;
+    while (!admission->stopped && admission->first != NULL && pool_has_idle(admission->pool)) {
+        struct camera *camera = dequeue(admission);
+        if (camera->waiting == NULL) {
+            continue; /* cancelled or expired meanwhile */
+        }
+        if (!start_waiting(admission, camera)) {
+            enqueue(admission, camera);
+            break;
+        }
+    }
+    admission->dispatching = false;
+}
+
+/* Answer the frame of this place if its time is over. True when it was. */
+static bool expire(struct admission *admission, struct camera *camera, struct frame *frame,
+                   uint64_t now)
+{
+    if (frame == NULL || frame->cancelled || frame->deadline_ns > now) {
+        return false;
+    }
+    COUNT(admission, camera, expired);
+    if (frame == camera->waiting) {
+        camera->waiting = NULL;
+        finish_frame(admission, frame, PROTO_DEADLINE, "the frame waited too long for a worker",
+                     NULL);
+    } else {
+        frame->cancelled = true; /* the worker still has it */
+        frame->done(frame, PROTO_DEADLINE, "the frame was not done in time", NULL);
+    }
+    return true;
+}
+
+static uint64_t next_deadline(const struct admission *admission)
+{
+    uint64_t next = UINT64_MAX;
+    for (uint32_t i = 0; i < admission->camera_count; i++) {
+        const struct frame *frames[] = {admission->cameras[i].waiting,
+                                        admission->cameras[i].working};
+        for (int k = 0; k < 2; k++) {
+            if (frames[k] != NULL && !frames[k]->cancelled && frames[k]->deadline_ns < next) {
+                next = frames[k]->deadline_ns;
+            }
+        }
+    }
+    return next;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct admission *admission = timer->data;
+    uint64_t now = uv_hrtime();
+    for (uint32_t i = 0; i < admission->camera_count; i++) {
+        struct camera *camera = &admission->cameras[i];
+        expire(admission, camera, camera->waiting, now);
+        expire(admission, camera, camera->working, now);
+    }
+    uint64_t next = next_deadline(admission);
+    if (next != UINT64_MAX && !admission->stopped) {
+        now = uv_hrtime();
+        uv_timer_start(timer, on_timer, next > now ? (next - now) / NS_PER_MS + 1 : 0, 0);
+    }
+}
+
+/* Which camera and model, or why not. *ret_camera is NULL when it is not known. */
+static enum proto_error admit(struct admission *admission, struct frame *frame,
+                              struct camera **ret_camera, const char **ret_message)
+{
+    struct camera *camera = find_camera(admission, frame->camera);
+    int model = frame->model[0] != '\0' ? find_model(admission->config, frame->model) : 0;
+    *ret_camera = camera;
+    if (admission->stopped) {
+        *ret_message = "the daemon is shutting down";
+        return PROTO_TOO_BUSY;
+    }
+    if (model < 0) {
+        *ret_message = "there is no such model";
+        return PROTO_NOT_FOUND;
+    }
+    if (camera == NULL) {
+        camera = add_camera(admission, frame->camera);
+        *ret_camera = camera;
+    }
+    if (camera == NULL) {
+        *ret_message = "too many cameras at once";
+        return PROTO_TOO_BUSY;
+    }
+    if (!camera->enabled) {
+        *ret_message = "this camera is disabled";
+        return PROTO_FORBIDDEN;
+    }
+    frame->model_index = frame->model[0] != '\0' ? (uint32_t)model : camera->model_index;
+    return PROTO_OK;
+}
+
+void admission_submit(struct admission *admission, struct frame *frame)
+{
+    struct camera *camera;
+    const char *message;
+    enum proto_error error = admit(admission, frame, &camera, &message);
+
+    frame->id = ++admission->frame_ids;
+    frame->deadline_ns = frame->arrived_ns + admission->config->deadline_ms * NS_PER_MS;
+    admission->totals.received++;
+    if (camera != NULL) {
+        camera->counters.received++;
+        camera->used = ++admission->ticks;
+    }
+    if (error != PROTO_OK) {
+        admission->totals.refused++;
+        if (camera != NULL) {
+            camera->counters.refused++;
+        }
+        finish_frame(admission, frame, error, message, NULL);
+        return;
+    }
+    struct frame *older = camera->waiting;
+    camera->waiting = frame;
+    enqueue(admission, camera);
+    if (!uv_is_active((uv_handle_t *)&admission->timer)) {
+        uv_timer_start(&admission->timer, on_timer, admission->config->deadline_ms, 0);
+    }
+    if (older != NULL) {
+        COUNT(admission, camera, superseded);
+        finish_frame(admission, older, PROTO_TOO_BUSY, "superseded by a newer frame", NULL);
+    }
+    dispatch(admission);
+}
+
+void admission_cancel(struct admission *admission, struct frame *frame)
+{
+    struct camera *camera = find_camera(admission, frame->camera);
+    COUNT(admission, camera, cancelled);
+    if (frame == camera->waiting) {
+        camera->waiting = NULL;
+        destroy_frame(admission, frame);
+    } else {
+        frame->cancelled = true;
+    }
+}
+
+void admission_changed(struct admission *admission)
+{
+    dispatch(admission);
+}
+
+void admission_finished(struct admission *admission, struct frame *frame, enum proto_error error,
+                        const char *message, const struct proto_result *result)
+{
+    struct camera *camera = find_camera(admission, frame->camera);
+    camera->working = NULL;
+    enqueue(admission, camera);
+    if (frame->cancelled) {
+        destroy_frame(admission, frame);
+        return;
+    }
+    if (error == PROTO_OK) {
+        COUNT(admission, camera, answered);
+    } else if (error == PROTO_DEADLINE) {
+        COUNT(admission, camera, expired);
+    } else {
+        COUNT(admission, camera, failed);
+    }
+    finish_frame(admission, frame, error, message, result);
+}
+
+void admission_stop(struct admission *admission)
+{
+    admission->stopped = true;
+    for (uint32_t i = 0; i < admission->camera_count; i++) {
+        struct camera *camera = &admission->cameras[i];
+        struct frame *frame = camera->waiting;
+        if (frame != NULL) {
+            camera->waiting = NULL;
+            COUNT(admission, camera, failed);
+            finish_frame(admission, frame, PROTO_TOO_BUSY, "the daemon is shutting down", NULL);
+        }
+    }
+    uv_close((uv_handle_t *)&admission->timer, NULL);
+}
+
+void admission_destroy(struct admission *admission)
+{
+    free(admission);
+}
+
+static struct admission_counters with_pending(struct admission_counters counters)
+{
+    counters.pending = counters.received - counters.refused - counters.answered - counters.failed -
+                       counters.superseded - counters.expired - counters.cancelled;
+    return counters;
+}
+
+void admission_get_totals(const struct admission *admission, struct admission_counters *ret_totals,
+                          uint64_t *ret_reserved)
+{
+    *ret_totals = with_pending(admission->totals);
+    *ret_reserved = admission->reserved;
+}
+
+bool admission_get_camera(const struct admission *admission, uint32_t index,
+                          struct admission_camera *ret_camera)
+{
+    if (index >= admission->camera_count) {
+        return false;
+    }
+    const struct camera *camera = &admission->cameras[index];
+    *ret_camera = (struct admission_camera){
+        .name = camera->name,
+        .model_index = camera->model_index,
+        .enabled = camera->enabled,
+        .counters = with_pending(camera->counters),
+    };
+    return true;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * Who is at the other end of a connection, and what such a peer may do. The answer for each method
+ * is a column of the method table (method.c); what is not allowed there is refused. Peers are told
+ * apart once, at accept, by what the kernel says about them.
+ */
+#ifndef OCELLUS_DAEMON_AUTHORISE_H
+#define OCELLUS_DAEMON_AUTHORISE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum peer_class {
+    PEER_ROOT = 0,
+    PEER_SERVICE, /* the user that the daemon runs as */
+    PEER_GROUP,   /* in the group of the sockets */
+    PEER_OTHER,   /* any other local user that could open the socket */
+    PEER_TCP,
+    PEER_CLASS_COUNT,
+};
+
+struct peer {
+    enum peer_class class;
+    uid_t uid;               /* not for TCP */
+    struct in6_addr address; /* TCP only; IPv4 is mapped */
+};
+
+/* What a column of the method table is made of. */
+#define AUTHORISE(class)          (1u << (class))
+#define AUTHORISE_OTHER_IF_CONFIG (1u << PEER_CLASS_COUNT) /* OTHER when allow-other = yes */
+
+#define AUTHORISE_CLIENTS                                                                          \
+    (AUTHORISE(PEER_ROOT) | AUTHORISE(PEER_SERVICE) | AUTHORISE(PEER_GROUP) |                      \
+     AUTHORISE(PEER_TCP) | AUTHORISE_OTHER_IF_CONFIG)
+#define AUTHORISE_EVERYONE (AUTHORISE_CLIENTS | AUTHORISE(PEER_OTHER))
+
+bool authorise_allows(uint32_t column, enum peer_class class, bool allow_other);
+
+/*
+ * The peer of a connected stream socket. `service` and `group` are the ids of the daemon's user and
+ * of the sockets' group. Errors: negative errno of the calls that ask the kernel; the connection
+ * must be closed then.
+ */
+int authorise_peer(int fd, uid_t service, gid_t group, struct peer *ret_peer);
+
+/* Do two connections come from the same user or address? */
+bool authorise_same_peer(const struct peer *a, const struct peer *b);
+
+#endif

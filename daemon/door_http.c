@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * One HTTP connection. Requests are answered one after the other: while one is answered, the bytes
+ * of the next wait in the input buffer and then in the socket. The body of a frame is read straight
+ * into the buffer that the frame keeps.
+ */
+#include "daemon/door_http.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <cjson/cJSON.h>
+
+#include "daemon/admission.h"
+#include "daemon/limits.h"
+#include "daemon/method.h"
+#include "daemon/server.h"
+#include "proto/http.h"
+
+#define INPUT_BYTES      (16u * 1024u)
+#define BODY_FIRST_BYTES (256u * 1024u) /* then it doubles */
+#define REPLY_BYTES      4096           /* most replies need no more */
+#define RETRY_AFTER_S    1u
+
+enum state {
+    STATE_HEAD,   /* waiting for a request, or reading its head */
+    STATE_BODY,   /* reading its body */
+    STATE_BUSY,   /* its method runs */
+    STATE_REPLY,  /* the rest of its reply is on the way */
+    STATE_LINGER, /* the last reply is out; what still comes is thrown away */
+    STATE_CLOSED,
+};
+
+struct http_connection {
+    struct connection base;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_pipe_t pipe;
+        uv_tcp_t tcp;
+    } socket;
+    uv_timer_t timer;
+    unsigned handles; /* not closed yet */
+    enum state state;
+    bool reading;
+    bool ended;      /* the client will send no more */
+    bool processing; /* process() is on the stack */
+    bool keep_alive; /* after the reply under way */
+
+    struct http_reader *reader;
+    const struct method *method;
+    struct method_call call; /* bytes, length and reserved are the body so far */
+    size_t progress;         /* body bytes since the timer was set */
+
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+    char *reply; /* what could not be written at once */
+
+    size_t input_start, input_end;
+    char input[INPUT_BYTES];
+};
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct http_connection *connection = handle->data;
+    if (--connection->handles == 0) {
+        http_reader_destroy(connection->reader);
+        free(connection->reply);
+        free(connection);
+    }
+}
+
+static void close_handles(struct http_connection *connection)
+{
+    connection->state = STATE_CLOSED;
+    uv_close(&connection->socket.handle, on_handle_closed);
+    uv_close((uv_handle_t *)&connection->timer, on_handle_closed);
+}
+
+/* The connection itself stays in memory until the loop's next turn. */
+static void close_connection(struct http_connection *connection)
+{
+    if (connection->state == STATE_CLOSED) {
+        return;
+    }
+    method_cancel(connection->base.server, &connection->call);
+    method_call_drop(connection->base.server, &connection->call);
+    server_remove(&connection->base);
+    close_handles(connection);
+}
+
+static void on_drop(struct connection *base)
+{
+    close_connection((struct http_connection *)base);
+}
+
+static bool has_input(const struct http_connection *connection)
+{
+    return connection->input_start < connection->input_end;
+}
+
+static void on_timeout(uv_timer_t *timer);
+static void on_resume(uv_timer_t *timer);
+
+static void set_timer(struct http_connection *connection, unsigned ms)
+{
+    uv_timer_start(&connection->timer, on_timeout, ms, 0);
+}
+
+/* ---- The body ---- */
+
+/* Make room for `needed` bytes. The buffer grows as the body comes, so that a length alone holds no
+ * memory. Errors: -EFBIG, -ENOBUFS (all requests together hold too much), -ENOMEM. */
+static int grow_body(struct http_connection *connection, size_t needed)
+{
+    struct admission *admission = connection->base.server->admission;
+    struct method_call *call = &connection->call;
+    const struct http_head *head = http_reader_head(connection->reader);
+    size_t most = connection->base.server->config->frame_bytes_max;
+    if (needed > most) {
+        return -EFBIG;
+    }
+    if (needed <= call->reserved) {
+        return 0;
+    }
+    if (!head->chunked) {
+        most = (size_t)head->content_length; /* was checked: not over frame-bytes-max */
+    }
+    size_t size = call->reserved > 0 ? call->reserved * 2 : BODY_FIRST_BYTES;
+    size = size < needed ? needed : size;
+    size = size > most ? most : size;
+    if (!admission_reserve(admission, size - call->reserved)) {
+        return -ENOBUFS;
+    }
+    uint8_t *bytes = realloc(call->bytes, size);
+    if (bytes == NULL) {
+        admission_release(admission, size - call->reserved);
+        return -ENOMEM;
+    }
+    call->bytes = bytes;
+    call->reserved = size;
+    return 0;
+}
+
+/* The reader's callback: bytes of the body, which may lie where they belong already. */
+static int on_body(void *context, const char *data, size_t size)
+{
+    struct http_connection *connection = context;
+    struct method_call *call = &connection->call;
+    if (!connection->method->takes_frame) {
+        return -EINVAL;
+    }
+    int r = grow_body(connection, call->length + size);
+    if (r < 0) {
+        return r;
+    }
+    if ((const uint8_t *)data != call->bytes + call->length) {
+        memcpy(call->bytes + call->length, data, size);
+    }
+    call->length += size;
+    connection->progress += size;
+    if (connection->progress >= LIMIT_BODY_PROGRESS_BYTES) {
+        connection->progress = 0;
+        set_timer(connection, LIMIT_BODY_TIMEOUT_MS);
+    }
+    return 0;
+}
+
+/* ---- Reading ---- */
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct http_connection *connection = handle->data;
+    struct method_call *call = &connection->call;
+    (void)suggested;
+    bool direct = connection->state == STATE_BODY && connection->method->takes_frame &&
+                  !http_reader_head(connection->reader)->chunked && !has_input(connection);
+    /* Where the body cannot grow the input buffer serves, and its first byte brings the error up.
+     */
+    if (direct && grow_body(connection, call->length + 1) == 0) {
+        *buffer = uv_buf_init((char *)call->bytes + call->length,
+                              (unsigned)(call->reserved - call->length));
+        return;
+    }
+    *buffer = uv_buf_init(connection->input + connection->input_end,
+                          (unsigned)(INPUT_BYTES - connection->input_end));
+}
+
+/* Read whenever there is room, also while a method runs: only so a client that goes away is
+ * noticed. */
+static void update_reading(struct http_connection *connection)
+{
+    if (connection->state == STATE_CLOSED) {
+        return;
+    }
+    if (!has_input(connection)) {
+        connection->input_start = connection->input_end = 0;
+    }
+    bool wanted = !connection->ended && connection->input_end < INPUT_BYTES;
+    if (wanted && !connection->reading) {
+        uv_read_start(&connection->socket.stream, on_alloc, on_read);
+    } else if (!wanted && connection->reading) {
+        uv_read_stop(&connection->socket.stream);
+    }
+    connection->reading = wanted;
+}
+
+/* ---- Replies ---- */
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    (void)request;
+    (void)status;
+}
+
+/* The reply is out: go on with the next request, or end. */
+static void reply_sent(struct http_connection *connection)
+{
+    free(connection->reply);
+    connection->reply = NULL;
+    if (connection->ended && !(connection->keep_alive && has_input(connection))) {
+        close_connection(connection);
+        return;
+    }
+    if (!connection->keep_alive) {
+        /* To close now would reset the connection of a client that still sends, and lose it the
+         * reply. */
+        connection->state = STATE_LINGER;
+        connection->input_start = connection->input_end = 0;
+        set_timer(connection, LIMIT_LINGER_MS);
+        uv_shutdown(&connection->shutdown, &connection->socket.stream, on_shutdown);
+    } else {
+        connection->state = STATE_HEAD;
+        http_reader_reset(connection->reader);
+        if (!has_input(connection)) {
+            set_timer(connection, LIMIT_IDLE_TIMEOUT_MS);
+        } else if (!connection->processing) {
+            /* On the next turn: clients whose frames push each other out must not recurse. */
+            uv_timer_start(&connection->timer, on_resume, 0, 0);
+        }
+    }
+    update_reading(connection);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct http_connection *connection = request->handle->data;
+    if (connection->state != STATE_REPLY) {
+        return;
+    }
+    if (status < 0) {
+        close_connection(connection);
+    } else {
+        reply_sent(connection);
+    }
+}
+
+/* Send the rest of a reply when the socket takes it. */
+static void write_rest(struct http_connection *connection, const uv_buf_t buffers[2], size_t sent)
+{
+    size_t size = buffers[0].len + buffers[1].len, used = 0;
+    char *rest = size <= LIMIT_REPLY_QUEUE_BYTES ? malloc(size - sent) : NULL;
+    if (rest == NULL) {
+        close_connection(connection);
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        size_t skip = sent < buffers[i].len ? sent : buffers[i].len;
+        memcpy(rest + used, buffers[i].base + skip, buffers[i].len - skip);
+        used += buffers[i].len - skip;
+        sent -= skip;
+    }
+    connection->reply = rest;
+    connection->state = STATE_REPLY;
+    set_timer(connection, LIMIT_BODY_TIMEOUT_MS);
+    uv_buf_t buffer = uv_buf_init(rest, (unsigned)used);
+    if (uv_write(&connection->write, &connection->socket.stream, &buffer, 1, on_written) < 0) {
+        close_connection(connection);
+    } else {
+        update_reading(connection);
+    }
+}
+
+/* Send a reply; takes the body over. NULL: memory ran out while it was made. */
+static void send_reply(struct http_connection *connection, struct http_response *response,
+                       cJSON *body)
+{
+    char head[HTTP_RESPONSE_HEAD_BYTES];
+    char *text = body != NULL ? cJSON_PrintBuffered(body, REPLY_BYTES, 0) : NULL;
+    cJSON_Delete(body);
+    if (text == NULL) {
+        close_connection(connection);
+        return;
+    }
+    response->content_type = "application/json";
+    response->content_length = strlen(text);
+    response->keep_alive = connection->keep_alive;
+    const uv_buf_t buffers[2] = {
+        uv_buf_init(head, (unsigned)http_response_head(response, head)),
+        uv_buf_init(text, (unsigned)response->content_length),
+    };
+    int sent = uv_try_write(&connection->socket.stream, buffers, 2);
+    sent = sent == UV_EAGAIN ? 0 : sent;
+    if (sent < 0) {
+        close_connection(connection);
+    } else if ((size_t)sent == buffers[0].len + buffers[1].len) {
+        reply_sent(connection);
+    } else {
+        write_rest(connection, buffers, (size_t)sent);
+    }
+    free(text);
+}
+
+static void send_error(struct http_connection *connection, enum proto_error error,
+                       const char *message)
+{
+    struct http_response response = {
+        .status = proto_error_http_status(error),
+        .retry_after = error == PROTO_TOO_BUSY ? RETRY_AFTER_S : 0,
+        .allow = error == PROTO_METHOD_NOT_FOUND ? connection->method->allow : NULL,
+    };
+    send_reply(connection, &response, proto_error_to_json(error, message));
+}
+
+/* Refuse a request that was not read to its end: what follows cannot be told from it. */
+static void refuse(struct http_connection *connection, enum proto_error error, const char *message)
+{
+    method_call_drop(connection->base.server, &connection->call);
+    connection->keep_alive = false;
+    send_error(connection, error, message);
+}
+
+static void on_method_done(struct method_call *call, enum proto_error error, const char *message,
+                           cJSON *result)
+{
+    struct http_connection *connection = call->door;
+    if (error != PROTO_OK) {
+        send_error(connection, error, message);
+    } else {
+        struct http_response response = {.status = proto_error_http_status(PROTO_OK)};
+        send_reply(connection, &response, result);
+    }
+}
+
+/* ---- Requests ---- */
+
+/* Find the method and see that the request may go on. PROTO_OK, or the error to refuse it with. */
+static enum proto_error check_head(struct http_connection *connection, const char **ret_message)
+{
+    struct server *server = connection->base.server;
+    const struct http_head *head = http_reader_head(connection->reader);
+    const char *rest;
+
+    connection->method = method_by_path(head->path, &rest);
+    if (connection->method == NULL) {
+        *ret_message = "there is nothing at this path";
+        return PROTO_NOT_FOUND;
+    }
+    if ((connection->method->verbs & head->verb) == 0) {
+        *ret_message = "this path does not take this HTTP method";
+        return PROTO_METHOD_NOT_FOUND;
+    }
+    if (!server_allows(server, connection->method, &connection->base.peer)) {
+        *ret_message = "you may not call this method";
+        return PROTO_FORBIDDEN;
+    }
+    if (connection->method->takes_frame) {
+        if (proto_request_from_query(rest, head->query, &connection->call.request, ret_message) <
+            0) {
+            return PROTO_BAD_REQUEST;
+        }
+        if (head->content_length > server->config->frame_bytes_max) {
+            *ret_message = "the frame is larger than frame-bytes-max";
+            return PROTO_TOO_LARGE;
+        }
+    }
+    return PROTO_OK;
+}
+
+static void on_head(struct http_connection *connection, bool more_is_here)
+{
+    const struct http_head *head = http_reader_head(connection->reader);
+    const char *message;
+    connection->progress = 0;
+    connection->call = (struct method_call){
+        .source = JOB_SOURCE_REGION, .fd = -1, .done = on_method_done, .door = connection};
+    enum proto_error error = check_head(connection, &message);
+    bool has_body = head->chunked || head->content_length > 0;
+    if (error != PROTO_OK && has_body) {
+        refuse(connection, error, message);
+        return;
+    }
+    if (error != PROTO_OK) {
+        connection->keep_alive = http_reader_keep_alive(connection->reader);
+        send_error(connection, error, message);
+        return;
+    }
+    connection->state = STATE_BODY;
+    set_timer(connection, LIMIT_BODY_TIMEOUT_MS);
+    if (head->expect_continue && !more_is_here && has_body) {
+        const uv_buf_t buffer = uv_buf_init((char *)HTTP_CONTINUE, (unsigned)strlen(HTTP_CONTINUE));
+        if (uv_try_write(&connection->socket.stream, &buffer, 1) != (int)buffer.len) {
+            close_connection(connection); /* the socket is empty: it takes so little at once */
+        }
+    }
+}
+
+static void on_end(struct http_connection *connection)
+{
+    struct server *server = connection->base.server;
+    uv_timer_stop(&connection->timer);
+    connection->state = STATE_BUSY;
+    connection->keep_alive = http_reader_keep_alive(connection->reader);
+    if (connection->method->takes_frame && connection->call.length == 0) {
+        send_error(connection, PROTO_BAD_REQUEST, "the body is empty");
+        return;
+    }
+    method_start(server, connection->method, &connection->call);
+}
+
+/* The reader stopped with this error. */
+static void on_reader_error(struct http_connection *connection, int error, const char *reason)
+{
+    if (reason != NULL) {
+        refuse(connection,
+               error == -EFBIG     ? PROTO_TOO_LARGE
+               : error == -ENOTSUP ? PROTO_UNSUPPORTED
+                                   : PROTO_BAD_REQUEST,
+               reason);
+    } else if (error == -EFBIG) {
+        refuse(connection, PROTO_TOO_LARGE, "the frame is larger than frame-bytes-max");
+    } else if (error == -ENOBUFS) {
+        refuse(connection, PROTO_TOO_BUSY, "too many frames are held already");
+    } else if (error == -EINVAL) {
+        refuse(connection, PROTO_BAD_REQUEST, "this method takes no body");
+    } else {
+        refuse(connection, PROTO_INTERNAL, "out of memory");
+    }
+}
+
+/* Feed bytes to the reader and act on what they bring. True when there may be more to do without
+ * new bytes. */
+static bool feed(struct http_connection *connection, const char *data, size_t size)
+{
+    size_t used = 0;
+    enum http_event event = HTTP_EVENT_MORE;
+    const char *reason = NULL;
+    bool from_input = data == connection->input + connection->input_start;
+    int r = http_reader_feed(connection->reader, data, size, &used, &event, &reason);
+    if (from_input) {
+        connection->input_start += r < 0 ? size : used;
+    }
+    if (r < 0) {
+        on_reader_error(connection, r, reason);
+    } else if (event == HTTP_EVENT_HEAD) {
+        on_head(connection, used < size);
+    } else if (event == HTTP_EVENT_END) {
+        on_end(connection);
+    }
+    return r == 0 && event != HTTP_EVENT_MORE;
+}
+
+/* Work on the input as far as it goes. */
+static void process(struct http_connection *connection)
+{
+    bool more = true;
+    connection->processing = true;
+    while (more && (connection->state == STATE_BODY ||
+                    (connection->state == STATE_HEAD && has_input(connection)))) {
+        if (connection->state == STATE_HEAD && http_reader_idle(connection->reader)) {
+            set_timer(connection, LIMIT_HEAD_TIMEOUT_MS);
+        }
+        more = feed(connection, connection->input + connection->input_start,
+                    connection->input_end - connection->input_start);
+    }
+    connection->processing = false;
+    if (connection->ended && (connection->state == STATE_HEAD || connection->state == STATE_BODY)) {
+        close_connection(connection); /* the rest of the request will not come */
+    }
+    update_reading(connection);
+}
+
+static void on_resume(uv_timer_t *timer)
+{
+    process(timer->data);
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+    struct http_connection *connection = timer->data;
+    bool idle = connection->state == STATE_HEAD && http_reader_idle(connection->reader);
+    if (!idle && (connection->state == STATE_HEAD || connection->state == STATE_BODY)) {
+        refuse(connection, PROTO_BAD_REQUEST, "the request did not arrive in time");
+    } else {
+        close_connection(connection);
+    }
+}
+
+/* ---- The socket ---- */
+
+/* A client may shut down its sending half and wait for the reply; has it closed both? */
+static bool is_gone(const struct http_connection *connection)
+{
+    struct pollfd poll_fd = {.events = 0};
+    return uv_fileno(&connection->socket.handle, &poll_fd.fd) < 0 ||
+           (poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLHUP | POLLERR)) != 0);
+}
+
+static void on_read_end(struct http_connection *connection, bool clean)
+{
+    connection->ended = true;
+    if (!clean || is_gone(connection) || connection->state == STATE_BODY ||
+        connection->state == STATE_LINGER ||
+        (connection->state == STATE_HEAD && !has_input(connection))) {
+        close_connection(connection);
+    } else {
+        update_reading(connection);
+    }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+    struct http_connection *connection = stream->data;
+    if (count == 0 || connection->state == STATE_CLOSED) {
+        return;
+    }
+    if (count < 0) {
+        on_read_end(connection, count == UV_EOF);
+        return;
+    }
+    if (connection->state == STATE_LINGER) {
+        return;
+    }
+    if (buffer->base == connection->input + connection->input_end) {
+        connection->input_end += (size_t)count;
+        process(connection);
+        return;
+    }
+    feed(connection, buffer->base,
+         (size_t)count); /* in the body already, and no more than it needs */
+    update_reading(connection);
+}
+
+static int open_socket(struct http_connection *connection, int fd)
+{
+    if (connection->base.peer.class != PEER_TCP) {
+        return uv_pipe_open(&connection->socket.pipe, fd);
+    }
+    int r = uv_tcp_open(&connection->socket.tcp, fd);
+    return r < 0 ? r : uv_tcp_nodelay(&connection->socket.tcp, 1);
+}
+
+int door_http_open(struct server *server, int fd, const struct peer *peer)
+{
+    struct http_connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL ||
+        http_reader_create(LIMIT_HTTP_HEAD_BYTES, on_body, connection, &connection->reader) < 0) {
+        free(connection);
+        close(fd);
+        return -ENOMEM;
+    }
+    connection->base.peer = *peer;
+    connection->base.close = on_drop;
+    connection->call.fd = -1;
+    connection->handles = 2;
+    if (peer->class == PEER_TCP) {
+        uv_tcp_init(&server->loop, &connection->socket.tcp);
+    } else {
+        uv_pipe_init(&server->loop, &connection->socket.pipe, 0);
+    }
+    uv_timer_init(&server->loop, &connection->timer);
+    connection->socket.handle.data = connection;
+    connection->timer.data = connection;
+
+    int r = open_socket(connection, fd);
+    if (r < 0) {
+        int owned;
+        if (uv_fileno(&connection->socket.handle, &owned) < 0) {
+            close(fd);
+        }
+        close_handles(connection);
+        return r;
+    }
+    server_add(server, &connection->base);
+    set_timer(connection, LIMIT_IDLE_TIMEOUT_MS);
+    update_reading(connection);
+    return 0;
+}
+
+void door_http_refuse(int fd)
+{
+    static const char body[] = "{\"error\":\"io.ocellus.TooBusy\","
+                               "\"parameters\":{\"message\":\"too many connections\"}}";
+    char reply[HTTP_RESPONSE_HEAD_BYTES + sizeof(body)];
+    const struct http_response response = {
+        .status = proto_error_http_status(PROTO_TOO_BUSY),
+        .content_type = "application/json",
+        .content_length = sizeof(body) - 1,
+        .retry_after = RETRY_AFTER_S,
+    };
+    size_t length = http_response_head(&response, reply);
+    memcpy(reply + length, body, sizeof(body) - 1);
+    send(fd, reply, length + sizeof(body) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}

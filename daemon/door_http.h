@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* The HTTP door: one connection at a time. Routes and rights are the method table's, syntax is
+ * proto's. */
+#ifndef OCELLUS_DAEMON_DOOR_HTTP_H
+#define OCELLUS_DAEMON_DOOR_HTTP_H
+
+#include "daemon/authorise.h"
+
+struct server;
+
+/* Serve a connected socket; the fd is taken over, also on failure. Errors: -ENOMEM, negative errno
+ * of libuv. */
+int door_http_open(struct server *server, int fd, const struct peer *peer);
+
+/* Tell a client for which there is no room to come back later. The fd stays the caller's. */
+void door_http_refuse(int fd);
+
+#endif

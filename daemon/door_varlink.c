@@ -1,0 +1,744 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * One Varlink connection. Calls run side by side and are answered in their order. Descriptors
+ * belong to the message that owns the last byte of the read they came with: the kernel glues bytes
+ * without descriptors in front of a message that has some, but never reads past it.
+ */
+#include "daemon/door_varlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <cjson/cJSON.h>
+
+#include "daemon/admission.h"
+#include "daemon/limits.h"
+#include "daemon/method.h"
+#include "daemon/server.h"
+#include "proto/base64.h"
+#include "proto/varlink.h"
+
+#define INPUT_FIRST_BYTES 4096u /* each connection has as much; more is of the common budget */
+#define INPUT_BYTES_MAX   (LIMIT_VARLINK_MESSAGE_BYTES + 1u)
+#define REPLY_BYTES       4096 /* most replies need no more */
+
+enum slot_state { SLOT_FREE = 0, SLOT_BUSY, SLOT_READY };
+
+/* A call whose reply is not out yet. */
+struct slot {
+    struct method_call call;
+    const struct method *method;
+    enum slot_state state;
+    bool oneway;
+    char *text; /* of the reply, SLOT_READY; NULL: none is sent */
+    size_t length, sent;
+};
+
+struct received_fd {
+    int fd;
+    uint64_t owner; /* stream position of the byte whose message has it */
+};
+
+/* What the timer waits for. */
+enum timer_phase {
+    TIMER_OFF = 0,
+    TIMER_IDLE,    /* the next call */
+    TIMER_MESSAGE, /* the rest of a message */
+    TIMER_REPLY,   /* a client that reads */
+    TIMER_RESUME,  /* nothing: the loop's next turn */
+};
+
+struct varlink_connection {
+    struct connection base;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    unsigned handles; /* not closed yet */
+    int fd, events;
+    enum timer_phase phase;
+    bool closed;
+    bool ended;      /* the client will send no more */
+    bool gone;       /* nor will it read */
+    bool failed;     /* what it sends cannot be understood: close after the last reply */
+    bool processing; /* process() is on the stack */
+
+    struct varlink_scanner scanner;
+    char *input;
+    size_t size, start, end; /* of input; start..end is not consumed yet */
+    uint64_t consumed;       /* stream position of input[start] */
+    struct received_fd fds[LIMIT_VARLINK_FDS];
+    unsigned fd_count;
+
+    struct slot slots[LIMIT_VARLINK_PIPELINE]; /* a ring in the order of the calls */
+    unsigned first, used;
+};
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct varlink_connection *connection = handle->data;
+    if (--connection->handles == 0) {
+        close(connection->fd); /* not before its poll handle is closed */
+        free(connection->input);
+        free(connection);
+    }
+}
+
+/* Drop a call without a word. */
+static void free_slot(struct varlink_connection *connection, struct slot *slot)
+{
+    if (slot->state != SLOT_FREE) {
+        method_cancel(connection->base.server, &slot->call);
+        method_call_drop(connection->base.server, &slot->call);
+        free(slot->text);
+        *slot = (struct slot){.state = SLOT_FREE};
+    }
+}
+
+/* The connection itself stays in memory until the loop's next turn. */
+static void close_connection(struct varlink_connection *connection)
+{
+    struct server *server = connection->base.server;
+    if (connection->closed) {
+        return;
+    }
+    connection->closed = true;
+    for (unsigned i = 0; i < LIMIT_VARLINK_PIPELINE; i++) {
+        free_slot(connection, &connection->slots[i]);
+    }
+    for (unsigned i = 0; i < connection->fd_count; i++) {
+        close(connection->fds[i].fd);
+    }
+    admission_release(server->admission, connection->size - INPUT_FIRST_BYTES);
+    server_remove(&connection->base);
+    uv_close((uv_handle_t *)&connection->poll, on_handle_closed);
+    uv_close((uv_handle_t *)&connection->timer, on_handle_closed);
+}
+
+static void on_drop(struct connection *base)
+{
+    close_connection((struct varlink_connection *)base);
+}
+
+static struct slot *first_slot(struct varlink_connection *connection)
+{
+    return &connection->slots[connection->first];
+}
+
+/* ---- Replies ---- */
+
+/* {"parameters":{...}}, or {"parameters":{"name":{...}}} when the result has a name. Takes the
+ * result over. */
+static cJSON *wrap_result(const struct method *method, cJSON *result)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON *parent = root;
+    const char *name = "parameters";
+    if (method->result_name != NULL) {
+        parent = cJSON_AddObjectToObject(root, "parameters");
+        name = method->result_name;
+    }
+    if (!cJSON_AddItemToObjectCS(parent, name, result)) {
+        cJSON_Delete(result);
+        cJSON_Delete(root);
+        return NULL;
+    }
+    return root;
+}
+
+/* The call is answered; takes the reply over. When memory runs out there is no text, and flush ends
+ * the connection. */
+static void set_reply(struct varlink_connection *connection, struct slot *slot, cJSON *reply)
+{
+    slot->state = SLOT_READY;
+    if (!slot->oneway && !connection->gone) {
+        slot->text = reply != NULL ? cJSON_PrintBuffered(reply, REPLY_BYTES, 0) : NULL;
+        if (slot->text != NULL) {
+            slot->length = strlen(slot->text);
+            slot->text[slot->length++] =
+                connection->scanner.terminator == VARLINK_TERMINATOR_NEWLINE ? '\n' : '\0';
+        }
+    }
+    cJSON_Delete(reply);
+}
+
+static void set_error(struct varlink_connection *connection, struct slot *slot,
+                      enum proto_error error, const char *message)
+{
+    set_reply(connection, slot, proto_error_to_json(error, message));
+}
+
+/* Send what is ready, in order. */
+static void flush(struct varlink_connection *connection)
+{
+    while (connection->used > 0 && first_slot(connection)->state == SLOT_READY) {
+        struct slot *slot = first_slot(connection);
+        while (slot->text != NULL && slot->sent < slot->length && !connection->gone) {
+            ssize_t n = send(connection->fd, slot->text + slot->sent, slot->length - slot->sent,
+                             MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (n >= 0) {
+                slot->sent += (size_t)n;
+            } else if (errno == EAGAIN) {
+                return;
+            } else if (errno != EINTR) {
+                connection->gone = true;
+            }
+        }
+        bool missing = slot->text == NULL && !slot->oneway && !connection->gone;
+        free_slot(connection, slot);
+        connection->first = (connection->first + 1) % LIMIT_VARLINK_PIPELINE;
+        connection->used--;
+        if (missing) {
+            close_connection(connection);
+            return;
+        }
+    }
+}
+
+/* ---- Frames ---- */
+
+/* What the daemon may know of a stranger's descriptor: that it cannot shrink under a mapping, or
+ * that it is a file which is only read. PROTO_OK, or why the descriptor is refused. */
+static enum proto_error check_fd(int fd, uint64_t bytes_max, enum job_source *ret_source,
+                                 size_t *ret_length, const char **ret_message)
+{
+    struct stat status;
+    int seals = fcntl(fd, F_GET_SEALS);
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+        *ret_message = "the descriptor is neither a memfd nor a regular file";
+        return PROTO_BAD_REQUEST;
+    }
+    bool sealed = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+    if (!sealed && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_PATH) != 0)) {
+        *ret_message = "the descriptor must be a memfd with F_SEAL_SHRINK or a read-only file";
+        return PROTO_BAD_REQUEST;
+    }
+    if (status.st_size <= 0) {
+        *ret_message = "the file is empty";
+        return PROTO_BAD_REQUEST;
+    }
+    if ((uint64_t)status.st_size > bytes_max) {
+        *ret_message = "the frame is larger than frame-bytes-max";
+        return PROTO_TOO_LARGE;
+    }
+    *ret_source = sealed ? JOB_SOURCE_MAP : JOB_SOURCE_PREAD;
+    *ret_length = (size_t)status.st_size;
+    return PROTO_OK;
+}
+
+static enum proto_error take_data(struct server *server, struct method_call *call,
+                                  const char **ret_message)
+{
+    size_t length = strlen(call->request.data);
+    size_t room = PROTO_BASE64_BYTES(length);
+    if (room > LIMIT_BASE64_FRAME_BYTES + 2 || room > server->config->frame_bytes_max + 2) {
+        *ret_message = "the frame is too large for base64: pass a descriptor";
+        return PROTO_TOO_LARGE;
+    }
+    if (!admission_reserve(server->admission, room)) {
+        *ret_message = "too many frames are held already";
+        return PROTO_TOO_BUSY;
+    }
+    call->reserved = room;
+    call->bytes = malloc(room + 1);
+    if (call->bytes == NULL) {
+        *ret_message = "out of memory";
+        return PROTO_INTERNAL;
+    }
+    if (proto_base64_decode(call->request.data, length, call->bytes, &call->length) < 0 ||
+        call->length == 0) {
+        *ret_message = "data is empty or not base64";
+        return PROTO_BAD_REQUEST;
+    }
+    return PROTO_OK;
+}
+
+/* Take the frame of a call from its descriptor, which is taken over, or from its data. */
+static enum proto_error take_frame(struct varlink_connection *connection, struct method_call *call,
+                                   int *fds, unsigned fd_count, const char **ret_message)
+{
+    struct server *server = connection->base.server;
+    unsigned named = call->request.fd >= 0 ? 1 : 0;
+    if (connection->scanner.terminator == VARLINK_TERMINATOR_NEWLINE && (named + fd_count) > 0) {
+        *ret_message = "messages that end in a newline carry no descriptors";
+        return PROTO_BAD_REQUEST;
+    }
+    if (fd_count != named || call->request.fd >= (int)fd_count) {
+        *ret_message = "the descriptors of the message are not those that the call names";
+        return PROTO_BAD_REQUEST;
+    }
+    if (named == 0) {
+        return take_data(server, call, ret_message);
+    }
+    enum proto_error error = check_fd(fds[0], server->config->frame_bytes_max, &call->source,
+                                      &call->length, ret_message);
+    if (error == PROTO_OK) {
+        call->fd = fds[0];
+        fds[0] = -1;
+    }
+    return error;
+}
+
+/* ---- Calls ---- */
+
+static void on_method_done(struct method_call *call, enum proto_error error, const char *message,
+                           cJSON *result);
+
+/* Find the method and its arguments. PROTO_OK, or the error to answer. */
+static enum proto_error check_call(struct varlink_connection *connection, struct slot *slot,
+                                   const struct varlink_call *call, int *fds, unsigned fd_count,
+                                   const char **ret_message)
+{
+    slot->method = method_by_name(call->method);
+    if (slot->method == NULL) {
+        *ret_message = "there is no such method";
+        return PROTO_METHOD_NOT_FOUND;
+    }
+    if (!server_allows(connection->base.server, slot->method, &connection->base.peer)) {
+        *ret_message = "you may not call this method";
+        return PROTO_FORBIDDEN;
+    }
+    if (call->more || call->upgrade) {
+        *ret_message = "this method gives one reply: neither more nor upgrade";
+        return PROTO_BAD_REQUEST;
+    }
+    slot->call.parameters = call->parameters;
+    if (slot->method->takes_frame) {
+        return proto_request_from_json(call->parameters, &slot->call.request, ret_message) < 0
+                   ? PROTO_BAD_REQUEST
+                   : take_frame(connection, &slot->call, fds, fd_count, ret_message);
+    }
+    if (fd_count > 0) {
+        *ret_message = "this method takes no descriptors";
+        return PROTO_BAD_REQUEST;
+    }
+    return PROTO_OK;
+}
+
+/* {"error":"org.varlink.service.MethodNotFound","parameters":{"message":"...","method":"..."}} */
+static void set_method_not_found(struct varlink_connection *connection, struct slot *slot,
+                                 const char *message, const char *method)
+{
+    cJSON *reply = proto_error_to_json(PROTO_METHOD_NOT_FOUND, message);
+    cJSON *parameters = cJSON_GetObjectItemCaseSensitive(reply, "parameters");
+    if (cJSON_AddStringToObject(parameters, "method", method) == NULL) {
+        cJSON_Delete(reply);
+        reply = NULL;
+    }
+    set_reply(connection, slot, reply);
+}
+
+static void run_call(struct varlink_connection *connection, struct slot *slot,
+                     const struct varlink_call *call, int *fds, unsigned fd_count)
+{
+    const char *message;
+    slot->oneway = call->oneway;
+    if (connection->gone && !call->oneway) {
+        slot->state = SLOT_READY; /* nobody would read the reply */
+        return;
+    }
+    enum proto_error error = check_call(connection, slot, call, fds, fd_count, &message);
+    if (error == PROTO_OK) {
+        method_start(connection->base.server, slot->method, &slot->call);
+    } else if (error == PROTO_METHOD_NOT_FOUND) {
+        set_method_not_found(connection, slot, message, call->method);
+    } else {
+        set_error(connection, slot, error, message);
+    }
+}
+
+/* The next free place, and there is one: calls are read only then. */
+static struct slot *add_slot(struct varlink_connection *connection)
+{
+    unsigned index = (connection->first + connection->used++) % LIMIT_VARLINK_PIPELINE;
+    struct slot *slot = &connection->slots[index];
+    *slot = (struct slot){
+        .call = {.source = JOB_SOURCE_REGION, .fd = -1, .done = on_method_done, .door = connection},
+        .state = SLOT_BUSY,
+    };
+    return slot;
+}
+
+/* Move the descriptors of the message that ends before stream position `end` to `fds`. */
+static unsigned take_fds(struct varlink_connection *connection, uint64_t end, int *fds)
+{
+    unsigned taken = 0;
+    while (taken < connection->fd_count && connection->fds[taken].owner < end) {
+        fds[taken] = connection->fds[taken].fd;
+        taken++;
+    }
+    connection->fd_count -= taken;
+    memmove(connection->fds, connection->fds + taken,
+            connection->fd_count * sizeof(connection->fds[0]));
+    return taken;
+}
+
+static void handle_message(struct varlink_connection *connection, const char *data, size_t length)
+{
+    struct varlink_call call;
+    const char *reason = "out of memory";
+    int fds[LIMIT_VARLINK_FDS];
+    unsigned fd_count = take_fds(connection, connection->consumed + length + 1, fds);
+    struct slot *slot = add_slot(connection);
+
+    int r = varlink_call_parse(data, length, &call, &reason);
+    if (r < 0) {
+        set_error(connection, slot, r == -ENOMEM ? PROTO_INTERNAL : PROTO_BAD_REQUEST, reason);
+    } else {
+        run_call(connection, slot, &call, fds, fd_count);
+        varlink_call_finish(&call);
+    }
+    for (unsigned i = 0; i < fd_count; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+}
+
+/* What comes cannot be told apart any more: answer once, then close. */
+static void fail(struct varlink_connection *connection, enum proto_error error, const char *message)
+{
+    connection->failed = true;
+    set_error(connection, add_slot(connection), error, message);
+    flush(connection);
+}
+
+/* ---- The connection ---- */
+
+/* A client may shut down its sending half and wait for replies; has it closed both? */
+static bool is_gone(const struct varlink_connection *connection)
+{
+    struct pollfd poll_fd = {.fd = connection->fd, .events = 0};
+    return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* Nobody reads replies any more. What was called oneway goes on. */
+static void set_gone(struct varlink_connection *connection)
+{
+    connection->gone = true;
+    for (unsigned i = 0; i < LIMIT_VARLINK_PIPELINE; i++) {
+        struct slot *slot = &connection->slots[i];
+        if (slot->state == SLOT_BUSY && !slot->oneway) {
+            method_cancel(connection->base.server, &slot->call);
+            slot->state = SLOT_READY;
+        }
+    }
+    flush(connection);
+}
+
+static bool has_unscanned(const struct varlink_connection *connection)
+{
+    return connection->scanner.scanned < connection->end - connection->start;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_timer(uv_timer_t *timer);
+
+static void update_events(struct varlink_connection *connection)
+{
+    bool reads = !connection->ended && !connection->failed &&
+                 connection->used < LIMIT_VARLINK_PIPELINE && !has_unscanned(connection);
+    bool writes =
+        connection->used > 0 && first_slot(connection)->state == SLOT_READY && !connection->gone;
+    /* Asking for priority data, which a Unix socket never has, lets a hang-up through that nobody
+     * reads. */
+    int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0) |
+                 (connection->gone ? 0 : UV_PRIORITIZED);
+    if (events == connection->events) {
+        return;
+    }
+    connection->events = events;
+    if (events == 0) {
+        uv_poll_stop(&connection->poll);
+    } else {
+        uv_poll_start(&connection->poll, events, on_poll);
+    }
+}
+
+static void update_timer(struct varlink_connection *connection)
+{
+    static const unsigned waits[] = {
+        [TIMER_IDLE] = LIMIT_IDLE_TIMEOUT_MS,
+        [TIMER_MESSAGE] = LIMIT_HEAD_TIMEOUT_MS,
+        [TIMER_REPLY] = LIMIT_BODY_TIMEOUT_MS,
+        [TIMER_RESUME] = 0,
+    };
+    enum timer_phase phase = has_unscanned(connection) && !connection->failed &&
+                                     connection->used < LIMIT_VARLINK_PIPELINE
+                                 ? TIMER_RESUME
+                             : connection->used > 0 && first_slot(connection)->state == SLOT_READY
+                                 ? TIMER_REPLY
+                             : connection->used > 0                ? TIMER_OFF
+                             : connection->end > connection->start ? TIMER_MESSAGE
+                                                                   : TIMER_IDLE;
+    if (phase == connection->phase) {
+        return;
+    }
+    connection->phase = phase;
+    if (phase == TIMER_OFF) {
+        uv_timer_stop(&connection->timer);
+    } else {
+        uv_timer_start(&connection->timer, on_timer, waits[phase], 0);
+    }
+}
+
+/* A large message is gone: give its room back. */
+static void shrink_input(struct varlink_connection *connection)
+{
+    if (connection->start < connection->end) {
+        return;
+    }
+    connection->start = connection->end = 0;
+    if (connection->size > INPUT_FIRST_BYTES) {
+        char *input = realloc(connection->input, INPUT_FIRST_BYTES);
+        if (input != NULL) {
+            admission_release(connection->base.server->admission,
+                              connection->size - INPUT_FIRST_BYTES);
+            connection->input = input;
+            connection->size = INPUT_FIRST_BYTES;
+        }
+    }
+}
+
+/* After whatever happened: what to wait for now, or the end. */
+static void update(struct varlink_connection *connection)
+{
+    if (connection->closed) {
+        return;
+    }
+    bool more = !connection->failed && (!connection->ended || has_unscanned(connection));
+    if (connection->used == 0 && !more) {
+        close_connection(connection);
+        return;
+    }
+    shrink_input(connection);
+    update_events(connection);
+    update_timer(connection);
+}
+
+/* Work on the input as far as it and the pipeline go. */
+static void process(struct varlink_connection *connection)
+{
+    connection->processing = true;
+    while (!connection->closed && !connection->failed &&
+           connection->used < LIMIT_VARLINK_PIPELINE && has_unscanned(connection)) {
+        const char *data = connection->input + connection->start;
+        size_t length = 0, consumed = 0;
+        int r = varlink_scan(&connection->scanner, data, connection->end - connection->start,
+                             &length, &consumed);
+        if (r == -EAGAIN) {
+            break;
+        }
+        if (r < 0) {
+            fail(connection, PROTO_BAD_REQUEST,
+                 "a message is a JSON object with a NUL, or from the first on a newline, after it");
+            break;
+        }
+        handle_message(connection, data, length);
+        connection->start += consumed;
+        connection->consumed += consumed;
+        connection->phase = TIMER_OFF; /* the next message has its own time */
+        flush(connection);
+    }
+    connection->processing = false;
+    update(connection);
+}
+
+static void on_method_done(struct method_call *call, enum proto_error error, const char *message,
+                           cJSON *result)
+{
+    struct slot *slot = (struct slot *)call; /* of which it is the first member */
+    struct varlink_connection *connection = call->door;
+    if (error == PROTO_OK) {
+        set_reply(connection, slot, wrap_result(slot->method, result));
+    } else {
+        set_error(connection, slot, error, message);
+    }
+    if (!connection->processing) {
+        /* What waits in the input is called on the loop's next turn: clients whose frames push each
+         * other out must not recurse. */
+        flush(connection);
+        update(connection);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct varlink_connection *connection = timer->data;
+    enum timer_phase phase = connection->phase;
+    connection->phase = TIMER_OFF;
+    if (phase == TIMER_RESUME) {
+        process(connection);
+    } else {
+        close_connection(connection);
+    }
+}
+
+/* Make room to read into. Errors: -EFBIG, -ENOBUFS (all requests together hold too much), -ENOMEM.
+ */
+static int grow_input(struct varlink_connection *connection)
+{
+    struct admission *admission = connection->base.server->admission;
+    if (connection->start > 0) {
+        memmove(connection->input, connection->input + connection->start,
+                connection->end - connection->start);
+        connection->end -= connection->start;
+        connection->start = 0;
+    }
+    if (connection->end < connection->size) {
+        return 0;
+    }
+    if (connection->size == INPUT_BYTES_MAX) {
+        return -EFBIG;
+    }
+    size_t size = connection->size * 2 < INPUT_BYTES_MAX ? connection->size * 2 : INPUT_BYTES_MAX;
+    if (!admission_reserve(admission, size - connection->size)) {
+        return -ENOBUFS;
+    }
+    char *input = realloc(connection->input, size);
+    if (input == NULL) {
+        admission_release(admission, size - connection->size);
+        return -ENOMEM;
+    }
+    connection->input = input;
+    connection->size = size;
+    return 0;
+}
+
+/* Keep the descriptors of a read whose last byte is at stream position `owner`. False: too many;
+ * all are closed. */
+static bool keep_fds(struct varlink_connection *connection, struct msghdr *header, uint64_t owner)
+{
+    bool good = (header->msg_flags & MSG_CTRUNC) == 0;
+    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg != NULL;
+         cmsg = CMSG_NXTHDR(header, cmsg)) {
+        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
+            if (connection->fd_count < LIMIT_VARLINK_FDS) {
+                connection->fds[connection->fd_count++] =
+                    (struct received_fd){.fd = fd, .owner = owner};
+            } else {
+                close(fd);
+                good = false;
+            }
+        }
+    }
+    return good;
+}
+
+/* One read. Returns its size, 0 at the end, or a negative errno. */
+static ssize_t receive(struct varlink_connection *connection)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(LIMIT_VARLINK_FDS * sizeof(int))];
+    } control;
+    struct iovec iov = {.iov_base = connection->input + connection->end,
+                        .iov_len = connection->size - connection->end};
+    struct msghdr header = {.msg_iov = &iov,
+                            .msg_iovlen = 1,
+                            .msg_control = control.bytes,
+                            .msg_controllen = sizeof(control.bytes)};
+    ssize_t n = recvmsg(connection->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n < 0) {
+        return -errno;
+    }
+    uint64_t position = connection->consumed + (connection->end - connection->start);
+    if (!keep_fds(connection, &header, position + (uint64_t)n - 1)) {
+        return -EMSGSIZE; /* some are lost, so nothing that follows can be trusted */
+    }
+    connection->end += (size_t)n;
+    return n;
+}
+
+static void on_readable(struct varlink_connection *connection)
+{
+    int r = grow_input(connection);
+    if (r < 0) {
+        fail(connection,
+             r == -EFBIG     ? PROTO_TOO_LARGE
+             : r == -ENOBUFS ? PROTO_TOO_BUSY
+                             : PROTO_INTERNAL,
+             r == -EFBIG     ? "the message is too large: pass frames as descriptors"
+             : r == -ENOBUFS ? "too many frames are held already"
+                             : "out of memory");
+        return;
+    }
+    ssize_t n = receive(connection);
+    if (n == 0) {
+        connection->ended = true;
+        if (is_gone(connection)) {
+            set_gone(connection);
+        }
+    } else if (n < 0 && n != -EAGAIN && n != -EINTR) {
+        close_connection(connection);
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct varlink_connection *connection = poll->data;
+    if (status < 0) {
+        close_connection(connection);
+        return;
+    }
+    if ((events & UV_WRITABLE) != 0) {
+        flush(connection);
+    }
+    if ((events & UV_READABLE) != 0 && !connection->closed) {
+        on_readable(connection);
+    } else if ((events & UV_PRIORITIZED) != 0 && !connection->closed && is_gone(connection)) {
+        set_gone(connection);
+    }
+    if (!connection->closed) {
+        process(connection);
+    }
+}
+
+int door_varlink_open(struct server *server, int fd, const struct peer *peer)
+{
+    struct varlink_connection *connection = calloc(1, sizeof(*connection));
+    char *input = malloc(INPUT_FIRST_BYTES);
+    int r = -ENOMEM;
+    if (connection != NULL && input != NULL) {
+        r = uv_poll_init(&server->loop, &connection->poll, fd);
+    }
+    if (r < 0) {
+        free(connection);
+        free(input);
+        close(fd);
+        return r;
+    }
+    connection->base.peer = *peer;
+    connection->base.close = on_drop;
+    connection->fd = fd;
+    connection->input = input;
+    connection->size = INPUT_FIRST_BYTES;
+    connection->scanner.terminator = VARLINK_TERMINATOR_UNKNOWN;
+    connection->handles = 2;
+    uv_timer_init(&server->loop, &connection->timer);
+    connection->poll.data = connection;
+    connection->timer.data = connection;
+    server_add(server, &connection->base);
+    update(connection);
+    return 0;
+}
+
+void door_varlink_refuse(int fd)
+{
+    static const char reply[] = "{\"error\":\"io.ocellus.TooBusy\","
+                                "\"parameters\":{\"message\":\"too many connections\"}}";
+    send(fd, reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL); /* the NUL ends the message */
+}

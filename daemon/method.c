@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* The method table and what its methods do. */
+#include "daemon/method.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+
+#include "daemon/admission.h"
+#include "daemon/server.h"
+#include "daemon/status.h"
+#include "proto/http.h"
+#include "proto/varlink.h"
+
+static_assert((int)PROTO_KIND_AUTO == (int)IMAGE_KIND_AUTO &&
+                  (int)PROTO_KIND_JPEG == (int)IMAGE_KIND_JPEG &&
+                  (int)PROTO_KIND_RAW == (int)IMAGE_KIND_RAW &&
+                  (int)PROTO_KIND_PNM == (int)IMAGE_KIND_PNM &&
+                  (int)PROTO_KIND_SENSOR == (int)IMAGE_KIND_SENSOR,
+              "kinds are copied as they are");
+static_assert((int)PROTO_CFA_RGGB == (int)IMAGE_CFA_RGGB &&
+                  (int)PROTO_CFA_GRBG == (int)IMAGE_CFA_GRBG &&
+                  (int)PROTO_CFA_GBRG == (int)IMAGE_CFA_GBRG &&
+                  (int)PROTO_CFA_BGGR == (int)IMAGE_CFA_BGGR &&
+                  (int)PROTO_CFA_MONO == (int)IMAGE_CFA_MONO,
+              "mosaics are copied as they are");
+static_assert((int)PROTO_PACKING_U8 == (int)IMAGE_PACKING_U8 &&
+                  (int)PROTO_PACKING_U16LE == (int)IMAGE_PACKING_U16LE &&
+                  (int)PROTO_PACKING_MIPI10 == (int)IMAGE_PACKING_MIPI10 &&
+                  (int)PROTO_PACKING_MIPI12 == (int)IMAGE_PACKING_MIPI12,
+              "packings are copied as they are");
+
+/* The result is NULL when memory ran out while it was made. */
+static void answer(struct method_call *call, cJSON *result)
+{
+    if (result == NULL) {
+        call->done(call, PROTO_INTERNAL, "out of memory", NULL);
+    } else {
+        call->done(call, PROTO_OK, NULL, result);
+    }
+}
+
+static void on_frame_done(struct frame *frame, enum proto_error error, const char *message,
+                          const struct proto_result *result)
+{
+    struct method_call *call = frame->door;
+    call->frame = NULL;
+    if (error != PROTO_OK) {
+        call->done(call, error, message, NULL);
+    } else {
+        answer(call, proto_result_to_json(result));
+    }
+}
+
+static void set_sensor(struct image_sensor *sensor, const struct proto_sensor *described)
+{
+    *sensor = (struct image_sensor){
+        .width = described->width,
+        .height = described->height,
+        .stride = described->stride,
+        .cfa = (uint8_t)described->cfa,
+        .packing = (uint8_t)described->packing,
+        .black = (uint16_t)described->black,
+        .white = (uint16_t)described->white,
+        .nominal_white = (uint16_t)described->nominal_white,
+    };
+}
+
+static void run_infer(struct server *server, struct method_call *call)
+{
+    struct frame *frame = call->frame;
+    memcpy(frame->camera, call->request.camera, sizeof(frame->camera));
+    memcpy(frame->model, call->request.model, sizeof(frame->model));
+    frame->source = call->source;
+    frame->length = call->length;
+    frame->kind = (enum image_kind)call->request.kind;
+    if (frame->kind == IMAGE_KIND_SENSOR) {
+        set_sensor(&frame->sensor, &call->request.sensor);
+    }
+    frame->arrived_ns = uv_hrtime();
+    frame->done = on_frame_done;
+    frame->door = call;
+    admission_submit(server->admission, frame);
+}
+
+/* True when the call had parameters, and was answered therefore. */
+static bool refuse_parameters(struct method_call *call)
+{
+    if (call->parameters == NULL || call->parameters->child == NULL) {
+        return false;
+    }
+    call->done(call, PROTO_BAD_REQUEST, "this method has no parameters", NULL);
+    return true;
+}
+
+static void run_status(struct server *server, struct method_call *call)
+{
+    if (!refuse_parameters(call)) {
+        answer(call, status_to_json(server));
+    }
+}
+
+/* {"name":true} */
+static cJSON *make_flag(const char *name)
+{
+    cJSON *result = cJSON_CreateObject();
+    if (cJSON_AddTrueToObject(result, name) == NULL) {
+        cJSON_Delete(result);
+        return NULL;
+    }
+    return result;
+}
+
+static void run_health(struct server *server, struct method_call *call)
+{
+    (void)server;
+    answer(call, make_flag("alive"));
+}
+
+static void run_ready(struct server *server, struct method_call *call)
+{
+    if (!server_ready(server)) {
+        call->done(call, PROTO_TOO_BUSY, "no worker is ready", NULL);
+    } else {
+        answer(call, make_flag("ready"));
+    }
+}
+
+static void run_get_info(struct server *server, struct method_call *call)
+{
+    (void)server;
+    static const char *const interfaces[] = {"org.varlink.service", "io.ocellus"};
+    if (refuse_parameters(call)) {
+        return;
+    }
+    cJSON *result = cJSON_CreateObject();
+    if (cJSON_AddStringToObject(result, "vendor", "The Ocellus Authors") == NULL ||
+        cJSON_AddStringToObject(result, "product", "Ocellus") == NULL ||
+        cJSON_AddStringToObject(result, "version", OCELLUS_VERSION) == NULL ||
+        cJSON_AddStringToObject(result, "url", "") == NULL ||
+        !cJSON_AddItemToObject(result, "interfaces", cJSON_CreateStringArray(interfaces, 2))) {
+        cJSON_Delete(result);
+        result = NULL;
+    }
+    answer(call, result);
+}
+
+static void run_get_description(struct server *server, struct method_call *call)
+{
+    (void)server;
+    const cJSON *member = call->parameters != NULL ? call->parameters->child : NULL;
+    const char *name = NULL;
+    if (member != NULL && member->next == NULL && strcmp(member->string, "interface") == 0) {
+        name = cJSON_GetStringValue(member);
+    }
+    if (name == NULL) {
+        call->done(call, PROTO_BAD_REQUEST, "the only parameter is interface, a string", NULL);
+        return;
+    }
+    const char *text = varlink_interface_text(name);
+    if (text == NULL) {
+        call->done(call, PROTO_NOT_FOUND, "there is no such interface", NULL);
+        return;
+    }
+    cJSON *result = cJSON_CreateObject();
+    if (cJSON_AddStringToObject(result, "description", text) == NULL) {
+        cJSON_Delete(result);
+        result = NULL;
+    }
+    answer(call, result);
+}
+
+static const struct method methods[] = {
+    {
+        .name = "io.ocellus.Infer",
+        .path = "/v1/frames/",
+        .verbs = HTTP_VERB_PUT | HTTP_VERB_POST,
+        .allow = "PUT, POST",
+        .column = AUTHORISE_CLIENTS,
+        .takes_frame = true,
+        .result_name = "result",
+        .run = run_infer,
+    },
+    {
+        .name = "io.ocellus.Status",
+        .path = "/v1/status",
+        .verbs = HTTP_VERB_GET,
+        .allow = "GET",
+        .column = AUTHORISE_CLIENTS,
+        .run = run_status,
+    },
+    {
+        .path = "/healthz",
+        .verbs = HTTP_VERB_GET,
+        .allow = "GET",
+        .column = AUTHORISE_EVERYONE,
+        .run = run_health,
+    },
+    {
+        .path = "/readyz",
+        .verbs = HTTP_VERB_GET,
+        .allow = "GET",
+        .column = AUTHORISE_EVERYONE,
+        .run = run_ready,
+    },
+    {
+        .name = "org.varlink.service.GetInfo",
+        .column = AUTHORISE_EVERYONE,
+        .run = run_get_info,
+    },
+    {
+        .name = "org.varlink.service.GetInterfaceDescription",
+        .column = AUTHORISE_EVERYONE,
+        .run = run_get_description,
+    },
+};
+
+#define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))
+
+const struct method *method_at(unsigned index)
+{
+    return index < METHOD_COUNT ? &methods[index] : NULL;
+}
+
+const struct method *method_by_name(const char *name)
+{
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        if (methods[i].name != NULL && strcmp(methods[i].name, name) == 0) {
+            return &methods[i];
+        }
+    }
+    return NULL;
+}
+
+const struct method *method_by_path(const char *path, const char **ret_rest)
+{
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        const struct method *method = &methods[i];
+        size_t length = method->path != NULL ? strlen(method->path) : 0;
+        if (length > 0 && strncmp(method->path, path, length) == 0 &&
+            (method->takes_frame ? path[length] != '\0' : path[length] == '\0')) {
+            *ret_rest = path + length;
+            return method;
+        }
+    }
+    return NULL;
+}
+
+void method_call_drop(struct server *server, struct method_call *call)
+{
+    free(call->bytes);
+    call->bytes = NULL;
+    if (call->fd >= 0) {
+        close(call->fd);
+        call->fd = -1;
+    }
+    admission_release(server->admission, call->reserved);
+    call->reserved = 0;
+}
+
+void method_start(struct server *server, const struct method *method, struct method_call *call)
+{
+    call->frame = NULL;
+    if (method->takes_frame) {
+        struct frame *frame = frame_create();
+        if (frame == NULL) {
+            method_call_drop(server, call);
+            call->done(call, PROTO_INTERNAL, "out of memory", NULL);
+            return;
+        }
+        frame->bytes = call->bytes;
+        frame->fd = call->fd;
+        frame->reserved = call->reserved;
+        call->bytes = NULL;
+        call->fd = -1;
+        call->reserved = 0;
+        call->frame = frame;
+    }
+    method->run(server, call);
+}
+
+void method_cancel(struct server *server, struct method_call *call)
+{
+    if (call->frame != NULL) {
+        admission_cancel(server->admission, call->frame);
+        call->frame = NULL;
+    }
+}

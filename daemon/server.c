@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Start, accept, stop. What is done for clients is in the doors and the method table. */
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "daemon/admission.h"
+#include "daemon/door_http.h"
+#include "daemon/door_varlink.h"
+#include "daemon/limits.h"
+#include "daemon/log.h"
+#include "daemon/method.h"
+#include "daemon/models.h"
+#include "daemon/pool.h"
+#include "daemon/status.h"
+
+#define ACCEPT_PER_TURN 16   /* then connections that are open get their turn */
+#define ACCEPT_PAUSE_MS 100u /* after descriptors or memory ran out */
+#define NOTIFY_MS       10000u
+#define FAILURE_LOG_NS                                                                             \
+    UINT64_C(60000000000) /* lines about failing workers: at most one a minute                     \
+                           */
+#define DESCRIPTORS_WANTED 4096u
+
+void server_add(struct server *server, struct connection *connection)
+{
+    connection->server = server;
+    connection->previous = NULL;
+    connection->next = server->connections;
+    if (connection->next != NULL) {
+        connection->next->previous = connection;
+    }
+    server->connections = connection;
+    server->connection_count++;
+}
+
+void server_remove(struct connection *connection)
+{
+    struct server *server = connection->server;
+    if (connection->previous != NULL) {
+        connection->previous->next = connection->next;
+    } else {
+        server->connections = connection->next;
+    }
+    if (connection->next != NULL) {
+        connection->next->previous = connection->previous;
+    }
+    server->connection_count--;
+}
+
+bool server_allows(const struct server *server, const struct method *method,
+                   const struct peer *peer)
+{
+    return authorise_allows(method->column, peer->class, server->config->allow_other);
+}
+
+bool server_ready(const struct server *server)
+{
+    struct pool_stats stats;
+    pool_get_stats(server->pool, &stats);
+    return stats.ready > 0 && !server->stopping;
+}
+
+static bool has_room(const struct server *server, const struct peer *peer)
+{
+    uint32_t same = 0;
+    for (const struct connection *other = server->connections; other != NULL; other = other->next) {
+        same += authorise_same_peer(&other->peer, peer);
+    }
+    return server->connection_count < LIMIT_CONNECTIONS && same < LIMIT_CONNECTIONS_PER_PEER;
+}
+
+static void admit_connection(struct server *server, const struct listener *listener, int fd)
+{
+    struct peer peer;
+    bool http = listener->door == LISTEN_HTTP;
+    if (authorise_peer(fd, server->service_uid, server->client_gid, &peer) < 0) {
+        close(fd);
+    } else if (!has_room(server, &peer)) {
+        http ? door_http_refuse(fd) : door_varlink_refuse(fd);
+        close(fd);
+    } else {
+        http ? door_http_open(server, fd, &peer) : door_varlink_open(server, fd, &peer);
+    }
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void listen_start(struct server *server)
+{
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        uv_poll_start(&server->listeners[i].poll, UV_READABLE, on_connection);
+    }
+}
+
+static void on_accept_timer(uv_timer_t *timer)
+{
+    listen_start(timer->data);
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+    struct listener *listener = poll->data;
+    struct server *server = poll->loop->data;
+    (void)status;
+    (void)events;
+    for (int i = 0; i < ACCEPT_PER_TURN; i++) {
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            admit_connection(server, listener, fd);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            /* The socket stays readable: without a pause the loop would spin. */
+            for (uint32_t k = 0; k < server->listener_count; k++) {
+                uv_poll_stop(&server->listeners[k].poll);
+            }
+            uv_timer_start(&server->accept_timer, on_accept_timer, ACCEPT_PAUSE_MS, 0);
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return; /* EAGAIN: that was all */
+        }
+    }
+}
+
+static void notify_status(struct server *server, const char *state)
+{
+    char line[256], message[320];
+    status_line(server, line, sizeof(line));
+    snprintf(message, sizeof(message), "%sSTATUS=%s", state, line);
+    sd_notify(0, message);
+}
+
+static void on_notify_timer(uv_timer_t *timer)
+{
+    notify_status(timer->data, "");
+}
+
+/* A worker became idle, or their number changed. */
+static void on_pool_changed(void *context)
+{
+    struct server *server = context;
+    if (server->admission == NULL) {
+        return; /* the pool is younger than admission only while both are made */
+    }
+    struct pool_stats stats;
+    admission_changed(server->admission);
+    pool_get_stats(server->pool, &stats);
+    if (!server->announced && stats.ready > 0) {
+        server->announced = true;
+        notify_status(server, "READY=1\n");
+        log_info("ready");
+    }
+    uint64_t failures = stats.crashes + stats.timeouts + stats.lies;
+    uint64_t now = uv_hrtime();
+    if (failures > server->failures_logged && now - server->failures_logged_ns > FAILURE_LOG_NS) {
+        log_warning("workers failed on frames and were replaced: %" PRIu64 " times since the start",
+                    failures);
+        server->failures_logged = failures;
+        server->failures_logged_ns = now;
+    }
+}
+
+static void on_pool_finished(void *context, struct frame *frame, enum proto_error error,
+                             const char *message, const struct job_result *result)
+{
+    struct server *server = context;
+    struct proto_result described;
+    if (result != NULL) {
+        models_describe(server->models, frame, result, &described);
+    }
+    admission_finished(server->admission, frame, error, message,
+                       result != NULL ? &described : NULL);
+}
+
+static void on_pool_closed(void *context)
+{
+    struct server *server = context;
+    server->pool = NULL;
+}
+
+static uint32_t count_workers(const struct config *config)
+{
+    cpu_set_t set;
+    if (config->workers > 0) {
+        return config->workers;
+    }
+    int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+    return count < 1 ? 1 : count > 64 ? 64 : (uint32_t)count;
+}
+
+static int load_models(const struct config *config, struct models **ret_models)
+{
+    char reason[5000];
+    int r = models_load(config, ret_models, reason, sizeof(reason));
+    if (r < 0) {
+        log_error("%s", reason);
+    }
+    return r;
+}
+
+/* The group whose members are clients: of the sockets, else our own. */
+static int find_group(const struct config *config, gid_t *ret_group)
+{
+    if (config->socket_group[0] == '\0') {
+        *ret_group = getegid();
+        return 0;
+    }
+    errno = 0;
+    const struct group *group = getgrnam(config->socket_group);
+    if (group == NULL) {
+        log_error("socket-group: there is no group '%s'", config->socket_group);
+        return errno != 0 ? -errno : -ENOENT;
+    }
+    *ret_group = group->gr_gid;
+    return 0;
+}
+
+static int start_pool(struct server *server)
+{
+    const struct config *config = server->config;
+    struct pool_options options = {
+        .worker_path = config->worker_path,
+        .cpu_mask = config->cpu_mask,
+        .workers = server->workers,
+        .timeout_ms = config->worker_timeout_ms,
+        .frames_max = config->worker_frames_max,
+        .frame_bytes_max = config->frame_bytes_max,
+        .pixels_max = config->pixels_max,
+        .spin_us = config->spin_us,
+        .model_count = server->models->count,
+        .changed = on_pool_changed,
+        .finished = on_pool_finished,
+        .context = server,
+    };
+    for (uint32_t i = 0; i < server->models->count; i++) {
+        const struct model *model = &server->models->list[i];
+        options.models[i] = (struct pool_model){
+            .memfd = model->memfd,
+            .bytes = model->bytes,
+            .generation = model->generation,
+            .label_count = network_model_labels(model->network),
+        };
+    }
+    int r = pool_create(&server->loop, &options, &server->pool);
+    if (r < 0) {
+        log_error("workers: %s: %s", config->worker_path, strerror(-r));
+        return r;
+    }
+    r = admission_create(&server->loop, config, server->pool, &server->admission);
+    if (r < 0) {
+        log_error("%s", strerror(-r));
+    }
+    return r;
+}
+
+static int start_listening(struct server *server)
+{
+    char reason[512];
+    int r = listen_open(server->config, server->client_gid, server->listeners,
+                        &server->listener_count, reason, sizeof(reason));
+    if (r < 0) {
+        log_error("%s", reason);
+        return r;
+    }
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        struct listener *listener = &server->listeners[i];
+        uv_poll_init(&server->loop, &listener->poll, listener->fd);
+        listener->poll.data = listener;
+    }
+    listen_start(server);
+    return 0;
+}
+
+/* Nothing more comes in, what is in flight is answered, then everything is closed. */
+static void stop(struct server *server)
+{
+    if (server->stopping) {
+        return;
+    }
+    server->stopping = true;
+    sd_notify(0, "STOPPING=1");
+    uv_close((uv_handle_t *)&server->accept_timer, NULL);
+    uv_close((uv_handle_t *)&server->notify_timer, NULL);
+    uv_close((uv_handle_t *)&server->signals[0], NULL);
+    uv_close((uv_handle_t *)&server->signals[1], NULL);
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        uv_close((uv_handle_t *)&server->listeners[i].poll, NULL);
+        listen_close(&server->listeners[i]);
+    }
+    if (server->admission != NULL) {
+        admission_stop(server->admission);
+    }
+    if (server->pool != NULL) {
+        pool_destroy(server->pool, on_pool_closed, server);
+    }
+    while (server->connections != NULL) {
+        server->connections->close(server->connections);
+    }
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct server *server = signal->data;
+    log_info("stopping on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    stop(server);
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS_WANTED) {
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void init_handles(struct server *server)
+{
+    static const int numbers[2] = {SIGTERM, SIGINT};
+    uv_timer_init(&server->loop, &server->accept_timer);
+    uv_timer_init(&server->loop, &server->notify_timer);
+    server->accept_timer.data = server;
+    server->notify_timer.data = server;
+    if (getenv("NOTIFY_SOCKET") != NULL) {
+        uv_timer_start(&server->notify_timer, on_notify_timer, NOTIFY_MS, NOTIFY_MS);
+    }
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(&server->loop, &server->signals[i]);
+        server->signals[i].data = server;
+        uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+    }
+}
+
+static int run(struct server *server)
+{
+    int r = uv_loop_init(&server->loop);
+    if (r < 0) {
+        log_error("%s", uv_strerror(r));
+        return r;
+    }
+    server->loop.data = server;
+    init_handles(server);
+    r = start_pool(server);
+    if (r == 0) {
+        r = start_listening(server);
+    }
+    if (r < 0) {
+        stop(server);
+    }
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&server->loop) < 0) {
+        log_error("handles were left open at the end");
+        r = r == 0 ? -EBUSY : r;
+    }
+    admission_destroy(server->admission);
+    return r;
+}
+
+int server_check(const struct config *config)
+{
+    struct models *models;
+    gid_t group;
+    int r = find_group(config, &group);
+    if (r == 0) {
+        r = load_models(config, &models);
+    }
+    if (r == 0) {
+        models_destroy(models);
+    }
+    return r;
+}
+
+int server_run(const struct config *config)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    if (server == NULL) {
+        log_error("out of memory");
+        return -ENOMEM;
+    }
+    signal(SIGPIPE, SIG_IGN); /* libuv writes to clients that may be gone */
+    raise_descriptor_limit();
+    server->config = config;
+    server->workers = count_workers(config);
+    server->service_uid = geteuid();
+    server->started_ns = uv_hrtime();
+
+    int r = find_group(config, &server->client_gid);
+    if (r == 0) {
+        r = load_models(config, &server->models);
+    }
+    if (r == 0) {
+        r = run(server);
+    }
+    models_destroy(server->models);
+    free(server);
+    return r;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * The daemon as a whole: what all doors share, the list of connections, start and stop. Loop thread
+ * only.
+ */
+#ifndef OCELLUS_DAEMON_SERVER_H
+#define OCELLUS_DAEMON_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "config/config.h"
+#include "daemon/authorise.h"
+#include "daemon/listen.h"
+
+struct admission;
+struct models;
+struct pool;
+struct method;
+
+struct server {
+    uv_loop_t loop;
+    const struct config *config;
+    struct models *models;
+    struct pool *pool;
+    struct admission *admission;
+    uint32_t workers;
+    uid_t service_uid;
+    gid_t client_gid;
+    uint64_t started_ns;
+
+    struct connection *connections; /* a list */
+    uint32_t connection_count;
+
+    struct listener listeners[LISTEN_MAX];
+    uint32_t listener_count;
+    uv_timer_t accept_timer; /* accepts again after descriptors ran out */
+    uv_timer_t notify_timer; /* tells the service manager how it goes */
+    uv_signal_t signals[2];
+    bool announced, stopping;
+    uint64_t failures_logged, failures_logged_ns;
+};
+
+/* The part of a connection that the server knows. Doors put it first in theirs. */
+struct connection {
+    struct server *server;
+    struct peer peer;
+    struct connection *previous, *next;
+    void (*close)(struct connection *connection); /* drop it: no reply, frames cancelled */
+};
+
+/*
+ * Run until a signal or an error stops it. Errors, already logged: negative errno.
+ * `config` must outlive the call.
+ */
+int server_run(const struct config *config);
+
+/* Load what the configuration names without serving anything. Errors: logged, negative errno. */
+int server_check(const struct config *config);
+
+void server_add(struct server *server, struct connection *connection);
+void server_remove(struct connection *connection);
+
+/* May this peer call the method? */
+bool server_allows(const struct server *server, const struct method *method,
+                   const struct peer *peer);
+
+/* At least one worker can take frames, or has one. */
+bool server_ready(const struct server *server);
+
+#endif
