@@ -10,6 +10,12 @@
 #include "engine/kernel/requantise.h"
 #include "engine/network/plan_internal.h"
 
+/* First element of the border, or of the map where there is none. */
+static void *outside(const struct plan_buffer *buffer, uint8_t *arena)
+{
+    return arena + buffer->at;
+}
+
 /* First element of the map, inside the border. */
 static void *inside(const struct plan_buffer *buffer, uint8_t *arena)
 {
@@ -39,7 +45,7 @@ static void fill_border(const struct plan_buffer *buffer, uint8_t *arena)
 {
     const size_t side = (size_t)buffer->pad[1] * buffer->shape.channels;
     const size_t width = (size_t)buffer->shape.width * buffer->shape.channels;
-    uint8_t *base = arena + buffer->at;
+    uint8_t *base = outside(buffer, arena);
     uint8_t *at = fill(buffer, base, buffer->pad[0] * buffer->row + side);
 
     for (uint32_t y = 0; y < buffer->shape.height; y++) {
@@ -143,15 +149,15 @@ static void run_step(const struct network_plan *plan, uint32_t i, uint8_t *arena
     fill_border(out, arena);
     switch (step->kind) {
     case PLAN_CONV:
-        plan->kernels.conv.run(&step->conv, step->packed, arena + in->at,
+        plan->kernels.conv.run(&step->conv, step->packed, outside(in, arena),
                                last ? scores : inside(out, arena), out->row);
         if (last) {
             requantise_scores(layer, scores);
         }
         break;
     case PLAN_REAL:
-        plan->kernels.real.run(&step->real, step->packed, (const float *)(arena + in->at),
-                               inside(out, arena), out->row);
+        plan->kernels.real.run(&step->real, step->packed, outside(in, arena), inside(out, arena),
+                               out->row);
         if (last) {
             round_scores(inside(out, arena), layer->out, scores);
         }
