@@ -28,6 +28,40 @@ static const struct lab_command commands[] = {
             "Pictures over 4096 samples a side are scaled down to fit.",
         .run = lab_capture,
     },
+    {
+        .name = "export",
+        .operands = "FLOAT_MODEL",
+        .operand_count = 1,
+        .options = BIT(CALIBRATE) | BIT(CPU_MASK) | BIT(IMAGES) | BIT(OUTPUT),
+        .required = BIT(CALIBRATE) | BIT(OUTPUT),
+        .summary = "quantise a float model into a packed one",
+        .about =
+            "Turns float weights into 8-bit weights and 7-bit activations, fitted on training\n"
+            "pictures. The result is deterministic for the same model, pictures and options.",
+        .run = lab_export,
+    },
+    {
+        .name = "eval",
+        .operands = "MODEL DIR",
+        .operand_count = 2,
+        .options = BIT(BITS) | BIT(BRIGHTNESS) | BIT(COMPARE) | BIT(CPU_MASK) | BIT(JSON) |
+                   BIT(LIMIT) | BIT(NOISE) | BIT(SEED),
+        .summary = "measure a model over a folder-per-class tree",
+        .about =
+            "DIR holds one folder per class, named like the model's labels. --brightness repeats\n"
+            "the measurement with a simulated sensor at exposures 1/32 to 8, nominal white at\n"
+            "1/8 of full scale; --bits or --noise alone simulate the sensor at exposure 1.",
+        .run = lab_eval,
+    },
+    {
+        .name = "show",
+        .operands = "MODEL",
+        .operand_count = 1,
+        .summary = "describe a model file",
+        .about =
+            "Prints what a model file holds: input, layers, shapes, sizes, work per frame, id.",
+        .run = lab_show,
+    },
 };
 
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);

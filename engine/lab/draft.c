@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Ownership of a description's layers. */
+#include "engine/lab/draft.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void lab_draft_init(struct lab_draft *draft)
+{
+    memset(draft, 0, sizeof(*draft));
+    draft->description.layers = draft->layers;
+}
+
+void lab_draft_finish(struct lab_draft *draft)
+{
+    for (uint32_t i = 0; i < draft->description.layer_count; i++) {
+        const struct network_layer *layer = &draft->layers[i];
+        free((void *)layer->weight_s8);
+        free((void *)layer->weight_f32);
+        free((void *)layer->bias_s32);
+        free((void *)layer->bias_f32);
+        free((void *)layer->mult);
+    }
+    lab_draft_init(draft);
+}
+
+struct network_layer *lab_draft_add(struct lab_draft *draft, const char *name)
+{
+    uint32_t index = draft->description.layer_count;
+    if (index == NETWORK_LAYERS_MAX || (name && strlen(name) > NETWORK_LAYER_NAME_MAX)) {
+        return NULL;
+    }
+    struct network_layer *layer = &draft->layers[index];
+    *layer = (struct network_layer){0};
+    if (name) {
+        strcpy(draft->names[index], name);
+        layer->name = draft->names[index];
+    }
+    draft->description.layer_count++;
+    return layer;
+}

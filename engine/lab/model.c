@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Opens model files for the commands of the lab. Computes nothing itself. */
+#include "engine/lab/model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/lab/file.h"
+#include "engine/lab/import.h"
+#include "engine/lab/lab.h"
+#include "engine/network/model.h"
+
+#define ARENA_ALIGNMENT 64u
+
+/* Replaces an informal file by its description in the network's schema. */
+static int convert(uint8_t **bytes, size_t *size, const char **ret_reason)
+{
+    uint8_t *converted;
+    if (!lab_import_recognise(*bytes, *size)) {
+        return 0;
+    }
+    int r = lab_import(*bytes, *size, &converted, size, ret_reason);
+    if (r == 0) {
+        free(*bytes);
+        *bytes = converted;
+    }
+    return r;
+}
+
+static int load(struct lab_model *model, const char *path)
+{
+    const char *reason = NULL;
+    uint8_t *bytes;
+    size_t size;
+    int r = lab_file_read(path, NETWORK_FILE_MAX, &bytes, &size);
+    if (r == 0) {
+        model->file_bytes = size;
+        r = convert(&bytes, &size, &reason);
+        if (r == 0) {
+            r = network_model_load(bytes, size, &model->model, &reason);
+        }
+        free(bytes);
+    }
+    if (r < 0) {
+        lab_error("%s: %s", path, reason ? reason : strerror(-r));
+    }
+    return r;
+}
+
+static void *aligned(size_t size)
+{
+    size_t rounded = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    return aligned_alloc(ARENA_ALIGNMENT, rounded == 0 ? ARENA_ALIGNMENT : rounded);
+}
+
+size_t lab_model_plane_values(const struct lab_model *model)
+{
+    /* The network's limits keep this far below overflow. */
+    return (size_t)model->input->target.width * model->input->target.height *
+           model->input->front.planes;
+}
+
+static int make_buffers(struct lab_model *model)
+{
+    const struct gradient_spec *front = &model->input->front;
+    size_t pixels = (size_t)model->input->target.width * model->input->target.height;
+    model->arena = aligned(network_plan_arena_bytes(model->plan));
+    model->codes = aligned(pixels * gradient_channels(front) * gradient_code_size(front));
+    model->scores = calloc(model->labels, sizeof(*model->scores));
+    return model->arena && model->codes && model->scores ? 0 : -ENOMEM;
+}
+
+int lab_model_open(struct lab_model *model, const char *path, const struct kernel_table *kernels)
+{
+    memset(model, 0, sizeof(*model));
+    int r = load(model, path);
+    if (r < 0) {
+        return r;
+    }
+    model->input = network_model_input(model->model);
+    model->labels = network_model_labels(model->model);
+    r = network_plan_create(model->model, kernels, &model->plan);
+    if (r == 0) {
+        r = make_buffers(model);
+    }
+    if (r < 0) {
+        lab_error("%s: %s", path, strerror(-r));
+        lab_model_close(model);
+    }
+    return r;
+}
+
+void lab_model_close(struct lab_model *model)
+{
+    network_plan_destroy(model->plan);
+    network_model_destroy(model->model);
+    free(model->arena);
+    free(model->codes);
+    free(model->scores);
+    memset(model, 0, sizeof(*model));
+}
+
+uint32_t lab_model_classify(struct lab_model *model, const uint16_t *planes, uint16_t nominal_white)
+{
+    const struct image_target *target = &model->input->target;
+    gradient_encode(&model->input->front, planes, target->width, target->height, nominal_white,
+                    model->codes);
+    network_run(model->plan, model->arena, model->codes, model->scores);
+    return network_argmax(model->scores, model->labels);
+}

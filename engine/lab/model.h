@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * A model file opened for use by one thread: loaded, planned, with the buffers of one run.
+ */
+#ifndef OCELLUS_ENGINE_LAB_MODEL_H
+#define OCELLUS_ENGINE_LAB_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/network/network.h"
+
+struct kernel_table;
+
+struct lab_model {
+    struct network_model *model;
+    struct network_plan *plan;
+    const struct network_input *input; /* the model's own */
+    void *arena, *codes;
+    int32_t *scores; /* of the last run */
+    uint32_t labels;
+    size_t file_bytes;
+};
+
+/* Opens a float or a packed model; `kernels` must outlive it. Errors are told on standard error. */
+int lab_model_open(struct lab_model *model, const char *path, const struct kernel_table *kernels);
+/* Accepts a zeroed one. */
+void lab_model_close(struct lab_model *model);
+
+/* Index of the winning label for planes of the size and channels that the input asks for. */
+uint32_t lab_model_classify(struct lab_model *model, const uint16_t *planes,
+                            uint16_t nominal_white);
+
+/* Values in the planes that the model asks for. */
+size_t lab_model_plane_values(const struct lab_model *model);
+
+#endif
