@@ -8,7 +8,6 @@
 #include "daemon/door_http.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -263,25 +262,12 @@ static void on_written(uv_write_t *request, int status)
     }
 }
 
-/* Send the rest of a reply when the socket takes it. */
-static void write_rest(struct http_connection *connection, const uv_buf_t buffers[2], size_t sent)
+/* Send what is left of the reply when the socket takes it. */
+static void write_rest(struct http_connection *connection, size_t sent, size_t size)
 {
-    size_t size = buffers[0].len + buffers[1].len, used = 0;
-    char *rest = size <= LIMIT_REPLY_QUEUE_BYTES ? malloc(size - sent) : NULL;
-    if (rest == NULL) {
-        close_connection(connection);
-        return;
-    }
-    for (int i = 0; i < 2; i++) {
-        size_t skip = sent < buffers[i].len ? sent : buffers[i].len;
-        memcpy(rest + used, buffers[i].base + skip, buffers[i].len - skip);
-        used += buffers[i].len - skip;
-        sent -= skip;
-    }
-    connection->reply = rest;
+    uv_buf_t buffer = uv_buf_init(connection->reply + sent, (unsigned)(size - sent));
     connection->state = STATE_REPLY;
     set_timer(connection, LIMIT_BODY_TIMEOUT_MS);
-    uv_buf_t buffer = uv_buf_init(rest, (unsigned)used);
     if (uv_write(&connection->write, &connection->socket.stream, &buffer, 1, on_written) < 0) {
         close_connection(connection);
     } else {
@@ -293,30 +279,34 @@ static void write_rest(struct http_connection *connection, const uv_buf_t buffer
 static void send_reply(struct http_connection *connection, struct http_response *response,
                        cJSON *body)
 {
-    char head[HTTP_RESPONSE_HEAD_BYTES];
     char *text = body != NULL ? cJSON_PrintBuffered(body, REPLY_BYTES, 0) : NULL;
+    size_t length = text != NULL ? strlen(text) : 0;
     cJSON_Delete(body);
-    if (text == NULL) {
+    connection->reply = text != NULL && length <= LIMIT_REPLY_QUEUE_BYTES
+                            ? malloc(HTTP_RESPONSE_HEAD_BYTES + length)
+                            : NULL;
+    if (connection->reply == NULL) {
+        free(text);
         close_connection(connection);
         return;
     }
     response->content_type = "application/json";
-    response->content_length = strlen(text);
+    response->content_length = length;
     response->keep_alive = connection->keep_alive;
-    const uv_buf_t buffers[2] = {
-        uv_buf_init(head, (unsigned)http_response_head(response, head)),
-        uv_buf_init(text, (unsigned)response->content_length),
-    };
-    int sent = uv_try_write(&connection->socket.stream, buffers, 2);
+    size_t head = http_response_head(response, connection->reply);
+    memcpy(connection->reply + head, text, length);
+    free(text);
+
+    const uv_buf_t buffer = uv_buf_init(connection->reply, (unsigned)(head + length));
+    int sent = uv_try_write(&connection->socket.stream, &buffer, 1);
     sent = sent == UV_EAGAIN ? 0 : sent;
     if (sent < 0) {
         close_connection(connection);
-    } else if ((size_t)sent == buffers[0].len + buffers[1].len) {
+    } else if ((size_t)sent == buffer.len) {
         reply_sent(connection);
     } else {
-        write_rest(connection, buffers, (size_t)sent);
+        write_rest(connection, (size_t)sent, buffer.len);
     }
-    free(text);
 }
 
 static void send_error(struct http_connection *connection, enum proto_error error,
@@ -506,12 +496,10 @@ static void on_timeout(uv_timer_t *timer)
 
 /* ---- The socket ---- */
 
-/* A client may shut down its sending half and wait for the reply; has it closed both? */
 static bool is_gone(const struct http_connection *connection)
 {
-    struct pollfd poll_fd = {.events = 0};
-    return uv_fileno(&connection->socket.handle, &poll_fd.fd) < 0 ||
-           (poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLHUP | POLLERR)) != 0);
+    int fd;
+    return uv_fileno(&connection->socket.handle, &fd) < 0 || server_peer_gone(fd);
 }
 
 static void on_read_end(struct http_connection *connection, bool clean)
@@ -593,20 +581,4 @@ int door_http_open(struct server *server, int fd, const struct peer *peer)
     set_timer(connection, LIMIT_IDLE_TIMEOUT_MS);
     update_reading(connection);
     return 0;
-}
-
-void door_http_refuse(int fd)
-{
-    static const char body[] = "{\"error\":\"io.ocellus.TooBusy\","
-                               "\"parameters\":{\"message\":\"too many connections\"}}";
-    char reply[HTTP_RESPONSE_HEAD_BYTES + sizeof(body)];
-    const struct http_response response = {
-        .status = proto_error_http_status(PROTO_TOO_BUSY),
-        .content_type = "application/json",
-        .content_length = sizeof(body) - 1,
-        .retry_after = RETRY_AFTER_S,
-    };
-    size_t length = http_response_head(&response, reply);
-    memcpy(reply + length, body, sizeof(body) - 1);
-    send(fd, reply, length + sizeof(body) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

@@ -1,29 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/*
- * One Varlink connection. Calls run side by side and are answered in their order. Descriptors
- * belong to the message that owns the last byte of the read they came with: the kernel glues bytes
- * without descriptors in front of a message that has some, but never reads past it.
- */
+/* One Varlink connection. Calls run side by side and are answered in their order. */
 #include "daemon/door_varlink.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include <cjson/cJSON.h>
 
 #include "daemon/admission.h"
+#include "daemon/fd_queue.h"
 #include "daemon/limits.h"
 #include "daemon/method.h"
 #include "daemon/server.h"
-#include "proto/base64.h"
+#include "daemon/varlink_frame.h"
 #include "proto/varlink.h"
 
 #define INPUT_FIRST_BYTES 4096u /* each connection has as much; more is of the common budget */
@@ -40,11 +34,6 @@ struct slot {
     bool oneway;
     char *text; /* of the reply, SLOT_READY; NULL: none is sent */
     size_t length, sent;
-};
-
-struct received_fd {
-    int fd;
-    uint64_t owner; /* stream position of the byte whose message has it */
 };
 
 /* What the timer waits for. */
@@ -73,8 +62,7 @@ struct varlink_connection {
     char *input;
     size_t size, start, end; /* of input; start..end is not consumed yet */
     uint64_t consumed;       /* stream position of input[start] */
-    struct received_fd fds[LIMIT_VARLINK_FDS];
-    unsigned fd_count;
+    struct fd_queue fds;
 
     struct slot slots[LIMIT_VARLINK_PIPELINE]; /* a ring in the order of the calls */
     unsigned first, used;
@@ -112,9 +100,7 @@ static void close_connection(struct varlink_connection *connection)
     for (unsigned i = 0; i < LIMIT_VARLINK_PIPELINE; i++) {
         free_slot(connection, &connection->slots[i]);
     }
-    for (unsigned i = 0; i < connection->fd_count; i++) {
-        close(connection->fds[i].fd);
-    }
+    fd_queue_close(&connection->fds);
     admission_release(server->admission, connection->size - INPUT_FIRST_BYTES);
     server_remove(&connection->base);
     uv_close((uv_handle_t *)&connection->poll, on_handle_closed);
@@ -201,91 +187,6 @@ static void flush(struct varlink_connection *connection)
     }
 }
 
-/* ---- Frames ---- */
-
-/* What the daemon may know of a stranger's descriptor: that it cannot shrink under a mapping, or
- * that it is a file which is only read. PROTO_OK, or why the descriptor is refused. */
-static enum proto_error check_fd(int fd, uint64_t bytes_max, enum job_source *ret_source,
-                                 size_t *ret_length, const char **ret_message)
-{
-    struct stat status;
-    int seals = fcntl(fd, F_GET_SEALS);
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-        *ret_message = "the descriptor is neither a memfd nor a regular file";
-        return PROTO_BAD_REQUEST;
-    }
-    bool sealed = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
-    if (!sealed && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_PATH) != 0)) {
-        *ret_message = "the descriptor must be a memfd with F_SEAL_SHRINK or a read-only file";
-        return PROTO_BAD_REQUEST;
-    }
-    if (status.st_size <= 0) {
-        *ret_message = "the file is empty";
-        return PROTO_BAD_REQUEST;
-    }
-    if ((uint64_t)status.st_size > bytes_max) {
-        *ret_message = "the frame is larger than frame-bytes-max";
-        return PROTO_TOO_LARGE;
-    }
-    *ret_source = sealed ? JOB_SOURCE_MAP : JOB_SOURCE_PREAD;
-    *ret_length = (size_t)status.st_size;
-    return PROTO_OK;
-}
-
-static enum proto_error take_data(struct server *server, struct method_call *call,
-                                  const char **ret_message)
-{
-    size_t length = strlen(call->request.data);
-    size_t room = PROTO_BASE64_BYTES(length);
-    if (room > LIMIT_BASE64_FRAME_BYTES + 2 || room > server->config->frame_bytes_max + 2) {
-        *ret_message = "the frame is too large for base64: pass a descriptor";
-        return PROTO_TOO_LARGE;
-    }
-    if (!admission_reserve(server->admission, room)) {
-        *ret_message = "too many frames are held already";
-        return PROTO_TOO_BUSY;
-    }
-    call->reserved = room;
-    call->bytes = malloc(room + 1);
-    if (call->bytes == NULL) {
-        *ret_message = "out of memory";
-        return PROTO_INTERNAL;
-    }
-    if (proto_base64_decode(call->request.data, length, call->bytes, &call->length) < 0 ||
-        call->length == 0) {
-        *ret_message = "data is empty or not base64";
-        return PROTO_BAD_REQUEST;
-    }
-    return PROTO_OK;
-}
-
-/* Take the frame of a call from its descriptor, which is taken over, or from its data. */
-static enum proto_error take_frame(struct varlink_connection *connection, struct method_call *call,
-                                   int *fds, unsigned fd_count, const char **ret_message)
-{
-    struct server *server = connection->base.server;
-    unsigned named = call->request.fd >= 0 ? 1 : 0;
-    if (connection->scanner.terminator == VARLINK_TERMINATOR_NEWLINE && (named + fd_count) > 0) {
-        *ret_message = "messages that end in a newline carry no descriptors";
-        return PROTO_BAD_REQUEST;
-    }
-    if (fd_count != named || call->request.fd >= (int)fd_count) {
-        *ret_message = "the descriptors of the message are not those that the call names";
-        return PROTO_BAD_REQUEST;
-    }
-    if (named == 0) {
-        return take_data(server, call, ret_message);
-    }
-    enum proto_error error = check_fd(fds[0], server->config->frame_bytes_max, &call->source,
-                                      &call->length, ret_message);
-    if (error == PROTO_OK) {
-        call->fd = fds[0];
-        fds[0] = -1;
-    }
-    return error;
-}
-
 /* ---- Calls ---- */
 
 static void on_method_done(struct method_call *call, enum proto_error error, const char *message,
@@ -296,12 +197,13 @@ static enum proto_error check_call(struct varlink_connection *connection, struct
                                    const struct varlink_call *call, int *fds, unsigned fd_count,
                                    const char **ret_message)
 {
+    const struct server *server = connection->base.server;
     slot->method = method_by_name(call->method);
     if (slot->method == NULL) {
         *ret_message = "there is no such method";
         return PROTO_METHOD_NOT_FOUND;
     }
-    if (!server_allows(connection->base.server, slot->method, &connection->base.peer)) {
+    if (!server_allows(server, slot->method, &connection->base.peer)) {
         *ret_message = "you may not call this method";
         return PROTO_FORBIDDEN;
     }
@@ -313,7 +215,9 @@ static enum proto_error check_call(struct varlink_connection *connection, struct
     if (slot->method->takes_frame) {
         return proto_request_from_json(call->parameters, &slot->call.request, ret_message) < 0
                    ? PROTO_BAD_REQUEST
-                   : take_frame(connection, &slot->call, fds, fd_count, ret_message);
+                   : varlink_frame_take(
+                         server, connection->scanner.terminator == VARLINK_TERMINATOR_NEWLINE,
+                         &slot->call, fds, fd_count, ret_message);
     }
     if (fd_count > 0) {
         *ret_message = "this method takes no descriptors";
@@ -366,26 +270,12 @@ static struct slot *add_slot(struct varlink_connection *connection)
     return slot;
 }
 
-/* Move the descriptors of the message that ends before stream position `end` to `fds`. */
-static unsigned take_fds(struct varlink_connection *connection, uint64_t end, int *fds)
-{
-    unsigned taken = 0;
-    while (taken < connection->fd_count && connection->fds[taken].owner < end) {
-        fds[taken] = connection->fds[taken].fd;
-        taken++;
-    }
-    connection->fd_count -= taken;
-    memmove(connection->fds, connection->fds + taken,
-            connection->fd_count * sizeof(connection->fds[0]));
-    return taken;
-}
-
 static void handle_message(struct varlink_connection *connection, const char *data, size_t length)
 {
     struct varlink_call call;
     const char *reason = "out of memory";
     int fds[LIMIT_VARLINK_FDS];
-    unsigned fd_count = take_fds(connection, connection->consumed + length + 1, fds);
+    unsigned fd_count = fd_queue_take(&connection->fds, connection->consumed + length + 1, fds);
     struct slot *slot = add_slot(connection);
 
     int r = varlink_call_parse(data, length, &call, &reason);
@@ -411,13 +301,6 @@ static void fail(struct varlink_connection *connection, enum proto_error error, 
 }
 
 /* ---- The connection ---- */
-
-/* A client may shut down its sending half and wait for replies; has it closed both? */
-static bool is_gone(const struct varlink_connection *connection)
-{
-    struct pollfd poll_fd = {.fd = connection->fd, .events = 0};
-    return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLHUP | POLLERR)) != 0;
-}
 
 /* Nobody reads replies any more. What was called oneway goes on. */
 static void set_gone(struct varlink_connection *connection)
@@ -612,57 +495,6 @@ static int grow_input(struct varlink_connection *connection)
     return 0;
 }
 
-/* Keep the descriptors of a read whose last byte is at stream position `owner`. False: too many;
- * all are closed. */
-static bool keep_fds(struct varlink_connection *connection, struct msghdr *header, uint64_t owner)
-{
-    bool good = (header->msg_flags & MSG_CTRUNC) == 0;
-    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg != NULL;
-         cmsg = CMSG_NXTHDR(header, cmsg)) {
-        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-        size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
-            if (connection->fd_count < LIMIT_VARLINK_FDS) {
-                connection->fds[connection->fd_count++] =
-                    (struct received_fd){.fd = fd, .owner = owner};
-            } else {
-                close(fd);
-                good = false;
-            }
-        }
-    }
-    return good;
-}
-
-/* One read. Returns its size, 0 at the end, or a negative errno. */
-static ssize_t receive(struct varlink_connection *connection)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(LIMIT_VARLINK_FDS * sizeof(int))];
-    } control;
-    struct iovec iov = {.iov_base = connection->input + connection->end,
-                        .iov_len = connection->size - connection->end};
-    struct msghdr header = {.msg_iov = &iov,
-                            .msg_iovlen = 1,
-                            .msg_control = control.bytes,
-                            .msg_controllen = sizeof(control.bytes)};
-    ssize_t n = recvmsg(connection->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (n < 0) {
-        return -errno;
-    }
-    uint64_t position = connection->consumed + (connection->end - connection->start);
-    if (!keep_fds(connection, &header, position + (uint64_t)n - 1)) {
-        return -EMSGSIZE; /* some are lost, so nothing that follows can be trusted */
-    }
-    connection->end += (size_t)n;
-    return n;
-}
-
 static void on_readable(struct varlink_connection *connection)
 {
     int r = grow_input(connection);
@@ -676,13 +508,18 @@ static void on_readable(struct varlink_connection *connection)
                              : "out of memory");
         return;
     }
-    ssize_t n = receive(connection);
-    if (n == 0) {
+    ssize_t n =
+        fd_queue_receive(&connection->fds, connection->fd, connection->input + connection->end,
+                         connection->size - connection->end,
+                         connection->consumed + (connection->end - connection->start));
+    if (n > 0) {
+        connection->end += (size_t)n;
+    } else if (n == 0) {
         connection->ended = true;
-        if (is_gone(connection)) {
+        if (server_peer_gone(connection->fd)) {
             set_gone(connection);
         }
-    } else if (n < 0 && n != -EAGAIN && n != -EINTR) {
+    } else if (n != -EAGAIN && n != -EINTR) {
         close_connection(connection);
     }
 }
@@ -699,7 +536,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
     if ((events & UV_READABLE) != 0 && !connection->closed) {
         on_readable(connection);
-    } else if ((events & UV_PRIORITIZED) != 0 && !connection->closed && is_gone(connection)) {
+    } else if ((events & UV_PRIORITIZED) != 0 && !connection->closed &&
+               server_peer_gone(connection->fd)) {
         set_gone(connection);
     }
     if (!connection->closed) {
@@ -734,11 +572,4 @@ int door_varlink_open(struct server *server, int fd, const struct peer *peer)
     server_add(server, &connection->base);
     update(connection);
     return 0;
-}
-
-void door_varlink_refuse(int fd)
-{
-    static const char reply[] = "{\"error\":\"io.ocellus.TooBusy\","
-                                "\"parameters\":{\"message\":\"too many connections\"}}";
-    send(fd, reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL); /* the NUL ends the message */
 }

@@ -13,7 +13,4 @@ struct server;
  * of libuv. */
 int door_varlink_open(struct server *server, int fd, const struct peer *peer);
 
-/* Tell a client for which there is no room to come back later. The fd stays the caller's. */
-void door_varlink_refuse(int fd);
-
 #endif

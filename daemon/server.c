@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,13 +26,12 @@
 #include "daemon/models.h"
 #include "daemon/pool.h"
 #include "daemon/status.h"
+#include "proto/http.h"
 
-#define ACCEPT_PER_TURN 16   /* then connections that are open get their turn */
-#define ACCEPT_PAUSE_MS 100u /* after descriptors or memory ran out */
-#define NOTIFY_MS       10000u
-#define FAILURE_LOG_NS                                                                             \
-    UINT64_C(60000000000) /* lines about failing workers: at most one a minute                     \
-                           */
+#define ACCEPT_PER_TURN    16   /* then connections that are open get their turn */
+#define ACCEPT_PAUSE_MS    100u /* after descriptors or memory ran out */
+#define NOTIFY_MS          10000u
+#define FAILURE_LOG_NS     UINT64_C(60000000000) /* between lines about failing workers */
 #define DESCRIPTORS_WANTED 4096u
 
 void server_add(struct server *server, struct connection *connection)
@@ -60,6 +60,12 @@ void server_remove(struct connection *connection)
     server->connection_count--;
 }
 
+bool server_peer_gone(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = 0};
+    return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 bool server_allows(const struct server *server, const struct method *method,
                    const struct peer *peer)
 {
@@ -82,6 +88,26 @@ static bool has_room(const struct server *server, const struct peer *peer)
     return server->connection_count < LIMIT_CONNECTIONS && same < LIMIT_CONNECTIONS_PER_PEER;
 }
 
+/* Tell a client for which there is no room to come back later, in the language of its door. */
+static void send_refusal(int fd, bool http)
+{
+    static const char text[] = "{\"error\":\"io.ocellus.TooBusy\","
+                               "\"parameters\":{\"message\":\"too many connections\"}}";
+    char reply[HTTP_RESPONSE_HEAD_BYTES + sizeof(text)];
+    size_t head = 0, length = http ? sizeof(text) - 1 : sizeof(text); /* a NUL ends Varlink's */
+    if (http) {
+        const struct http_response response = {
+            .status = proto_error_http_status(PROTO_TOO_BUSY),
+            .content_type = "application/json",
+            .content_length = length,
+            .retry_after = 1,
+        };
+        head = http_response_head(&response, reply);
+    }
+    memcpy(reply + head, text, length);
+    send(fd, reply, head + length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void admit_connection(struct server *server, const struct listener *listener, int fd)
 {
     struct peer peer;
@@ -89,7 +115,7 @@ static void admit_connection(struct server *server, const struct listener *liste
     if (authorise_peer(fd, server->service_uid, server->client_gid, &peer) < 0) {
         close(fd);
     } else if (!has_room(server, &peer)) {
-        http ? door_http_refuse(fd) : door_varlink_refuse(fd);
+        send_refusal(fd, http);
         close(fd);
     } else {
         http ? door_http_open(server, fd, &peer) : door_varlink_open(server, fd, &peer);

@@ -65,6 +65,9 @@ int server_check(const struct config *config);
 void server_add(struct server *server, struct connection *connection);
 void server_remove(struct connection *connection);
 
+/* A client may shut down its sending half and wait for replies; true when it has closed both. */
+bool server_peer_gone(int fd);
+
 /* May this peer call the method? */
 bool server_allows(const struct server *server, const struct method *method,
                    const struct peer *peer);

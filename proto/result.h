@@ -17,9 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTO_CAMERA_BYTES                                                                         \
-    64u /* with the NUL: 1..63 of [A-Za-z0-9_.-], not starting with . or -                         \
-         */
+/* With the NUL. A name is 1..63 of [A-Za-z0-9_.-], not starting with . or - */
+#define PROTO_CAMERA_BYTES 64u
 
 struct proto_score {
     const char *label;

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Where the frame of a Varlink call comes from: a descriptor of its message, or base64 in its
+ * parameters. */
+#ifndef OCELLUS_DAEMON_VARLINK_FRAME_H
+#define OCELLUS_DAEMON_VARLINK_FRAME_H
+
+#include <stdbool.h>
+
+#include "daemon/method.h"
+#include "proto/error.h"
+
+/*
+ * Fill in source, length and bytes or fd of a call whose request was read. `fds` came with its
+ * message; one that is taken over becomes -1 there, the others stay the caller's. PROTO_OK, or the
+ * error to answer with *ret_message, a static sentence; the call may hold memory then, for
+ * method_call_drop.
+ */
+enum proto_error varlink_frame_take(const struct server *server, bool newline_mode,
+                                    struct method_call *call, int *fds, unsigned fd_count,
+                                    const char **ret_message);
+
+#endif
