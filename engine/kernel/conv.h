@@ -5,16 +5,20 @@
  * run on. Each instruction set has its own packing of the weights; the sums, and so the results,
  * are the same to the bit.
  *
- * INPUT   u8 [rows][columns][in_c], interleaved, the padding border included: there are no bounds
- * tests. Codes are 0..in_max (<= 127). Signed codes (-1..1, -3..3) are stored with an offset added,
- * and the caller takes offset * sum(weights) off the bias. A kernel may read KERNEL_CONV_TAIL bytes
- * past the last pixel it needs; they must be readable, their values do not matter. RESULT
- * t[y][x][o] = bias[o] + sum over ky, kx, c of in[y*stride_y + ky][x*stride_x + kx][c] *
- * weight[o][ky][kx][c], which must fit int32 for all possible codes (the loader checks). With pool
- * == 2 the result is the maximum of a 2x2 block of t, out_w and out_h being those of the pooled
- * map. With a multiplier the result is requantised to u7 (kernel.h; mult > 0, so that maximum and
- * requantisation commute), without one it is the int32. OUTPUT  u8 or int32 [out_h][out_w][out_c]
- * with out_row elements between rows. Nothing else is written.
+ * INPUT
+ *   u8 [rows][columns][in_c], interleaved, the padding border included: there are no bounds tests.
+ *   Codes are 0..in_max (<= 127). Signed codes (-1..1, -3..3) are stored with an offset added, and
+ *   the caller takes offset * sum(weights) off the bias. A kernel may read KERNEL_CONV_TAIL bytes
+ *   past the last pixel it needs; they must be readable, their values do not matter.
+ * RESULT
+ *   t[y][x][o] = bias[o] + sum over ky, kx, c of
+ *                in[y * stride_y + ky][x * stride_x + kx][c] * weight[o][ky][kx][c],
+ *   which must fit int32 for all possible codes (the loader checks). With pool == 2 the result is
+ *   the maximum of a 2x2 block of t, out_w and out_h being those of the pooled map. With a
+ *   multiplier the result is requantised to u7 (kernel.h; with pool == 2 all mult > 0, so that
+ *   maximum and requantisation commute), without one it is the int32.
+ * OUTPUT
+ *   u8 or int32 [out_h][out_w][out_c] with out_row elements between rows. Nothing else is written.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_CONV_H
 #define OCELLUS_ENGINE_KERNEL_CONV_H

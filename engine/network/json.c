@@ -184,3 +184,12 @@ int network_json_word(const cJSON *value, const char *const *words)
     }
     return -1;
 }
+
+bool network_json_add(cJSON *to, const char *key, cJSON *item)
+{
+    if (key != NULL ? cJSON_AddItemToObject(to, key, item) : cJSON_AddItemToArray(to, item)) {
+        return true;
+    }
+    cJSON_Delete(item);
+    return false;
+}

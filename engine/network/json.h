@@ -31,6 +31,10 @@ bool network_json_only(const struct cJSON *object, const char *const *keys);
 bool network_json_integer(const struct cJSON *value, int64_t low, int64_t high,
                           int64_t *ret_number);
 
+/* Gives the item to an object, or with key NULL to an array. False, and the item is freed, when
+ * either is NULL or memory is short. */
+bool network_json_add(struct cJSON *to, const char *key, struct cJSON *item);
+
 /* Index of a string value in `words` (a list ending in NULL), or -1. */
 int network_json_word(const struct cJSON *value, const char *const *words);
 

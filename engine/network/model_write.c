@@ -16,12 +16,11 @@
 #include "engine/network/json.h"
 #include "engine/network/safetensors.h"
 
-/* Adders that fail by returning NULL or false; cJSON frees a value that could not be added. */
 static bool add_pair(cJSON *to, const char *key, const uint16_t pair[2])
 {
     const int numbers[] = {pair[0], pair[1]};
 
-    return cJSON_AddItemToObject(to, key, cJSON_CreateIntArray(numbers, 2));
+    return network_json_add(to, key, cJSON_CreateIntArray(numbers, 2));
 }
 
 static bool add_word(cJSON *to, const char *key, const char *const *words, uint8_t index)
@@ -47,7 +46,7 @@ static bool add_ratios(cJSON *to, const struct gradient_spec *front)
     for (int i = 0; i < count; i++) {
         const int pair[] = {front->ratio[i].p, front->ratio[i].q};
 
-        if (!cJSON_AddItemToArray(list, cJSON_CreateIntArray(pair, 2))) {
+        if (!network_json_add(list, NULL, cJSON_CreateIntArray(pair, 2))) {
             return false;
         }
     }
@@ -98,7 +97,7 @@ static bool describe_layer(cJSON *list, const struct network_layer *layer)
 {
     cJSON *to = cJSON_CreateObject();
 
-    if (!cJSON_AddItemToArray(list, to) || !add_word(to, "op", network_op_words, layer->op)) {
+    if (!network_json_add(list, NULL, to) || !add_word(to, "op", network_op_words, layer->op)) {
         return false;
     }
     if (network_layer_has_weights(layer)) {
@@ -113,7 +112,7 @@ static bool describe(cJSON *root, const struct network_description *description)
     bool ok = add_number(root, "format", 1) &&
               cJSON_AddStringToObject(root, "name", description->name) != NULL &&
               describe_input(root, &description->input) &&
-              cJSON_AddItemToObject(
+              network_json_add(
                   root, "labels",
                   cJSON_CreateStringArray(description->labels, (int)description->label_count));
     cJSON *layers = cJSON_AddArrayToObject(root, "layers");
@@ -122,7 +121,7 @@ static bool describe(cJSON *root, const struct network_description *description)
         ok = ok && describe_layer(layers, &description->layers[i]);
     }
     if (description->provenance != NULL) {
-        ok = ok && cJSON_AddItemToObject(root, "provenance", cJSON_Parse(description->provenance));
+        ok = ok && network_json_add(root, "provenance", cJSON_Parse(description->provenance));
     }
     return ok && layers != NULL;
 }

@@ -12,10 +12,10 @@
  *
  * NUMBERS
  *   Activations are interleaved [y][x][channel]. Packed models are integers from codes to scores:
- * s8 weights in [-127, 127], u7 activations in [0, 127], int32 accumulators, and one defined
- *   requantisation (kernel_requantise in engine/kernel/kernel.h). The same bytes come out on every
- *   instruction set. Scores are int32 in units of 2^-16 (65536 is one natural-log unit of a softmax
- *   logit), for float models rounded to that unit.
+ *   s8 weights in [-127, 127], u7 activations in [0, 127], int32 accumulators, and one defined
+ *   requantisation (engine/kernel/kernel.h). The same bytes come out on every instruction set.
+ *   Scores are int32 in units of 2^-16 (65536 is one natural-log unit of a softmax logit), for
+ * float models rounded to that unit.
  */
 #ifndef OCELLUS_ENGINE_NETWORK_NETWORK_H
 #define OCELLUS_ENGINE_NETWORK_NETWORK_H
@@ -55,8 +55,8 @@ const struct network_input *network_model_input(const struct network_model *mode
 uint32_t network_model_labels(const struct network_model *model);
 const char *network_model_label(const struct network_model *model, uint32_t index);
 
-/* Lay the model out for a kernel table. The model must outlive the plan. Errors: -ENOMEM, -ENOTSUP
- * (a layer that no kernel of the table serves). */
+/* Lay the model out for a kernel table, which is copied. The model must outlive the plan. Errors:
+ * -ENOMEM. */
 int network_plan_create(const struct network_model *model, const struct kernel_table *kernels,
                         struct network_plan **ret_plan);
 void network_plan_destroy(struct network_plan *plan);

@@ -346,7 +346,7 @@ static int check_tensor(const struct network_tensor *tensor, size_t *ret_bytes)
 static bool add_number(cJSON *array, uint64_t number)
 {
     return number <= UINT64_C(1) << 40 &&
-           cJSON_AddItemToArray(array, cJSON_CreateNumber((double)number));
+           network_json_add(array, NULL, cJSON_CreateNumber((double)number));
 }
 
 static bool describe_tensor(cJSON *header, const struct network_tensor *tensor, size_t at,
