@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "daemon/worker/builtin.h"
+#include "daemon/worker/sandbox.h"
 #include "pool_fixture.h"
 #include "tiny_model.h"
 
@@ -176,13 +177,57 @@ static void test_memory_goes_back(void **state)
     close_pool(&fixture);
 }
 
+/* A client that shrinks its file under the worker (the doors refuse such files: these are not
+ * sealed) costs itself the frame: the worker sees the size, or dies of SIGBUS and is replaced. */
+static void test_shrinking_file(void **state)
+{
+    struct pool_fixture fixture;
+    struct pool_stats stats;
+    unsigned counts[PROTO_ERROR_COUNT] = {0};
+    (void)state;
+    if (SANDBOX_WIDE) {
+        print_message("skipped: the sanitizer would report the SIGBUS\n");
+        skip();
+    }
+    open_pool(&fixture, 1);
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    for (unsigned i = 0; i < 300 && counts[PROTO_WORKER_FAILED] < 3; i++) {
+        assert_int_equal(ftruncate(fd, (off_t)LARGE), 0);
+        struct frame *frame = file_frame(JOB_SOURCE_MAP, fd, LARGE, IMAGE_KIND_SENSOR);
+        frame->sensor = (struct image_sensor){.width = 2048,
+                                              .height = 1536,
+                                              .stride = 2048,
+                                              .packing = IMAGE_PACKING_U8,
+                                              .white = 255};
+        assert_true(pool_fixture_wait_ready(&fixture, 1, 5000));
+        unsigned before = fixture.finished;
+        assert_int_equal(pool_start_frame(fixture.pool, frame), 0);
+        usleep(10 * i);
+        assert_int_equal(ftruncate(fd, 0), 0);
+        while (fixture.finished == before) {
+            uv_run(&fixture.loop, UV_RUN_ONCE);
+        }
+        frame_destroy(frame);
+        counts[fixture.error]++;
+    }
+    print_message("%u results, %u too short, %u workers died\n", counts[PROTO_OK],
+                  counts[PROTO_BAD_REQUEST], counts[PROTO_WORKER_FAILED]);
+    assert_int_equal(counts[PROTO_WORKER_FAILED], 3);
+    pool_get_stats(fixture.pool, &stats);
+    assert_int_equal(stats.crashes, 3);
+    expect(&fixture, make_frame(builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_AUTO), PROTO_OK);
+    close(fd);
+    pool_fixture_close(&fixture);
+    close(fixture.options.models[0].memfd);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_way),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_bad_model),
-        cmocka_unit_test(test_memory_goes_back),
+        cmocka_unit_test(test_every_way),      cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_bad_model),      cmocka_unit_test(test_memory_goes_back),
+        cmocka_unit_test(test_shrinking_file),
     };
     if (argc != 2) {
         return 2;
