@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -317,6 +318,40 @@ static void test_killed_while_idle(void **state)
     close(model_fd);
 }
 
+/* With no descriptor left for a new worker the pool waits, and recovers when there is one. Each
+ * limit lets the start get one step further before it fails. */
+static void test_out_of_descriptors(void **state)
+{
+    int model_fd;
+    struct pool_options options = hostile_options("crash", &model_fd);
+    struct pool_fixture fixture;
+    struct rlimit limit;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    pool_fixture_open(&fixture, &options);
+    assert_true(pool_fixture_wait_ready(&fixture, 1, 2000));
+    unsigned open = count_fds();
+    unsigned failed = 0;
+    for (unsigned spare = 0; spare < 6; spare++) {
+        int lowest = dup(0); /* the next descriptor that would be given */
+        close(lowest);
+        frame(&fixture, "X", IMAGE_KIND_AUTO);
+        assert_int_equal(fixture.error, PROTO_WORKER_FAILED);
+        struct rlimit low = {(rlim_t)lowest + spare, limit.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+        pool_fixture_run(&fixture, 60);
+        failed += !pool_has_idle(fixture.pool);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        assert_true(pool_fixture_wait_ready(&fixture, 1, 2000));
+        honest_frame(&fixture);
+        assert_int_equal(count_fds(), open);
+        assert_int_equal(count_children(), fixture.children + 1);
+    }
+    assert_in_range(failed, 2, 5); /* the last limit is enough */
+    pool_fixture_close(&fixture);
+    close(model_fd);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -324,7 +359,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_scribble),          cmocka_unit_test(test_codes),
         cmocka_unit_test(test_bad_starts),        cmocka_unit_test(test_start_recovers),
         cmocka_unit_test(test_frames_max),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_killed_while_idle),
+        cmocka_unit_test(test_killed_while_idle), cmocka_unit_test(test_out_of_descriptors),
     };
     if (argc != 2) {
         return 2;
