@@ -17,11 +17,11 @@ static size_t round_up(size_t bytes)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-/* What the layer in hand reads and where in the plan it goes. */
+/* Where planning is. The newest buffer's shape, type and offset are known, its border is not yet.
+ */
 struct cursor {
     struct network_plan *plan;
-    struct plan_buffer
-        *in; /* the newest buffer: shape, type and offset are known, its border is not */
+    struct plan_buffer *in;
 };
 
 /* The newest buffer's reader is known: its layout follows. The loader bounds all products. */
