@@ -64,8 +64,8 @@ bool pool_has_idle(const struct pool *pool);
 
 /* Hand a frame to an idle worker: its bytes are copied into the worker's region, or its fd is
  * passed. Errors: -EAGAIN when none is idle, -EIO when the worker died just now (try another),
- * -EINVAL when the frame is longer than frame_bytes_max or names no model. On failure the frame
- * stays the caller's. */
+ * -ENOMEM, -EINVAL when the frame is longer than frame_bytes_max or names no model. On failure the
+ * frame stays the caller's. */
 int pool_start_frame(struct pool *pool, struct frame *frame);
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats);

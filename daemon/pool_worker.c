@@ -22,8 +22,23 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 /* Frame bytes of the region that stay allocated; pages beyond go back after the frame that needed
- * them. */
+ * them. Larger JPEG and RAW files take tens of milliseconds to decode, beside which that is
+ * nothing. */
 #define REGION_KEEP_BYTES ((size_t)1 << 20)
+
+/* Allocate and map what every frame needs, so that none of them pays for it. */
+static int region_touch(struct pool_worker *worker)
+{
+    size_t end = job_frame_offset() + REGION_KEEP_BYTES;
+    if (end > worker->pool->region_bytes) {
+        end = worker->pool->region_bytes;
+    }
+    if (fallocate(worker->region_fd, 0, 0, (off_t)end) < 0) {
+        return -errno;
+    }
+    memset(worker->region, 0, end);
+    return 0;
+}
 
 int pool_worker_init(struct pool_worker *worker, struct pool *pool)
 {
@@ -41,12 +56,7 @@ int pool_worker_init(struct pool_worker *worker, struct pool *pool)
         return -errno;
     }
     worker->region = region;
-    /* Page faults of the first frames are taken now. */
-    size_t touched = job_frame_offset() + REGION_KEEP_BYTES;
-    memset(region, 0, JOB_RESULT_HEAD_BYTES);
-    memset((uint8_t *)region + job_frame_offset(), 0,
-           (touched < pool->region_bytes ? touched : pool->region_bytes) - job_frame_offset());
-    return 0;
+    return region_touch(worker);
 }
 
 void pool_worker_finish(struct pool_worker *worker)
@@ -65,6 +75,23 @@ static void region_trim(struct pool_worker *worker)
     if (keep < worker->pool->region_bytes) {
         madvise((uint8_t *)worker->region + keep, worker->pool->region_bytes - keep, MADV_REMOVE);
     }
+}
+
+/* Large frames are written by system call: where memory runs out that is an error, a store to the
+ * mapping would be a signal. Errors: -ENOMEM. */
+static int region_fill(struct pool_worker *worker, const struct frame *frame)
+{
+    size_t offset = job_frame_offset();
+    if (frame->length <= REGION_KEEP_BYTES) {
+        memcpy((uint8_t *)worker->region + offset, frame->bytes, frame->length);
+        return 0;
+    }
+    ssize_t written = pwrite(worker->region_fd, frame->bytes, frame->length, (off_t)offset);
+    if (written != (ssize_t)frame->length) {
+        region_trim(worker);
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 /* Start again at once, or after a growing pause when the last starts led to nothing. */
@@ -183,8 +210,8 @@ int pool_worker_run(struct pool_worker *worker, struct frame *frame)
         .want_codes = frame->want_codes,
         .sensor = frame->sensor,
     };
-    if (frame->source == JOB_SOURCE_REGION) {
-        memcpy((uint8_t *)worker->region + job_frame_offset(), frame->bytes, frame->length);
+    if (frame->source == JOB_SOURCE_REGION && region_fill(worker, frame) < 0) {
+        return -ENOMEM;
     }
     frame->started_ns = uv_hrtime();
     if (send_message(worker, &message, frame->source == JOB_SOURCE_REGION ? -1 : frame->fd) < 0) {
@@ -296,7 +323,7 @@ static void answer(struct pool_worker *worker, const struct job_done *done)
     } else if (worker->state == POOL_BUSY) {
         frame_done(worker, done);
     } else if (done->status < 0) {
-        pool_worker_retire(worker, PROTO_OK, NULL);
+        worker_died(worker); /* of no use without the model */
     } else {
         worker->models++;
         if (send_next_model(worker) < 0) {

@@ -55,14 +55,14 @@ struct pool {
     struct pool_worker workers[];
 };
 
-/* Makes the slot's region. Errors: negative errno of memfd_create, ftruncate, mmap. */
+/* Makes the slot's region. Errors: negative errno of memfd_create, fallocate, mmap. */
 int pool_worker_init(struct pool_worker *worker, struct pool *pool);
 void pool_worker_finish(struct pool_worker *worker);
 
 /* Start a process in a slot that is DOWN; if that fails it stays DOWN until a later deadline. */
 void pool_worker_start(struct pool_worker *worker);
 
-/* Hand a frame to an IDLE worker. Errors: -EIO (the worker is retired). */
+/* Hand a frame to an IDLE worker. Errors: -EIO (the worker is retired), -ENOMEM. */
 int pool_worker_run(struct pool_worker *worker, struct frame *frame);
 
 /* End the process, if there is one. Its frame is answered with the error. Calls no `changed`. */

@@ -28,7 +28,7 @@ struct frame_maps {
 };
 
 /*
- * The first `length` bytes behind fd (length >= 1), mapped read-only, of at most `size_max` that
+ * The first `length` bytes behind fd, mapped read-only, of at most `size_max` that
  * are mapped. The least recently used mapping makes room. The fd stays the caller's; the bytes stay
  * mapped until dropped, and may change at any time. Errors: -EINVAL (the file is shorter), -ENOMEM.
  */

@@ -171,7 +171,7 @@ int main(int argc, char **argv)
     if (err < 0) {
         return fail("cannot start", err);
     }
-    err = sandbox_close();
+    err = sandbox_enter();
     if (err < 0) {
         return fail("no system call filter, so no work", err);
     }

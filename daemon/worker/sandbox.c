@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -53,25 +52,30 @@ int sandbox_shed(uint64_t memory_bytes)
     return limit_resources(memory_bytes);
 }
 
+/* A call is let through when all its comparisons hold; without any, always. */
 struct rule {
     int call;
-    bool compare; /* else: with any arguments */
-    struct scmp_arg_cmp argument;
+    unsigned count;
+    struct scmp_arg_cmp comparisons[2];
 };
 
-/* Plain initialisers: the SCMP_A macros are not constant expressions in C. */
+/* Plain initialisers: libseccomp's SCMP_A macros are no constant expressions in C. */
 #define ANY(name)                                                                                  \
     {                                                                                              \
-        SCMP_SYS(name), false,                                                                     \
+        SCMP_SYS(name), 0,                                                                         \
         {                                                                                          \
-            0, SCMP_CMP_EQ, 0, 0                                                                   \
+            {                                                                                      \
+                0, SCMP_CMP_EQ, 0, 0                                                               \
+            }                                                                                      \
         }                                                                                          \
     }
 #define IF(name, index, op, a, b)                                                                  \
     {                                                                                              \
-        SCMP_SYS(name), true,                                                                      \
+        SCMP_SYS(name), 1,                                                                         \
         {                                                                                          \
-            index, op, a, b                                                                        \
+            {                                                                                      \
+                index, op, a, b                                                                    \
+            }                                                                                      \
         }                                                                                          \
     }
 
@@ -84,23 +88,32 @@ static const struct rule rules[] = {
     IF(pread64, 0, SCMP_CMP_GT, JOB_FD_REGION, 0),
     ANY(fstat),
     ANY(close),
-    /* memory, never executable */
-    IF(mmap, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-    IF(mprotect, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+#if !SANDBOX_WIDE
+    /* Memory: never executable, and writable only where no file is behind it, so that a worker
+     * cannot write to the memfd of a client. No mprotect, which would undo both. */
+    IF(mmap, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, 0),
+    {SCMP_SYS(mmap),
+     2,
+     {{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}, {4, SCMP_CMP_MASKED_EQ, UINT32_MAX, UINT32_MAX}}},
+    IF(madvise, 2, SCMP_CMP_EQ, MADV_DONTNEED, 0),
+#endif
     ANY(munmap),
     ANY(mremap),
     ANY(brk),
-    ANY(madvise),
-    /* the C and C++ libraries; clock_gettime where the vDSO cannot answer */
+    /* the C and C++ libraries; clock_gettime where the vDSO cannot answer; a wait that SIGSTOP
+       interrupted */
     ANY(futex),
     ANY(clock_gettime),
-    ANY(exit_group),
-    ANY(rt_sigreturn),
     ANY(restart_syscall),
+    ANY(exit_group),
 #if SANDBOX_WIDE
     /* A sanitizer reports by writing to stderr, and reads /proc/self and the program's own files to
        name its frames. */
     IF(write, 0, SCMP_CMP_EQ, STDERR_FILENO, 0),
+    IF(mmap, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+    IF(mprotect, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+    ANY(madvise),
+    ANY(rt_sigreturn),
     ANY(openat),
     ANY(open),
     ANY(read),
@@ -134,8 +147,8 @@ static int add_rules(scmp_filter_ctx filter)
         if (rule->call < 0) {
             continue; /* not a call of this architecture */
         }
-        int err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rule->call, rule->compare ? 1 : 0,
-                                         rule->compare ? &rule->argument : NULL);
+        int err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rule->call, rule->count,
+                                         rule->comparisons);
         if (err < 0) {
             return err;
         }
@@ -143,7 +156,7 @@ static int add_rules(scmp_filter_ctx filter)
     return 0;
 }
 
-int sandbox_close(void)
+int sandbox_enter(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (filter == NULL) {

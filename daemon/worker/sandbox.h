@@ -26,13 +26,12 @@
 /*
  * Closes every descriptor above JOB_FD_REGION, gives up new privileges, core dumps and ptrace by
  * equals, dies with its parent, fixes the time zone to UTC, and sets resource limits: no processes,
- * few descriptors, `memory_bytes` of address space (not in sanitizer builds, whose shadow memory is
- * larger than any limit). Errors: negative errno.
+ * few descriptors, `memory_bytes` of address space. Errors: negative errno.
  */
 int sandbox_shed(uint64_t memory_bytes);
 
 /* Installs the filter: from here on any other system call ends the process (SIGSYS). Errors:
  * negative errno; then no filter is in force and the caller must exit. */
-int sandbox_close(void);
+int sandbox_enter(void);
 
 #endif

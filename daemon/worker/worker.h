@@ -31,10 +31,9 @@ struct worker {
     struct worker_options options;
     struct kernel_table kernels;
     struct image_decoder *decoder;
-    void *region; /* job_region_bytes(): the result, then a frame */
-    uint8_t
-        *private_bytes; /* frame_bytes_max: frames that must not be shared while they are read */
-    uint8_t *codes;     /* room for the largest model's frame */
+    void *region;           /* job_region_bytes(): the result, then a frame */
+    uint8_t *private_bytes; /* frame_bytes_max: frames that nobody else may change */
+    uint8_t *codes;         /* room for the largest model's frame */
     uint16_t *planes;
     void *arena;
     size_t codes_bytes, planes_bytes, arena_bytes;
