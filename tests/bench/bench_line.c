@@ -110,12 +110,13 @@ static int connect_to(const char *name)
     return fd;
 }
 
-static void start_daemon(const char *build, const char *model)
+static void start_daemon(const char *build_folder, const char *model_file)
 {
     char path[256], program[512];
+    const char *build = realpath(build_folder, NULL), *model = realpath(model_file, NULL);
 
-    if (mkdtemp(directory) == NULL) {
-        fail(directory);
+    if (build == NULL || model == NULL || mkdtemp(directory) == NULL) {
+        fail("cannot prepare");
     }
     snprintf(path, sizeof(path), "%s/conf", directory);
     FILE *config = fopen(path, "w");
