@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/limits.h"
 #include "pool_fixture.h"
 
 static const char *program;
@@ -197,7 +198,7 @@ static unsigned bad_starts(const char *mode, unsigned ms)
     assert_true(count_children() <= fixture.children + 1);
     pool_fixture_close(&fixture);
     close(model_fd);
-    return (unsigned)(stats.crashes + stats.lies);
+    return (unsigned)(stats.crashes + stats.lies + stats.timeouts);
 }
 
 /* Workers that cannot start are tried again ever more slowly: after 0, 50, 150, 350 ms, ... */
@@ -208,8 +209,9 @@ static void test_bad_starts(void **state)
     assert_in_range(exits, 1, 3);
     unsigned lies = bad_starts("speak-unasked", 300);
     assert_in_range(lies, 1, 3);
-    bad_starts("refuse-model", 300);
-    bad_starts("never-ready", 100);
+    unsigned refusals = bad_starts("refuse-model", 300);
+    assert_in_range(refusals, 1, 3);
+    assert_int_equal(bad_starts("never-ready", LIMIT_WORKER_START_MS + 500), 1);
 }
 
 static void test_start_recovers(void **state)
