@@ -61,19 +61,6 @@ int gradient_spec_check(const struct gradient_spec *spec)
     return ok ? 0 : -EINVAL;
 }
 
-uint32_t gradient_channels(const struct gradient_spec *spec)
-{
-    if (spec->source == GRADIENT_SOURCE_SRGB) {
-        return spec->planes;
-    }
-    return spec->merge == GRADIENT_MERGE_STRONGEST ? 2u : 2u * spec->planes;
-}
-
-size_t gradient_code_size(const struct gradient_spec *spec)
-{
-    return spec->coding == GRADIENT_CODING_F32 ? sizeof(float) : 1;
-}
-
 /* The neighbours of a chunk of pixels of one plane: before is left or above, after right or below.
  */
 struct pair {

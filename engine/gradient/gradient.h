@@ -62,9 +62,20 @@ struct gradient_spec {
 /* 0, or -EINVAL when the fields do not fit together. */
 int gradient_spec_check(const struct gradient_spec *spec);
 
-/* Channels per pixel, and bytes of one code (1 or 4). The spec must have passed the check. */
-uint32_t gradient_channels(const struct gradient_spec *spec);
-size_t gradient_code_size(const struct gradient_spec *spec);
+/* Channels per pixel, and bytes of one code (1 or 4). The spec must have passed the check. They are
+ * here as a whole so that modules that only size buffers need not link this one. */
+static inline uint32_t gradient_channels(const struct gradient_spec *spec)
+{
+    if (spec->source == GRADIENT_SOURCE_SRGB) {
+        return spec->planes;
+    }
+    return spec->merge == GRADIENT_MERGE_STRONGEST ? 2u : 2u * spec->planes;
+}
+
+static inline size_t gradient_code_size(const struct gradient_spec *spec)
+{
+    return spec->coding == GRADIENT_CODING_F32 ? sizeof(float) : 1;
+}
 
 /*
  * planes: [spec->planes][height][width] uint16; codes: height * width * channels codes,

@@ -95,11 +95,13 @@ static bool is_name(const char *text, size_t max, const char *characters)
     return length >= 1 && length <= max && strspn(text, characters) == length;
 }
 
+/* As many ratios as the coding has levels a side, each above 1 and above the one before. */
 static bool read_ratios(const cJSON *list, struct gradient_spec *front)
 {
     int count = front->coding == GRADIENT_CODING_TERNARY ? 1
                 : front->coding == GRADIENT_CODING_SEVEN ? 3
                                                          : 0;
+    uint32_t p = 1, q = 1;
 
     if (count == 0) {
         return list == NULL;
@@ -110,14 +112,17 @@ static bool read_ratios(const cJSON *list, struct gradient_spec *front)
     for (int i = 0; i < count; i++) {
         uint16_t pair[2];
 
-        if (!read_pair(cJSON_GetArrayItem(list, i), 1, 4096, pair)) {
+        if (!read_pair(cJSON_GetArrayItem(list, i), 1, 4096, pair) || pair[0] * q <= pair[1] * p) {
             return false;
         }
+        p = pair[0];
+        q = pair[1];
         front->ratio[i] = (struct gradient_ratio){pair[0], pair[1]};
     }
     return true;
 }
 
+/* The rules of gradient_spec_check, which lives in a module that this one does not link. */
 static int parse_front(const cJSON *input, struct gradient_spec *front, const char **ret_reason)
 {
     uint8_t colour;
@@ -131,16 +136,19 @@ static int parse_front(const cJSON *input, struct gradient_spec *front, const ch
     if (front->source == GRADIENT_SOURCE_LOG_GRADIENT) {
         uint32_t floor;
 
-        if (!read_word(input, "merge", network_merge_words, &front->merge) ||
+        if (front->coding == GRADIENT_CODING_U7 ||
+            !read_word(input, "merge", network_merge_words, &front->merge) ||
             !read_u32(get(input, "floor"), 1, UINT16_MAX, &floor)) {
-            return refuse(ret_reason, "The input's merge or floor is missing or wrong.");
+            return refuse(ret_reason,
+                          "The input's coding, merge or floor does not suit a log gradient.");
         }
         front->floor = (uint16_t)floor;
-    } else if (get(input, "merge") != NULL || get(input, "floor") != NULL) {
-        return refuse(ret_reason, "An sRGB input has neither merge nor floor.");
+    } else if (front->coding < GRADIENT_CODING_U7 || get(input, "merge") != NULL ||
+               get(input, "floor") != NULL) {
+        return refuse(ret_reason, "An sRGB input is u7 or f32 and has neither merge nor floor.");
     }
-    if (!read_ratios(get(input, "ratio"), front) || gradient_spec_check(front) < 0) {
-        return refuse(ret_reason, "The input's coding and its ratios do not fit together.");
+    if (!read_ratios(get(input, "ratio"), front)) {
+        return refuse(ret_reason, "The input's ratios do not suit its coding.");
     }
     return 0;
 }

@@ -218,15 +218,15 @@ static int write_checked(const struct network_description *description, struct t
     void *bytes;
     size_t size;
 
-    int result = list_tensors(description, list, ret_reason);
-    if (result == 0) {
-        result = metadata_text(description, &text);
-    }
+    int result = metadata_text(description, &text);
     if (result < 0) {
         return result;
     }
     metadata.value = text;
-    result = network_safetensors_write(list->tensors, list->count, &metadata, 1, &bytes, &size);
+    result = list_tensors(description, list, ret_reason);
+    if (result == 0) {
+        result = network_safetensors_write(list->tensors, list->count, &metadata, 1, &bytes, &size);
+    }
     cJSON_free(text);
     if (result < 0) {
         return result;
@@ -249,8 +249,7 @@ int network_model_write(const struct network_description *description, void **re
     int result = -EINVAL;
 
     if (description->layer_count <= NETWORK_LAYERS_MAX &&
-        description->label_count <= NETWORK_LABELS_MAX &&
-        gradient_spec_check(&description->input.front) == 0) {
+        description->label_count <= NETWORK_LABELS_MAX) {
         struct tensor_list *list = calloc(1, sizeof *list);
 
         result =

@@ -85,6 +85,7 @@ static void check_model(const struct network_model *model)
     size_t size;
 
     check(plain != NULL && best != NULL);
+    check(gradient_spec_check(&network_model_input(model)->front) == 0);
     run(model, 0, plain);
     run(model, kernel_cpu_detect(), best);
     check(memcmp(plain, best, labels * sizeof *plain) == 0);

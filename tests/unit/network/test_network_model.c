@@ -183,6 +183,13 @@ static const struct {
     {"\"ratio\":[[9,8]],", "", -EBADMSG},
     {"[[9,8]]", "[[8,9]]", -EBADMSG},
     {"[[9,8]]", "[[4097,1]]", -EBADMSG},
+    {"[[9,8]]", "[[8,8]]", -EBADMSG},
+    {"\"ternary\",\"merge\":\"all\",\"ratio\":[[9,8]]",
+     "\"seven\",\"merge\":\"all\",\"ratio\":[[9,8],[3,2],[3,1]]", 0},
+    {"\"ternary\",\"merge\":\"all\",\"ratio\":[[9,8]]",
+     "\"seven\",\"merge\":\"all\",\"ratio\":[[9,8],[3,1],[3,2]]", -EBADMSG},
+    {"\"ternary\",\"merge\":\"all\",\"ratio\":[[9,8]]",
+     "\"seven\",\"merge\":\"all\",\"ratio\":[[9,8],[18,16],[3,1]]", -EBADMSG},
     {"[[9,8]]", "[[9,8],[9,7]]", -EBADMSG},
     {"[[9,8]]", "[9,8]", -EBADMSG},
     {"[[9,8]]", "[[9,8,7]]", -EBADMSG},
@@ -453,6 +460,7 @@ static void test_writer_round_trip(void **state)
         const struct network_description *read = network_model_describe(model);
         assert_memory_equal(&read->input, &example.description.input, sizeof read->input);
         assert_int_equal(read->layer_count, example.description.layer_count);
+        assert_int_equal(gradient_spec_check(&read->input.front), 0);
         compare_layers(&example.description, read);
         assert_int_equal(network_model_write(read, &again, &again_size, NULL), 0);
         assert_int_equal(size, again_size);
