@@ -55,18 +55,19 @@ def main():
     for name in MODULES:
         if (build / name).exists():
             table[name] = symbols(build / name)
-    # The files of an instruction set are archives of their own but belong to the kernel module.
-    for archive in sorted((build / "engine/kernel").glob("libkernel_*.a")):
-        table[str(archive.relative_to(build))] = symbols(archive)
+    # The files of an instruction set are archives of their own but belong to their module.
+    for module in ("kernel", "train"):
+        for archive in sorted((build / "engine" / module).glob(f"lib{module}_*.a")):
+            table[str(archive.relative_to(build))] = symbols(archive)
     owner = {}
     for name, (defined, _) in table.items():
         for symbol in defined:
-            owner[symbol] = name.split("/")[-2] if not name.startswith("engine/kernel") else "kernel"
+            owner[symbol] = name.split("/")[-2]
     if len(table) < 6:
         problems.append(f"only {len(table)} archives found in {build}")
     for name, (defined, wanted) in table.items():
-        prefix, allowed = MODULES.get(name, MODULES["engine/kernel/libkernel.a"])
         module = name.split("/")[-2]
+        prefix, allowed = MODULES.get(name, MODULES.get(f"engine/{module}/lib{module}.a"))
         for symbol in sorted(defined):
             if not re.match(prefix, symbol):
                 problems.append(f"{name}: exports {symbol} without its prefix {prefix}")

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * Convolution and depthwise convolution, forward and backward, one image at a time. The input with
+ * its border is a matrix whose rows overlap, so that a convolution is a product and nothing is
+ * gathered into columns.
+ */
+#include "engine/train/graph.h"
+
+#include <string.h>
+
+/* in [height][width][channels] -> out [height + 2 pad y][width + 2 pad x][channels], zeros around.
+ * Returns `in` itself where there is no border. */
+static const float *with_border(const struct train_node *node, const float *in, float *out)
+{
+    const struct train_shape s = node->input->shape;
+    const size_t line = (size_t)s.width * s.channels;
+    const size_t side = (size_t)node->spec.pad[1] * s.channels, row = line + 2 * side;
+
+    if (node->spec.pad[0] == 0 && node->spec.pad[1] == 0) {
+        return in;
+    }
+    memset(out, 0, node->spec.pad[0] * row * sizeof(*out));
+    float *to = out + node->spec.pad[0] * row;
+    for (uint32_t y = 0; y < s.height; y++, to += row, in += line) {
+        memset(to, 0, side * sizeof(*to));
+        memcpy(to + side, in, line * sizeof(*to));
+        memset(to + side + line, 0, side * sizeof(*to));
+    }
+    memset(to, 0, node->spec.pad[0] * row * sizeof(*out));
+    return out;
+}
+
+/* Floats of one row of an input with its border. */
+static size_t border_row(const struct train_node *node)
+{
+    return ((size_t)node->input->shape.width + 2u * node->spec.pad[1]) *
+           node->input->shape.channels;
+}
+
+/*
+ * delta [mid] -> out [in height + kernel y - 1][in width + kernel x - 1][mid channels]: each
+ * gradient where a flipped kernel over `out` finds it, at (y stride + kernel - 1 - pad), zeros
+ * elsewhere. Returns `delta` itself where that changes nothing.
+ */
+static const float *spread_out(const struct train_node *node, const float *delta, float *out)
+{
+    const struct train_layer *l = &node->spec;
+    const struct train_shape in = node->input->shape, mid = node->mid;
+    const size_t height = in.height + l->kernel[0] - 1u, width = in.width + l->kernel[1] - 1u;
+    const size_t top = l->kernel[0] - 1u - l->pad[0], left = l->kernel[1] - 1u - l->pad[1];
+
+    if (height == mid.height && width == mid.width) {
+        return delta;
+    }
+    memset(out, 0, height * width * mid.channels * sizeof(*out));
+    for (size_t y = 0; y < mid.height; y++) {
+        float *to = out + ((top + y * l->stride[0]) * width + left) * mid.channels;
+
+        if (l->stride[1] == 1) {
+            memcpy(to, delta + y * mid.width * mid.channels,
+                   (size_t)mid.width * mid.channels * sizeof(*to));
+            continue;
+        }
+        for (size_t x = 0; x < mid.width; x++) {
+            memcpy(to + x * l->stride[1] * mid.channels, delta + (y * mid.width + x) * mid.channels,
+                   mid.channels * sizeof(*to));
+        }
+    }
+    return out;
+}
+
+void train_conv_forward(const struct train_ops *ops, const struct train_node *node, const float *in,
+                        float *sums, struct train_scratch *scratch)
+{
+    const struct train_layer *l = &node->spec;
+    const ptrdiff_t channels = node->input->shape.channels, out = node->mid.channels;
+    const ptrdiff_t row = (ptrdiff_t)border_row(node), inner = l->kernel[1] * channels;
+
+    /* rows of a: the windows of one line of outputs; each is kernel y pieces of `inner` floats */
+    ops->product(&(struct train_product){
+        .a = with_border(node, in, scratch->padded),
+        .a_line = l->stride[0] * row,
+        .a_row = l->stride[1] * channels,
+        .a_outer = row,
+        .a_inner = 1,
+        .b = node->pack,
+        .b_outer = inner * TRAIN_PANEL,
+        .b_inner = TRAIN_PANEL,
+        .panel = (ptrdiff_t)(node->fan_in * TRAIN_PANEL),
+        .c = sums,
+        .c_line = node->mid.width * out,
+        .c_row = out,
+        .lines = node->mid.height,
+        .rows = node->mid.width,
+        .columns = node->mid.channels,
+        .outer = l->kernel[0],
+        .inner = (uint32_t)inner,
+    });
+}
+
+/* weight_gradient [kernel y][kernel x][in][out] = transposed windows times delta */
+static void conv_weights(const struct train_ops *ops, const struct train_node *node,
+                         const float *padded, const float *delta, float *weight_gradient, bool adds)
+{
+    const struct train_layer *l = &node->spec;
+    const ptrdiff_t channels = node->input->shape.channels, out = node->mid.channels;
+    const ptrdiff_t row = (ptrdiff_t)border_row(node), inner = l->kernel[1] * channels;
+
+    ops->product(&(struct train_product){
+        .a = padded,
+        .a_line = row,
+        .a_row = 1,
+        .a_outer = l->stride[0] * row,
+        .a_inner = l->stride[1] * channels,
+        .b = delta,
+        .b_outer = node->mid.width * out,
+        .b_inner = out,
+        .c = weight_gradient,
+        .c_line = inner * out,
+        .c_row = out,
+        .lines = l->kernel[0],
+        .rows = (uint32_t)inner,
+        .columns = node->mid.channels,
+        .outer = node->mid.height,
+        .inner = node->mid.width,
+        .accumulate = adds,
+    });
+}
+
+void train_conv_backward(const struct train_ops *ops, const struct train_node *node,
+                         const float *in, const float *delta, float *weight_gradient, bool adds,
+                         float *in_gradient, struct train_scratch *scratch)
+{
+    const struct train_layer *l = &node->spec;
+    const struct train_shape s = node->input->shape;
+    const ptrdiff_t out = node->mid.channels;
+    const ptrdiff_t row = (s.width + l->kernel[1] - 1) * out, inner = l->kernel[1] * out;
+
+    conv_weights(ops, node, with_border(node, in, scratch->padded), delta, weight_gradient, adds);
+    if (in_gradient == NULL) {
+        return;
+    }
+    /* The input's gradient is a convolution too: of the spread gradients with flipped kernels. */
+    ops->product(&(struct train_product){
+        .a = spread_out(node, delta, scratch->spread),
+        .a_line = row,
+        .a_row = out,
+        .a_outer = row,
+        .a_inner = 1,
+        .b = node->pack_back,
+        .b_outer = inner * TRAIN_PANEL,
+        .b_inner = TRAIN_PANEL,
+        .panel = l->kernel[0] * inner * TRAIN_PANEL,
+        .c = in_gradient,
+        .c_line = (ptrdiff_t)s.width * s.channels,
+        .c_row = s.channels,
+        .lines = s.height,
+        .rows = s.width,
+        .columns = s.channels,
+        .outer = l->kernel[0],
+        .inner = (uint32_t)inner,
+        .accumulate = node->input_adds,
+    });
+}
+
+static struct train_window depthwise_window(const struct train_node *node, const float *in,
+                                            size_t row, uint32_t width, uint32_t stride)
+{
+    return (struct train_window){
+        .sums = in,
+        .row = row,
+        .width = width,
+        .channels = node->mid.channels,
+        .kernel = {node->spec.kernel[0], node->spec.kernel[1]},
+        .stride = stride,
+    };
+}
+
+void train_depthwise_forward(const struct train_ops *ops, const struct train_node *node,
+                             const float *in, float *sums, struct train_scratch *scratch)
+{
+    const float *padded = with_border(node, in, scratch->padded);
+    const size_t row = border_row(node), line = (size_t)node->mid.width * node->mid.channels;
+
+    for (uint32_t y = 0; y < node->mid.height; y++) {
+        struct train_window w = depthwise_window(node, padded + y * node->spec.stride[0] * row, row,
+                                                 node->mid.width, node->spec.stride[1]);
+        ops->depthwise(&w, node->pack, sums + y * line);
+    }
+}
+
+void train_depthwise_backward(const struct train_ops *ops, const struct train_node *node,
+                              const float *in, const float *delta, float *weight_gradient,
+                              bool adds, float *in_gradient, struct train_scratch *scratch)
+{
+    const struct train_shape s = node->input->shape;
+    const float *padded = with_border(node, in, scratch->padded);
+    const size_t row = border_row(node), line = (size_t)node->mid.width * node->mid.channels;
+    const size_t in_line = (size_t)s.width * s.channels;
+
+    if (!adds) {
+        memset(weight_gradient, 0, node->weight.count * sizeof(*weight_gradient));
+    }
+    for (uint32_t y = 0; y < node->mid.height; y++) {
+        struct train_window w = depthwise_window(node, padded + y * node->spec.stride[0] * row, row,
+                                                 node->mid.width, node->spec.stride[1]);
+        ops->depthwise_gradient(&w, delta + y * line, weight_gradient);
+    }
+    if (in_gradient == NULL) {
+        return;
+    }
+    const float *spread = spread_out(node, delta, scratch->spread);
+    const size_t spread_row = (size_t)(s.width + node->spec.kernel[1] - 1u) * s.channels;
+    for (uint32_t y = 0; y < s.height; y++) {
+        struct train_window w =
+            depthwise_window(node, spread + y * spread_row, spread_row, s.width, 1);
+        float *to = in_gradient + y * in_line;
+
+        ops->depthwise(&w, node->pack_back, node->input_adds ? scratch->row[0] : to);
+        for (size_t i = 0; node->input_adds && i < in_line; i++) {
+            to[i] += scratch->row[0][i];
+        }
+    }
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * Picks the table of inner loops for a processor. It computes nothing.
+ */
+#include "engine/train/ops.h"
+
+#include "engine/kernel/cpu.h"
+
+const struct train_ops *train_ops_find(uint32_t cpu)
+{
+#if defined(__x86_64__)
+    if ((cpu & KERNEL_CPU_AVX512) != 0) {
+        return &train_ops_avx512;
+    }
+    /* kernel_cpu has no flag for FMA, which is older than AVX2 but apart from it. */
+    if ((cpu & KERNEL_CPU_AVX2) != 0 && __builtin_cpu_supports("fma")) {
+        return &train_ops_avx2;
+    }
+#else
+    (void)cpu;
+#endif
+    return &train_ops_c;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * The inner loops of training, as one table per instruction set. All sets do the same sums; they
+ * differ in the order of additions and in fused multiply-adds, so results agree to rounding only.
+ */
+#ifndef OCELLUS_ENGINE_TRAIN_OPS_H
+#define OCELLUS_ENGINE_TRAIN_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A log code: exponents low .. high on a grid of 1, or of 1/2 with `root`, and zero below. */
+struct train_power {
+    int32_t low, high;
+    bool root;
+};
+
+/*
+ * A product of matrices whose rows may overlap, which is what a convolution is:
+ *
+ *   c[l * c_line + i * c_row + j]  (+)=  sum over o < outer, k < inner of
+ *       a[l * a_line + i * a_row + o * a_outer + k * a_inner] * b[o * b_outer + k * b_inner + j]
+ *
+ * for l < lines, i < rows, j < columns. Strides are in floats. With `panel`, b is cut into panels
+ * of TRAIN_PANEL columns: b_inner is TRAIN_PANEL, panels are `panel` floats apart, and the last one
+ * is filled up with zeros.
+ */
+struct train_product {
+    const float *a;
+    ptrdiff_t a_line, a_row, a_outer, a_inner;
+    const float *b;
+    ptrdiff_t b_outer, b_inner, panel;
+    float *c;
+    ptrdiff_t c_line, c_row;
+    uint32_t lines, rows, columns, outer, inner;
+    bool accumulate; /* add to c instead of overwriting it */
+};
+
+#define TRAIN_PANEL 32u
+
+/* Windows of one row of outputs: out[x][c] looks at sums[ky][x * stride + kx][c], rows `row` apart.
+ */
+struct train_window {
+    const float *sums;
+    size_t row;
+    uint32_t width, channels, kernel[2], stride;
+};
+
+enum train_function {
+    TRAIN_PASS = 0,
+    TRAIN_RAMP,  /* relu */
+    TRAIN_HOLD,  /* held to [-1, 1] */
+    TRAIN_ROUND, /* floor(z + 1/2), gradients pass */
+    TRAIN_STEPS, /* the same, held to [0, 127]; gradients pass in (0, 127) */
+    TRAIN_SIGN3,
+    TRAIN_SIGN2,
+    TRAIN_POWER, /* log code of the positive part */
+};
+
+/* What becomes of z, which is in units of the output's step: activation and coding in one. */
+struct train_code {
+    uint8_t function; /* enum train_function */
+    struct train_power power;
+};
+
+struct train_ops {
+    void (*product)(const struct train_product *p);
+
+    /* One row of a depthwise convolution, w->sums its input: out[x][c] = sum over the window of
+     * input * weights[ky][kx][c]. */
+    void (*depthwise)(const struct train_window *w, const float *weights, float *out);
+    /* weights[ky][kx][c] += sum over x of input * delta[x][c] */
+    void (*depthwise_gradient)(const struct train_window *w, const float *delta, float *weights);
+
+    /* t[x][c]: the sum under each window with the largest a[c] t; tap[x][c]: which it is (ky *
+     * kernel x + kx), the first of equals. */
+    void (*window_find)(const struct train_window *w, const float *a, float *t, uint8_t *tap);
+    /* delta at the tap gets g, the other taps of the window 0; or, with `add`, the tap is added to.
+     */
+    void (*window_spread)(const struct train_window *w, const float *g, const uint8_t *tap,
+                          bool add, float *delta);
+
+    /* z = a[c] t + b[c] over t, z [pixels][channels] */
+    void (*affine)(uint32_t pixels, uint32_t channels, const float *a, const float *b,
+                   const float *t, float *z);
+    /* out[i] = code of z[i] */
+    void (*code)(const struct train_code *code, size_t n, const float *z, float *out);
+    /* g[i] = grad[i] where gradients pass, else 0. */
+    void (*gate)(const struct train_code *code, size_t n, const float *z, const float *grad,
+                 float *g);
+    float (*largest)(size_t n, const float *z, bool magnitude);
+
+    /* first[c] += x - center[c], second[c] += (x - center[c])^2 over x [pixels][channels] */
+    void (*moments)(uint32_t pixels, uint32_t channels, const float *x, const float *center,
+                    float *first, float *second);
+    /* first[c] += g, second[c] += g * (x - center[c]) */
+    void (*products)(uint32_t pixels, uint32_t channels, const float *g, const float *x,
+                     const float *center, float *first, float *second);
+    /* delta = a[c] (delta - c1[c] - (x - center[c]) c2[c]) */
+    void (*norm_delta)(uint32_t pixels, uint32_t channels, const float *a, const float *c1,
+                       const float *c2, const float *center, const float *x, float *delta);
+    /* x *= a[c] */
+    void (*scale)(uint32_t pixels, uint32_t channels, const float *a, float *x);
+    /* x[i] = sign(x[i]) times the nearest power */
+    void (*power)(const struct train_power *power, size_t n, const float *x, float *out);
+};
+
+/* The table for `cpu`, flags of engine/kernel/cpu.h. */
+const struct train_ops *train_ops_find(uint32_t cpu);
+
+extern const struct train_ops train_ops_c, train_ops_avx2, train_ops_avx512;
+
+/* Files built once per instruction set have their names end in it, by -DTRAIN_ISA. */
+#if defined(TRAIN_ISA)
+#define TRAIN_JOIN(name, isa) name##_##isa
+#define TRAIN_MAKE(name, isa) TRAIN_JOIN(name, isa)
+#define TRAIN_NAME(name)      TRAIN_MAKE(name, TRAIN_ISA)
+void TRAIN_NAME(train_product)(const struct train_product *p);
+#endif
+
+#endif

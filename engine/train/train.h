@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * engine/train: learns the weights of small convolutional networks in float, with the codings of
+ * the packed networks in the loop. It opens no file, prints nothing and starts no thread: the
+ * caller hands in a parallel loop, and saves the bytes of train_save where it likes.
+ *
+ * ORDER OF A LAYER
+ *   operation, then bias or batch norm, then activation, then max pool, then output coding. What a
+ *   layer does not name is left out. Activations are interleaved, [image][y][x][channel].
+ *
+ * CODINGS, WITH STRAIGHT-THROUGH ESTIMATORS
+ *   Forward uses coded values; backward takes the coding for the identity, within the ranges below.
+ *     weights   s8       w = s_c k, k = round(w / s_c) in [-127, 127], s_c = max |w| / 127, c the
+ *                        output channel
+ *               ternary  w = s_c k, k = sign(w) where |w| > 0.7 mean |w| of c, s_c = the mean |w|
+ * of those (Li, Zhang, Liu 2016, 1605.04711) binary   k = sign(w), sign(0) = +1; master weights are
+ * held to [-1, 1] (BinaryNet) log      see LOG outputs   u7       x = s k, k = floor(x / s + 1/2)
+ * held to [0, 127], s = clip / 127. Gradients pass where 0 < x < clip; a learned clip gets those of
+ * x >= clip (PACT, 1805.06085). A tracked clip follows the batches' largest x. Of an average pool:
+ * the scale of its input ternary  +1 above 1/2, -1 below -1/2, else 0; gradients pass where |x| <=
+ * 1 binary   sign(x), sign(0) = +1; gradients pass where |x| <= 1 log      after relu; gradients
+ * pass where x > 0 A range that no batch has shown yet (first step) codes nothing.
+ *
+ * LOG (LogNet, 1603.01025, section 3): code 0 is zero, code n of 1 .. 2^bits - 1 is the exponent
+ *   F - 2^bits + n on a grid of 1 (base 2, F = fsr) or 1/2 (base sqrt 2, F = 2 fsr): the largest
+ * value is 2^(fsr - 1) or 2^(fsr - 1/2). The nearest exponent is taken, the sign is apart. Odd half
+ * exponents have the value 181/128 * 2^n. TRAIN_FSR_TRACKED: fsr = ceil(log2(max |x|)) + 1.
+ *
+ * WHERE BATCH NORM FOLDS
+ *   A product of coded weights and coded inputs is a sum of small integers t, exact in float below
+ *   2^24. Norm and scales make it z = a_c t + b_c, a_c = gamma s_c s_in / sqrt(var + eps), b_c =
+ *   beta - gamma mean / sqrt(var + eps); the code of z is the output. s_c does not depend on gamma,
+ * so folding changes no weight code: a packed layer holds k, and a_c / s, b_c / a_c as its
+ * multiplier and bias. train_fold gives them.
+ *
+ * REPEATABLE
+ *   A batch is cut into TRAIN_SHARDS shards, whatever the number of threads, and their sums are
+ * added in order: the same seed, data and instruction set give the same bytes. Instruction sets
+ * differ by rounding.
+ */
+#ifndef OCELLUS_ENGINE_TRAIN_TRAIN_H
+#define OCELLUS_ENGINE_TRAIN_TRAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TRAIN_SHARDS        16u
+#define TRAIN_LAYERS_MAX    64u
+#define TRAIN_CHANNELS_MAX  4096u
+#define TRAIN_KERNEL_MAX    31u
+#define TRAIN_SIDE_MAX      4096u
+#define TRAIN_BATCH_MAX     65536u
+#define TRAIN_FSR_TRACKED   INT8_MIN
+#define TRAIN_NORM_EPSILON  1e-5f
+#define TRAIN_NORM_MOMENTUM 0.1f  /* of the running mean and variance */
+#define TRAIN_CLIP_MOMENTUM 0.05f /* of tracked ranges */
+
+enum train_operation {
+    TRAIN_CONV = 0,     /* weights [kernel y][kernel x][in][out] */
+    TRAIN_DEPTHWISE,    /* weights [kernel y][kernel x][channel]; out is the input's channels */
+    TRAIN_DENSE,        /* weights [in][out], in over the whole input, [y][x][channel] */
+    TRAIN_AVERAGE_POOL, /* kernel, stride; only whole windows */
+    TRAIN_GLOBAL_POOL,  /* mean over y and x */
+    TRAIN_ADD,          /* sum of two layers of one shape */
+    TRAIN_IDENTITY,     /* for what follows it, e.g. a pool of its own */
+};
+
+enum train_activation { TRAIN_LINEAR = 0, TRAIN_RELU, TRAIN_HARD_TANH /* held to [-1, 1] */ };
+
+enum train_coding_kind {
+    TRAIN_F32 = 0,
+    TRAIN_S8, /* weights only */
+    TRAIN_U7, /* outputs only; after relu */
+    TRAIN_TERNARY,
+    TRAIN_BINARY,
+    TRAIN_LOG,
+};
+
+struct train_coding {
+    uint8_t kind; /* enum train_coding_kind */
+    uint8_t bits; /* log: 2..5 of magnitude */
+    bool root;    /* log: base sqrt 2 */
+    bool learned; /* u7: the clip is a parameter */
+    int8_t fsr;   /* log: -60..60 or TRAIN_FSR_TRACKED */
+};
+
+/* Index 0 of a pair is y, 1 is x. Fields that an operation does not have are 0. */
+struct train_layer {
+    uint8_t operation;    /* enum train_operation */
+    uint8_t activation;   /* enum train_activation; ternary and binary outputs need hard tanh */
+    bool bias, norm;      /* one at most */
+    uint8_t input, other; /* how many layers further back than the one before; other: of add */
+    uint32_t out;         /* channels of conv and dense */
+    uint16_t kernel[2], stride[2], pad[2]; /* pad < kernel, zeros on both sides */
+    uint16_t pool[2], pool_stride[2];      /* max pool, only whole windows; 0: none */
+    struct train_coding weights, output;
+};
+
+struct train_shape {
+    uint32_t height, width, channels;
+};
+
+struct train_network {
+    struct train_shape input;
+    uint32_t layer_count;
+    const struct train_layer *layers; /* the last one gives the scores, a vector */
+};
+
+struct train_settings {
+    uint32_t batch; /* images at most in one call */
+    uint32_t cpu;   /* kernel_cpu_detect() & mask */
+    uint64_t seed;  /* of the first weights */
+    /* 2..5: gradients at every operation are held to a log code of so many bits and a sign (LogNet,
+     * algorithm 1), its fsr tracked. 0: they are not. */
+    uint8_t gradient_bits;
+};
+
+/* A parallel loop: run calls task(argument, i) once for each i < count and returns when all are
+ * done. Its order and its threads change no result. */
+struct train_workers {
+    void (*run)(void *context, uint32_t count, void (*task)(void *argument, uint32_t index),
+                void *argument);
+    void *context;
+};
+
+struct train;
+
+/*
+ * Check the network and lay out parameters, gradients, moments and activations in one allocation.
+ * Weights are drawn uniformly (He et al. 2015 where relu or norm follows, variance 1 / fan-in
+ * elsewhere); gamma = 1, beta = bias = 0. `network` may go away afterwards. Errors: -EINVAL
+ * (*ret_reason, may be NULL, points to a static sentence), -ENOMEM.
+ */
+int train_create(const struct train_network *network, const struct train_settings *settings,
+                 struct train **ret_train, const char **ret_reason);
+void train_destroy(struct train *train);
+
+/* Shape of a layer's output. */
+struct train_shape train_layer_shape(const struct train *train, uint32_t layer);
+
+enum train_tensor {
+    TRAIN_WEIGHT = 0,
+    TRAIN_BIAS,
+    TRAIN_GAMMA,
+    TRAIN_BETA,
+    TRAIN_CLIP,     /* 1 value: a learned clip */
+    TRAIN_MEAN,     /* of norm, running */
+    TRAIN_VARIANCE, /* of norm, running, unbiased */
+    TRAIN_RANGE,    /* 1 value: a tracked range of the output; 0: not seen */
+};
+
+/* Values of a tensor, and their gradients after train_backward (NULL where not trained). They live
+ * as long as `train`; values may be written, then train_touch must be called. */
+struct train_view {
+    float *data;
+    const float *gradient;
+    size_t count;
+};
+
+/* Errors: -ENOENT where the layer has no such tensor. */
+int train_view(const struct train *train, uint32_t layer, enum train_tensor tensor,
+               struct train_view *ret_view);
+void train_touch(struct train *train);
+
+/*
+ * images: [count][height][width][channels], count in 1..batch; they must stay until train_backward
+ * is done. `learn`: norms take the batch's statistics, and running ones and tracked ranges move.
+ * Otherwise those are used, and no image's result depends on another image. workers may be
+ * NULL. One caller at a time.
+ */
+void train_forward(struct train *train, const float *images, uint32_t count, bool learn,
+                   const struct train_workers *workers);
+
+/* Output of a layer in the last forward pass: [count][shape], codes times *ret_step. */
+const float *train_output(const struct train *train, uint32_t layer, float *ret_step);
+
+/* Scores of the last forward pass, [count][classes]. */
+const float *train_scores(const struct train *train);
+
+enum train_loss {
+    TRAIN_SOFTMAX = 0,   /* mean cross-entropy of softmax */
+    TRAIN_SQUARED_HINGE, /* mean over images and classes of max(0, 1 - t s)^2, t = +1 of the label,
+                            else -1 */
+};
+
+struct train_result {
+    double loss;      /* mean */
+    uint32_t correct; /* images whose largest score, the first of equals, is the label's */
+};
+
+/* Loss of the scores of the last forward pass. labels: count values below the number of classes. */
+void train_measure(struct train *train, enum train_loss loss, const uint32_t *labels,
+                   struct train_result *ret_result);
+
+/* The same, and the gradients of all parameters. After train_forward with `learn`. */
+void train_backward(struct train *train, enum train_loss loss, const uint32_t *labels,
+                    const struct train_workers *workers, struct train_result *ret_result);
+
+enum train_rule { TRAIN_SGD = 0, TRAIN_ADAM };
+
+/*
+ * SGD   v = momentum v + g, w -= rate v
+ * Adam  as in Kingma and Ba 2015, with bias correction; momentum is beta 1
+ * g = gradient + decay w for weights and learned clips, the gradient for everything else.
+ */
+struct train_optimiser {
+    uint8_t rule; /* enum train_rule */
+    float momentum;
+    float beta2, epsilon; /* Adam */
+    float decay;
+};
+
+/* One step along the gradients of the last train_backward. */
+void train_update(struct train *train, const struct train_optimiser *optimiser, float rate);
+
+/* Steps made. */
+uint64_t train_steps(const struct train *train);
+
+enum train_schedule_kind { TRAIN_CONSTANT = 0, TRAIN_COSINE, TRAIN_EXPONENTIAL };
+
+/* Rises linearly over `warmup` steps to `rate`, then falls to `final` at step `steps` and stays. */
+struct train_schedule {
+    uint8_t kind; /* enum train_schedule_kind */
+    float rate, final;
+    uint64_t warmup, steps;
+};
+
+float train_rate(const struct train_schedule *schedule, uint64_t step);
+
+/*
+ * 64 random bits number `counter` of a stream: SplitMix64 (Steele, Lea, Flood 2014) started at the
+ * seed and stream mixed. No state: any number can be had at any time, on any thread.
+ */
+uint64_t train_random(uint64_t seed, uint64_t stream, uint64_t counter);
+
+/* Fill order[0 .. count - 1] with a permutation of 0 .. count - 1, one for each seed and stream. */
+void train_shuffle(uint64_t seed, uint64_t stream, uint32_t count, uint32_t *order);
+
+#endif
