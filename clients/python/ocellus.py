@@ -108,14 +108,15 @@ class Varlink:
         """Classify one frame. `sensor` describes a bare sensor buffer, see ocellus-protocol(7)."""
         given = {"camera": camera, "model": model, "format": format, "sensor": sensor}
         parameters = {key: value for key, value in given.items() if value is not None}
+        parameters["fd"] = 0
         if isinstance(frame, int):
-            return self.call("io.ocellus.Infer", {**parameters, "fd": 0}, [frame])
+            return self.call("io.ocellus.Infer", parameters, [frame])["result"]
         if isinstance(frame, (bytes, bytearray, memoryview)):
             fd = sealed_memfd(frame)
         else:
             fd = os.open(frame, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return self.call("io.ocellus.Infer", {**parameters, "fd": 0}, [fd])
+            return self.call("io.ocellus.Infer", parameters, [fd])["result"]
         finally:
             os.close(fd)
 

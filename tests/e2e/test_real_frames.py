@@ -20,7 +20,7 @@ REFUSALS = {"io.ocellus.Corrupt", "io.ocellus.Unsupported", "io.ocellus.TooLarge
 RAW_PICTURES = {
     "thorsted": ("Canon_PowerShot_G2", "Canon_PowerShot_S40", "Kodak_DC120", "Kodak_DC50"),
     "colinleroy": ("src_quicktake_tests_KDC", "src_quicktake_tests_QKTK", "src_quicktake_tests_QKTN", "src_sixforty"),
-    "Exiv2": ("test_data_exiv2-canon-powershot-s40.crw",),
+    "evanoberholster": ("testImages_CRW.CRW",),
     "KDE": ("autotests_read_raw_RAW_KODAK_C330_FORMAT_NONE_YRGB.raw",),
     "minhtcai": ("images_test.dng",),
     "syoyo": ("colorchart.dng",),

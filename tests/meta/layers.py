@@ -16,7 +16,7 @@ MODULES = {
     "engine/kernel/libkernel.a": ("kernel_", set()),
     "engine/image/libimage.a": ("image_", set()),
     "engine/gradient/libgradient.a": ("gradient_", {"kernel"}),
-    "engine/network/libnetwork.a": ("network_", {"kernel", "gradient"}),
+    "engine/network/libnetwork.a": ("network_", {"kernel"}),
     "engine/train/libtrain.a": ("train_", {"kernel", "network"}),
     "engine/store/libstore.a": ("store_", set()),
     "proto/libproto.a": (r"(proto|varlink|http|base64|json|request)_", set()),
