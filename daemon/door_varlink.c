@@ -43,6 +43,7 @@ enum timer_phase {
     TIMER_MESSAGE, /* the rest of a message */
     TIMER_REPLY,   /* a client that reads */
     TIMER_RESUME,  /* nothing: the loop's next turn */
+    TIMER_STALE,   /* what is over: it must be set anew */
 };
 
 struct varlink_connection {
@@ -427,7 +428,7 @@ static void process(struct varlink_connection *connection)
         handle_message(connection, data, length);
         connection->start += consumed;
         connection->consumed += consumed;
-        connection->phase = TIMER_OFF; /* the next message has its own time */
+        connection->phase = TIMER_STALE; /* the next message has its own time */
         flush(connection);
     }
     connection->processing = false;

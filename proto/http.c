@@ -87,7 +87,8 @@ static int on_head(llhttp_t *parser)
 {
     struct http_reader *reader = reader_of(parser);
     reader->head_done = true;
-    reader->keep_alive = llhttp_should_keep_alive(parser) != 0;
+    /* HEAD is answered with an error and its body, which a client takes for the next reply. */
+    reader->keep_alive = llhttp_should_keep_alive(parser) != 0 && parser->method != HTTP_HEAD;
     return HPE_PAUSED;
 }
 

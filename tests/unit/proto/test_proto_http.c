@@ -99,6 +99,7 @@ static const struct {
     {"GET /a%20b?c=%20&d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "1 /a b ? c=%20&d 0:."},
     {"GET http://host:1/v1/status?q HTTP/1.1\r\nHost: x\r\n\r\n", "1 /v1/status ? q 0:;"},
     {"GET http://host HTTP/1.1\r\nHost: x\r\n\r\n", "1 / ?  0:;"},
+    {"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", "0 / ?  0:."},
     {"DELETE /x HTTP/1.1\r\nHost:\r\n\r\n", "0 /x ?  0:;"},
     {"PUT /f HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", "2 /f ?  5:hello;"},
     {"PUT /f HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "2 /f ?  0:;"},
