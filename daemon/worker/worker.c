@@ -45,6 +45,8 @@ static int make_decoder(struct worker *worker)
     struct image_ops ops = {
         .accumulate_u16 = worker->kernels.accumulate_u16,
         .accumulate_u8 = worker->kernels.accumulate_u8,
+        .unpack_mipi10 = worker->kernels.unpack_mipi10,
+        .unpack_mipi12 = worker->kernels.unpack_mipi12,
     };
     return image_decoder_create(&limits, &ops, &worker->decoder);
 }

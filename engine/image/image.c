@@ -14,24 +14,6 @@
 #define HIGHEST_PIXELS (UINT64_C(1) << 30)
 #define HIGHEST_SIDE   65535u
 
-static void accumulate_u16(uint32_t *restrict acc, const uint16_t *restrict row, size_t n,
-                           uint16_t black, uint16_t range)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint16_t above = (uint16_t)((row[i] > black ? row[i] : black) - black);
-        acc[i] += above < range ? above : range;
-    }
-}
-
-static void accumulate_u8(uint32_t *restrict acc, const uint8_t *restrict row, size_t n,
-                          uint8_t black, uint8_t range)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint8_t above = (uint8_t)((row[i] > black ? row[i] : black) - black);
-        acc[i] += above < range ? above : range;
-    }
-}
-
 static void limits_init(struct image_limits *limits, const struct image_limits *wanted)
 {
     *limits = wanted != NULL ? *wanted : (struct image_limits){0};
@@ -72,13 +54,7 @@ int image_decoder_create(const struct image_limits *limits, const struct image_o
         return -ENOMEM;
     }
     limits_init(&decoder->limits, limits);
-    decoder->ops = (struct image_ops){accumulate_u16, accumulate_u8};
-    if (ops != NULL && ops->accumulate_u16 != NULL) {
-        decoder->ops.accumulate_u16 = ops->accumulate_u16;
-    }
-    if (ops != NULL && ops->accumulate_u8 != NULL) {
-        decoder->ops.accumulate_u8 = ops->accumulate_u8;
-    }
+    image_ops_init(&decoder->ops, ops);
     *ret_decoder = decoder;
     return 0;
 }
@@ -92,7 +68,8 @@ void image_decoder_destroy(struct image_decoder *decoder)
     image_raw_destroy(decoder->raw);
     free(decoder->sums.data);
     free(decoder->spans.data);
-    free(decoder->row.data);
+    free(decoder->block.data);
+    free(decoder->line.data);
     free(decoder);
 }
 

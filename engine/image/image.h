@@ -124,14 +124,18 @@ struct image_info {
     uint16_t nominal_white;
 };
 
-/* Inner loops that a caller may replace by faster ones with the same result (NULL: portable C).
- * For i < n: acc[i] += min(max(row[i], black) - black, range). acc cannot overflow: callers add at
- * most 65536 rows. No alignment is promised; nothing outside the n elements is touched. */
+/* Inner loops that a caller may replace by faster ones with the same result (NULL: portable C). No
+ * alignment is promised but that of the types; nothing outside the named elements is touched. */
 struct image_ops {
-    void (*accumulate_u16)(uint32_t *acc, const uint16_t *row, size_t n, uint16_t black,
-                           uint16_t range);
-    void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black,
-                          uint8_t range);
+    /* For i < n: acc[i] += the sum of min(max(row[i], black) - black, range) over `rows` rows,
+     * which start `pitch` bytes apart. acc cannot overflow: callers add at most 65536 rows. */
+    void (*accumulate_u16)(uint32_t *acc, const uint16_t *row, size_t pitch, size_t rows, size_t n,
+                           uint16_t black, uint16_t range);
+    void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t pitch, size_t rows, size_t n,
+                          uint8_t black, uint8_t range);
+    /* Groups of IMAGE_PACKING_MIPI10 (5 bytes, 4 samples) and MIPI12 (3 bytes, 2 samples). */
+    void (*unpack_mipi10)(uint16_t *out, const uint8_t *in, size_t groups);
+    void (*unpack_mipi12)(uint16_t *out, const uint8_t *in, size_t groups);
 };
 
 struct image_decoder;

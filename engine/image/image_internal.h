@@ -23,8 +23,10 @@ struct image_decoder {
     struct image_ops ops;       /* every slot set */
     struct image_scratch sums;  /* column sums of an output row */
     struct image_scratch spans; /* struct image_span of every output column */
-    struct image_scratch row;   /* one source row, where it must be unpacked */
-    struct image_jpeg *jpeg;    /* made when first needed, as is raw */
+    struct image_scratch block; /* source rows that had to be made */
+    struct image_scratch
+        line;                /* what a kind needs beside: a JPEG's row, a RAW row's black levels */
+    struct image_jpeg *jpeg; /* made when first needed, as is raw */
     struct image_raw *raw;
 };
 
@@ -36,6 +38,9 @@ struct image_job {
     const struct image_target *target;
     uint16_t *planes;
 };
+
+/* Copy what is wanted and fill the rest with portable C. */
+void image_ops_init(struct image_ops *ops, const struct image_ops *wanted);
 
 /* Make room for `size` bytes; the former content is lost. Errors: -ENOMEM. */
 int image_scratch_reserve(struct image_scratch *scratch, size_t size);
@@ -177,28 +182,22 @@ enum image_form {
     IMAGE_FORM_RGBX,   /* four samples a pixel, the last one ignored */
 };
 
-enum image_samples {
-    IMAGE_SAMPLES_U8,
-    IMAGE_SAMPLES_U16,
-    IMAGE_SAMPLES_SRGB, /* bytes, each standing for its entry in image_srgb_to_linear */
-};
-
-/*
- * Where rows come from. row() gives source row `index` from sample `first` on, `count` samples of
- * the type; indices never go back, but one may be asked for again. The row stays valid until the
- * next call. A mosaic's index and first count samples, not quads.
- */
+/* Linear samples. Rows lie in memory, or are made one at a time. */
 struct image_source {
     enum image_form form;
-    enum image_samples samples;
     enum image_cfa cfa; /* of a mosaic */
     uint16_t black, range;
-    int (*row)(void *context, uint32_t index, size_t first, size_t count, const void **ret_row);
+    /* Row y starts at data + y * pitch bytes; bytes, or aligned 16-bit words of the host. */
+    const void *data;
+    size_t pitch;
+    bool wide; /* 16 bit */
+    /* Used where data is NULL: write n 16-bit samples of row `index`, from sample `first` on. Where
+     * the form is not a mosaic, every row is asked for at most once, in order. */
+    void (*convert)(void *context, uint32_t index, size_t first, size_t n, uint16_t *out);
     void *context;
 };
 
-/* Average the source over the geometry into planes (image.h). Errors: -ENOMEM and those of row().
- */
+/* Average the source over the geometry into planes (image.h). Errors: -ENOMEM. */
 int image_scale(struct image_decoder *decoder, const struct image_geometry *geometry,
                 const struct image_source *source, const struct image_target *target,
                 uint16_t *planes);

@@ -292,18 +292,19 @@ static uint8_t choose_reduction(const struct image_info *info, const struct imag
     return reduction;
 }
 
-static int jpeg_row(void *context, uint32_t index, size_t first, size_t count, const void **ret_row)
+/* Decode up to row `index`, and take its bytes through the table. */
+static void convert_row(void *context, uint32_t index, size_t first, size_t n, uint16_t *out)
 {
     struct image_jpeg *jpeg = context;
+    const uint16_t *linear = image_srgb_to_linear();
     JSAMPROW row = jpeg->row;
 
-    (void)count;
-    while (jpeg->next_row <= index) {
+    for (; jpeg->next_row <= index; jpeg->next_row++) {
         (void)jpeg_read_scanlines(&jpeg->cinfo, &row, 1);
-        jpeg->next_row++;
     }
-    *ret_row = row + first;
-    return 0;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = linear[row[first + i]];
+    }
 }
 
 static int read_picture(struct image_decoder *decoder, const struct image_job *job,
@@ -319,17 +320,16 @@ static int read_picture(struct image_decoder *decoder, const struct image_job *j
     cinfo->dct_method = JDCT_ISLOW;
     cinfo->out_color_space = colour ? JCS_RGB : JCS_GRAYSCALE;
     jpeg_calc_output_dimensions(cinfo);
-    int r = image_scratch_reserve(&decoder->row, (size_t)cinfo->output_width * (colour ? 3 : 1));
+    int r = image_scratch_reserve(&decoder->line, (size_t)cinfo->output_width * (colour ? 3 : 1));
     if (r < 0) {
         return r;
     }
-    jpeg->row = decoder->row.data;
+    jpeg->row = decoder->line.data;
 
     struct image_source source = {
         .form = colour ? IMAGE_FORM_RGB : IMAGE_FORM_MONO,
-        .samples = IMAGE_SAMPLES_SRGB,
         .range = 65535,
-        .row = jpeg_row,
+        .convert = convert_row,
         .context = jpeg,
     };
     struct image_geometry geometry;
@@ -346,12 +346,12 @@ static int read_and_drop(struct image_decoder *decoder)
     struct jpeg_decompress_struct *cinfo = &decoder->jpeg->cinfo;
 
     jpeg_calc_output_dimensions(cinfo);
-    int r = image_scratch_reserve(&decoder->row,
+    int r = image_scratch_reserve(&decoder->line,
                                   (size_t)cinfo->output_width * (size_t)cinfo->output_components);
     if (r < 0) {
         return r;
     }
-    JSAMPROW row = decoder->row.data;
+    JSAMPROW row = decoder->line.data;
     (void)jpeg_start_decompress(cinfo);
     while (cinfo->output_scanline < cinfo->output_height) {
         (void)jpeg_read_scanlines(cinfo, &row, 1);

@@ -13,7 +13,6 @@ struct pnm {
     const uint8_t *samples; /* of the whole picture */
     uint32_t width, height, maxval;
     uint32_t channels; /* 1 or 3 */
-    uint16_t *row;     /* where two-byte samples are turned around */
 };
 
 struct cursor {
@@ -85,21 +84,15 @@ static int read_header(const struct image_job *job, struct pnm *pnm)
     return 0;
 }
 
-static int pnm_row(void *context, uint32_t index, size_t first, size_t count, const void **ret_row)
+/* Two-byte samples are turned around. */
+static void convert_row(void *context, uint32_t index, size_t first, size_t n, uint16_t *out)
 {
     const struct pnm *pnm = context;
-    size_t at = (size_t)index * pnm->width * pnm->channels + first;
+    const uint8_t *bytes = pnm->samples + 2 * ((size_t)index * pnm->width * pnm->channels + first);
 
-    if (pnm->maxval < 256) {
-        *ret_row = pnm->samples + at;
-        return 0;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
     }
-    const uint8_t *bytes = pnm->samples + 2 * at;
-    for (size_t i = 0; i < count; i++) {
-        pnm->row[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
-    }
-    *ret_row = pnm->row;
-    return 0;
 }
 
 int image_decode_pnm(struct image_decoder *decoder, const struct image_job *job,
@@ -124,16 +117,12 @@ int image_decode_pnm(struct image_decoder *decoder, const struct image_job *job,
         struct image_geometry geometry;
         struct image_source source = {
             .form = pnm.channels == 3 ? IMAGE_FORM_RGB : IMAGE_FORM_MONO,
-            .samples = pnm.maxval < 256 ? IMAGE_SAMPLES_U8 : IMAGE_SAMPLES_U16,
             .range = (uint16_t)pnm.maxval,
-            .row = pnm_row,
+            .data = pnm.maxval < 256 ? pnm.samples : NULL,
+            .pitch = (size_t)row_samples,
+            .convert = convert_row,
             .context = &pnm,
         };
-        r = image_scratch_reserve(&decoder->row, row_samples * sizeof(uint16_t));
-        if (r < 0) {
-            return r;
-        }
-        pnm.row = decoder->row.data;
         image_geometry_init(&geometry, pnm.width, pnm.height, 1, job->target);
         r = image_scale(decoder, &geometry, &source, job->target, job->planes);
         if (r < 0) {

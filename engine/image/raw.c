@@ -252,34 +252,21 @@ static int find_levels(const libraw_data_t *library, struct picture *p)
     return 0;
 }
 
-static int row_as_it_is(void *context, uint32_t index, size_t first, size_t count,
-                        const void **ret_row)
+static void convert_row(void *context, uint32_t index, size_t first, size_t n, uint16_t *out)
 {
     const struct picture *p = context;
-
-    (void)count;
-    *ret_row = p->samples + index * p->pitch + first * sizeof(uint16_t);
-    return 0;
-}
-
-static int row_above_black(void *context, uint32_t index, size_t first, size_t count,
-                           const void **ret_row)
-{
-    struct picture *p = context;
-    const void *start = p->samples + index * p->pitch + first * sizeof(uint16_t);
-    const uint16_t *samples = start;
+    const void *start = p->samples + index * p->pitch;
+    const uint16_t *samples = (const uint16_t *)start + first;
 
     for (size_t i = 0; i < p->black_period; i++) {
         p->blacks[i] = (uint16_t)black_of(p, index, (uint32_t)i);
     }
     size_t phase = first % p->black_period;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < n; i++) {
         uint16_t black = p->blacks[phase];
-        p->row[i] = (uint16_t)(samples[i] > black ? samples[i] - black : 0);
+        out[i] = (uint16_t)(samples[i] > black ? samples[i] - black : 0);
         phase = phase + 1 < p->black_period ? phase + 1 : 0;
     }
-    *ret_row = p->row;
-    return 0;
 }
 
 static int scale_picture(struct image_decoder *decoder, const struct image_job *job,
@@ -289,11 +276,13 @@ static int scale_picture(struct image_decoder *decoder, const struct image_job *
     uint32_t pixel = p->form == IMAGE_FORM_MOSAIC ? 2 : 1;
     struct image_source source = {
         .form = p->form,
-        .samples = IMAGE_SAMPLES_U16,
         .cfa = p->cfa,
         .black = even ? (uint16_t)p->lowest_black : 0,
         .range = (uint16_t)p->range,
-        .row = even ? row_as_it_is : row_above_black,
+        .data = even ? p->samples : NULL,
+        .pitch = p->pitch,
+        .wide = true,
+        .convert = convert_row,
         .context = p,
     };
     struct image_geometry geometry;
@@ -301,15 +290,11 @@ static int scale_picture(struct image_decoder *decoder, const struct image_job *
     if (sizes->width < pixel || sizes->height < pixel) {
         return -EBADMSG;
     }
-    if (!even) {
-        size_t samples = p->black_period + (size_t)sizes->width * p->step;
-        int r = image_scratch_reserve(&decoder->row, samples * sizeof(uint16_t));
-        if (r < 0) {
-            return r;
-        }
-        p->blacks = decoder->row.data;
-        p->row = p->blacks + p->black_period;
+    int r = image_scratch_reserve(&decoder->line, p->black_period * sizeof(uint16_t));
+    if (r < 0) {
+        return r;
     }
+    p->blacks = decoder->line.data;
     image_geometry_init(&geometry, sizes->width / pixel, sizes->height / pixel, orientation,
                         job->target);
     return image_scale(decoder, &geometry, &source, job->target, job->planes);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * The area average that every kind of input ends in. Source rows are added to column sums as they
- * come; at the end of an output row the sums are reduced along the row and divided once. It holds
- * no picture, only two lines of sums.
+ * The area average of linear samples. Source rows are added to column sums, many at a time; at the
+ * end of an output row the sums are reduced along the row and divided once. It holds no picture,
+ * only lines of sums.
  *
  * Nothing overflows: weights of an axis sum to at most 65535 and a count is at most 65535, so a
  * column sum fits 32 bits; the decoder allows at most 2^30 pixels, so S * 65535 fits 64 bits even
@@ -11,8 +11,9 @@
  */
 #include "engine/image/image_internal.h"
 
-#include <errno.h>
 #include <string.h>
+
+#define BLOCK_ROWS 8u
 
 /* A plane's value is made of these column sums: line (of two), first sample, weight. */
 struct tap {
@@ -31,11 +32,14 @@ struct scaler {
     const struct image_source *source;
     const struct image_span *spans; /* of the output columns */
     struct recipe recipes[3];
+    unsigned planes;    /* that are made */
     size_t step;        /* samples between two pixels of a column sum line */
-    size_t lines;       /* 2 for a mosaic: even and odd rows have different colours */
+    uint32_t lines;     /* 2 for a mosaic: even and odd rows have different colours */
     size_t count;       /* samples in a line */
     uint32_t *sums[2];  /* of whole rows */
     uint32_t *edges[2]; /* of weighted boundary rows */
+    uint16_t *block;    /* the rows made last: */
+    uint32_t made, made_count;
 };
 
 /* Step and recipes of each form; a mosaic's four positions are (line, first). */
@@ -49,6 +53,8 @@ static void choose_recipes(struct scaler *s, unsigned channels)
     static const struct recipe quad = {{{0, 0, 1}, {0, 1, 1}, {1, 0, 1}, {1, 1, 1}}, 4, 4};
 
     s->lines = 1;
+    /* A source without colour gives three equal planes: one is made. */
+    s->planes = s->source->form == IMAGE_FORM_MONO ? 1 : channels;
     if (s->source->form == IMAGE_FORM_MONO) {
         s->step = 1;
         s->recipes[0] = mono;
@@ -73,152 +79,196 @@ static void choose_recipes(struct scaler *s, unsigned channels)
     }
 }
 
-static void add_srgb(uint32_t *restrict sums, const uint8_t *restrict row, size_t n)
+/* Rows of the source from `index` on, cropped to the geometry's columns: where they start, how far
+ * they are apart, and how many of the `count` wanted are there. Rows that must be made are made in
+ * small blocks, which stay in the cache; the last block is kept, since an output row ends in the
+ * row that the next one begins with. */
+static uint32_t fetch_rows(struct scaler *s, uint32_t index, uint32_t count,
+                           const uint8_t **ret_rows, size_t *ret_pitch)
 {
-    const uint16_t *linear = image_srgb_to_linear();
+    const struct image_source *source = s->source;
+    size_t first = (size_t)s->geometry->columns.offset * s->step;
 
-    for (size_t i = 0; i < n; i++) {
-        sums[i] += linear[row[i]];
+    if (source->data != NULL) {
+        *ret_pitch = source->pitch;
+        *ret_rows = (const uint8_t *)source->data + index * source->pitch +
+                    first * (source->wide ? sizeof(uint16_t) : 1);
+        return count;
     }
+    if (count > BLOCK_ROWS) {
+        count = BLOCK_ROWS;
+    }
+    if (index != s->made || count != s->made_count) {
+        for (uint32_t i = 0; i < count; i++) {
+            source->convert(source->context, index + i, first, s->count, s->block + i * s->count);
+        }
+        s->made = index;
+        s->made_count = count;
+    }
+    *ret_pitch = s->count * sizeof(uint16_t);
+    *ret_rows = (const uint8_t *)s->block;
+    return count;
 }
 
-static void add_row(const struct scaler *s, uint32_t *sums, const void *row)
+/* Add whole pixel rows [begin, end) of the rectangle to the sums. */
+static void add_rows(struct scaler *s, uint32_t begin, uint32_t end)
 {
     const struct image_source *source = s->source;
     const struct image_ops *ops = &s->decoder->ops;
+    uint32_t lines = s->lines, offset = s->geometry->rows.offset;
+    uint32_t index = (offset + begin) * lines, last = (offset + end) * lines;
 
-    switch (source->samples) {
-    case IMAGE_SAMPLES_U8:
-        ops->accumulate_u8(sums, row, s->count, (uint8_t)source->black, (uint8_t)source->range);
-        break;
-    case IMAGE_SAMPLES_U16:
-        ops->accumulate_u16(sums, row, s->count, source->black, source->range);
-        break;
-    case IMAGE_SAMPLES_SRGB:
-        add_srgb(sums, row, s->count);
-        break;
+    while (index < last) {
+        const uint8_t *rows;
+        size_t pitch;
+        uint32_t count = fetch_rows(s, index, last - index, &rows, &pitch);
+        for (uint32_t line = 0; line < lines; line++) {
+            const void *row = rows + line * pitch;
+            if (source->wide || source->data == NULL) {
+                ops->accumulate_u16(s->sums[line], row, pitch * lines, count / lines, s->count,
+                                    source->black, source->range);
+            } else {
+                ops->accumulate_u8(s->sums[line], row, pitch * lines, count / lines, s->count,
+                                   (uint8_t)source->black, (uint8_t)source->range);
+            }
+        }
+        index += count;
     }
 }
 
-static uint32_t count_of(uint32_t sample, uint32_t black, uint32_t range)
+static uint16_t count_of(uint16_t sample, uint16_t black, uint16_t range)
 {
-    uint32_t above = (sample > black ? sample : black) - black;
+    uint16_t above = (uint16_t)((sample > black ? sample : black) - black);
 
     return above < range ? above : range;
 }
 
-static void add_weighted_row(const struct scaler *s, uint32_t *restrict sums, const void *row,
-                             uint32_t weight)
-{
-    const uint8_t *restrict bytes = row;
-    const uint16_t *restrict words = row;
-    const uint16_t *linear = image_srgb_to_linear();
-    uint32_t black = s->source->black, range = s->source->range;
-
-    switch (s->source->samples) {
-    case IMAGE_SAMPLES_U8:
-        for (size_t i = 0; i < s->count; i++) {
-            sums[i] += weight * count_of(bytes[i], black, range);
-        }
-        break;
-    case IMAGE_SAMPLES_U16:
-        for (size_t i = 0; i < s->count; i++) {
-            sums[i] += weight * count_of(words[i], black, range);
-        }
-        break;
-    case IMAGE_SAMPLES_SRGB:
-        for (size_t i = 0; i < s->count; i++) {
-            sums[i] += weight * linear[bytes[i]];
-        }
-        break;
-    }
-}
-
-/* Add pixel row `index` of the rectangle: whole when weight is 0, else weighted into the edges. */
-static int gather_row(const struct scaler *s, uint32_t index, uint32_t weight)
+/* Add pixel row `index` of the rectangle to the edges with a weight (below the output's height). */
+static void add_edge(struct scaler *s, uint32_t index, uint16_t weight)
 {
     const struct image_source *source = s->source;
-    size_t lines = s->lines;
-    uint32_t first_row = (s->geometry->rows.offset + index) * (uint32_t)lines;
-    size_t first = (size_t)s->geometry->columns.offset * s->step;
+    uint16_t black = source->black, range = source->range;
+    const uint8_t *rows;
+    size_t pitch;
 
-    for (uint32_t line = 0; line < lines; line++) {
-        const void *row;
-        int r = source->row(source->context, first_row + line, first, s->count, &row);
-        if (r < 0) {
-            return r;
-        }
-        if (weight == 0) {
-            add_row(s, s->sums[line], row);
+    (void)fetch_rows(s, (s->geometry->rows.offset + index) * s->lines, s->lines, &rows, &pitch);
+    for (uint32_t line = 0; line < s->lines; line++) {
+        uint32_t *restrict edges = s->edges[line];
+        const uint8_t *restrict bytes = rows + line * pitch;
+        const uint16_t *restrict words = (const void *)(rows + line * pitch);
+        if (source->wide || source->data == NULL) {
+            for (size_t i = 0; i < s->count; i++) {
+                edges[i] += (uint32_t)weight * count_of(words[i], black, range);
+            }
         } else {
-            add_weighted_row(s, s->edges[line], row, weight);
+            for (size_t i = 0; i < s->count; i++) {
+                edges[i] += (uint32_t)weight * count_of(bytes[i], black, range);
+            }
         }
     }
-    return 0;
 }
 
 /* Column sums of one output row, weights included, end up in s->sums. */
-static int gather_output_row(const struct scaler *s, const struct image_span *span)
+static void gather_output_row(struct scaler *s, const struct image_span *span)
 {
-    const struct image_axis *rows = &s->geometry->rows;
-    int r = 0;
+    uint32_t inner = s->geometry->rows.inner;
+    /* With whole samples only there are no edges. */
+    size_t used = (inner == 1 ? 1 : 2) * s->lines * s->count;
 
-    memset(s->sums[0], 0, 2 * s->lines * s->count * sizeof(uint32_t));
+    memset(s->sums[0], 0, used * sizeof(uint32_t));
     if (span->head > 0) {
-        r = gather_row(s, span->begin - 1, span->head);
+        add_edge(s, span->begin - 1, (uint16_t)span->head);
     }
-    for (uint32_t index = span->begin; r == 0 && index < span->end; index++) {
-        r = gather_row(s, index, 0);
+    add_rows(s, span->begin, span->end);
+    if (span->tail > 0) {
+        add_edge(s, span->end, (uint16_t)span->tail);
     }
-    if (r == 0 && span->tail > 0) {
-        r = gather_row(s, span->end, span->tail);
-    }
-    if (r < 0 || rows->inner == 1) {
-        return r; /* with whole samples only there are no edges */
-    }
-    for (size_t line = 0; line < s->lines; line++) {
+    for (size_t line = 0; inner != 1 && line < s->lines; line++) {
         uint32_t *restrict sums = s->sums[line];
         const uint32_t *restrict edges = s->edges[line];
         for (size_t i = 0; i < s->count; i++) {
-            sums[i] = sums[i] * rows->inner + edges[i];
+            sums[i] = sums[i] * inner + edges[i];
         }
     }
-    return 0;
 }
 
-static uint64_t sum_span(const uint32_t *sums, size_t step, const struct image_span *span,
-                         uint32_t inner)
+/*
+ * Sums of a line over a span, one for each of the `step` samples of a pixel. The sums of `chunk`
+ * pixels fit 32 bits.
+ */
+static inline __attribute__((always_inline)) void
+sum_span(const uint32_t *restrict sums, size_t step, const struct image_span *span, uint32_t inner,
+         size_t chunk, uint64_t *restrict ret_sums)
 {
-    uint64_t sum = 0;
-
-    for (size_t i = span->begin; i < span->end; i++) {
-        sum += sums[i * step];
+    for (size_t p = 0; p < step; p++) {
+        ret_sums[p] = 0;
     }
-    sum *= inner;
-    if (span->head > 0) {
-        sum += (uint64_t)span->head * sums[(span->begin - 1) * step];
+    for (size_t i = span->begin; i < span->end;) {
+        size_t end = span->end - i > chunk ? i + chunk : span->end;
+        uint32_t part[4] = {0};
+        for (; i < end; i++) {
+            for (size_t p = 0; p < step; p++) {
+                part[p] += sums[i * step + p];
+            }
+        }
+        for (size_t p = 0; p < step; p++) {
+            ret_sums[p] += part[p];
+        }
     }
-    if (span->tail > 0) {
-        sum += (uint64_t)span->tail * sums[span->end * step];
+    const uint32_t *head = sums + ((size_t)span->begin - (span->head > 0)) * step;
+    const uint32_t *tail = sums + ((size_t)span->end - (span->tail == 0)) * step;
+    for (size_t p = 0; p < step; p++) {
+        ret_sums[p] =
+            ret_sums[p] * inner + (uint64_t)span->head * head[p] + (uint64_t)span->tail * tail[p];
     }
-    return sum;
 }
 
-/* Reduce the column sums to one output row of one plane. */
-static void write_row(const struct scaler *s, const struct recipe *recipe, uint16_t *out)
+/* The same for both lines, with a step that the compiler knows. */
+static void sum_pixel(const struct scaler *s, const struct image_span *span, size_t chunk,
+                      uint64_t (*ret_sums)[4])
+{
+    uint32_t inner = s->geometry->columns.inner;
+
+    switch (s->step) {
+    case 1:
+        sum_span(s->sums[0], 1, span, inner, chunk, ret_sums[0]);
+        break;
+    case 2:
+        sum_span(s->sums[0], 2, span, inner, chunk, ret_sums[0]);
+        sum_span(s->sums[1], 2, span, inner, chunk, ret_sums[1]);
+        break;
+    case 3:
+        sum_span(s->sums[0], 3, span, inner, chunk, ret_sums[0]);
+        break;
+    default:
+        sum_span(s->sums[0], 4, span, inner, chunk, ret_sums[0]);
+        break;
+    }
+}
+
+/* Reduce the column sums to one output row of every plane. */
+static void write_row(const struct scaler *s, size_t plane_size, uint16_t *out)
 {
     const struct image_geometry *g = s->geometry;
-    uint64_t full = (uint64_t)g->rows.total * g->columns.total * recipe->total * s->source->range;
+    uint64_t highest = (uint64_t)g->rows.total * s->source->range; /* of a column sum */
+    size_t chunk = (size_t)(UINT32_MAX / highest);
+    uint64_t full[3], sums[2][4];
 
+    for (unsigned p = 0; p < s->planes; p++) {
+        full[p] = highest * g->columns.total * s->recipes[p].total;
+    }
     for (uint32_t column = 0; column < g->columns.outputs; column++) {
-        const struct image_span *span = &s->spans[column];
-        uint64_t sum = 0;
-        for (unsigned i = 0; i < recipe->count; i++) {
-            const struct tap *tap = &recipe->taps[i];
-            sum += tap->weight *
-                   sum_span(s->sums[tap->line] + tap->first, s->step, span, g->columns.inner);
+        sum_pixel(s, &s->spans[column], chunk, sums);
+        for (unsigned p = 0; p < s->planes; p++) {
+            const struct recipe *recipe = &s->recipes[p];
+            uint64_t sum = 0;
+            for (unsigned i = 0; i < recipe->count; i++) {
+                const struct tap *tap = &recipe->taps[i];
+                sum += tap->weight * sums[tap->line][tap->first];
+            }
+            out[p * plane_size + column * g->column_step] =
+                (uint16_t)((sum * 65535 + full[p] / 2) / full[p]);
         }
-        out[column * g->column_step] = (uint16_t)((sum * 65535 + full / 2) / full);
     }
 }
 
@@ -255,9 +305,13 @@ static int prepare(struct scaler *s, struct image_decoder *decoder)
     if (r == 0) {
         r = image_scratch_reserve(&decoder->spans, columns->outputs * sizeof(*s->spans));
     }
+    if (r == 0 && s->source->data == NULL) {
+        r = image_scratch_reserve(&decoder->block, BLOCK_ROWS * s->count * sizeof(uint16_t));
+    }
     if (r < 0) {
         return r;
     }
+    s->block = decoder->block.data;
     uint32_t *sums = decoder->sums.data;
     for (size_t line = 0; line < s->lines; line++) {
         s->sums[line] = sums + line * s->count;
@@ -275,32 +329,26 @@ int image_scale(struct image_decoder *decoder, const struct image_geometry *geom
                 const struct image_source *source, const struct image_target *target,
                 uint16_t *planes)
 {
-    struct scaler s = {.decoder = decoder, .geometry = geometry, .source = source};
+    struct scaler s = {
+        .decoder = decoder, .geometry = geometry, .source = source, .made = UINT32_MAX};
     size_t plane_size = (size_t)target->width * target->height;
-    /* A source without colour gives three equal planes. */
-    unsigned made = source->form == IMAGE_FORM_MONO ? 1 : target->channels;
 
     choose_recipes(&s, target->channels);
     s.count = geometry->columns.count * s.step;
     int r = prepare(&s, decoder);
-    for (uint32_t k = 0; r == 0 && k < geometry->rows.outputs; k++) {
-        struct image_span span = image_axis_span(&geometry->rows, k);
-        r = gather_output_row(&s, &span);
-        for (unsigned p = 0; r == 0 && p < made; p++) {
-            write_row(&s, &s.recipes[p],
-                      planes + p * plane_size + geometry->origin +
-                          (ptrdiff_t)k * geometry->row_step);
-        }
-    }
     if (r < 0) {
         return r;
     }
-    for (unsigned p = 0; p < target->channels; p++) {
-        if (p < made) {
-            fill_border(geometry, target, planes + p * plane_size);
-        } else {
-            memcpy(planes + p * plane_size, planes, plane_size * sizeof(*planes));
-        }
+    for (uint32_t k = 0; k < geometry->rows.outputs; k++) {
+        struct image_span span = image_axis_span(&geometry->rows, k);
+        gather_output_row(&s, &span);
+        write_row(&s, plane_size, planes + geometry->origin + (ptrdiff_t)k * geometry->row_step);
+    }
+    for (unsigned p = 0; p < s.planes; p++) {
+        fill_border(geometry, target, planes + p * plane_size);
+    }
+    for (unsigned p = s.planes; p < target->channels; p++) {
+        memcpy(planes + p * plane_size, planes, plane_size * sizeof(*planes));
     }
     return 0;
 }

@@ -2,7 +2,7 @@
 /* Copyright 2026 The Ocellus Authors */
 /*
  * Bare sensor buffers. Rows that lie ready in memory are handed on where they are; packed ones
- * (MIPI CSI-2 RAW10 and RAW12) are unpacked a row at a time, and only the columns that are wanted.
+ * (MIPI CSI-2 RAW10 and RAW12) are unpacked row by row, and only the columns that are wanted.
  */
 #include "engine/image/image_internal.h"
 
@@ -14,7 +14,7 @@
 struct sensor {
     const uint8_t *bytes;
     const struct image_sensor *description;
-    uint16_t *row;
+    void (*unpack)(uint16_t *out, const uint8_t *in, size_t groups);
 };
 
 /* Samples that share a group of bytes, and the bytes of a group. */
@@ -58,93 +58,84 @@ static const uint8_t *row_bytes(const struct sensor *sensor, uint32_t index)
     return sensor->bytes + (size_t)index * sensor->description->stride;
 }
 
-static int row_u8(void *context, uint32_t index, size_t first, size_t count, const void **ret_row)
+static void convert_u16(void *context, uint32_t index, size_t first, size_t n, uint16_t *out)
 {
-    (void)count;
-    *ret_row = row_bytes(context, index) + first;
-    return 0;
+    const uint8_t *bytes = row_bytes(context, index) + 2 * first;
+
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (uint16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8);
+    }
 }
 
-static int row_u16(void *context, uint32_t index, size_t first, size_t count, const void **ret_row)
+/* Unpack n samples from `first` on: whole groups in one go, broken ones at either end by a copy. */
+static void convert_mipi(void *context, uint32_t index, size_t first, size_t n, uint16_t *out)
 {
     const struct sensor *sensor = context;
-    const uint8_t *bytes = row_bytes(sensor, index) + 2 * first;
+    const struct packing *packing = &packings[sensor->description->packing];
+    const uint8_t *in = row_bytes(sensor, index) + first / packing->samples * packing->bytes;
+    size_t skip = first % packing->samples;
+    uint16_t group[4];
 
-    if (LITTLE_ENDIAN_HOST && (uintptr_t)bytes % _Alignof(uint16_t) == 0) {
-        *ret_row = bytes;
-        return 0;
+    while (n > 0) {
+        size_t count = n / packing->samples;
+        if (skip > 0 || count == 0) {
+            size_t part = packing->samples - skip < n ? packing->samples - skip : n;
+            sensor->unpack(group, in, 1);
+            memcpy(out, group + skip, part * sizeof(*out));
+            in += packing->bytes;
+            out += part;
+            n -= part;
+            skip = 0;
+        } else {
+            sensor->unpack(out, in, count);
+            in += count * packing->bytes;
+            out += count * packing->samples;
+            n -= count * packing->samples;
+        }
     }
-    for (size_t i = 0; i < count; i++) {
-        sensor->row[i] = (uint16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8);
-    }
-    *ret_row = sensor->row;
-    return 0;
 }
 
-/* Groups of four samples in five bytes; the lanes of a 64-bit word are the samples. */
-static int row_mipi10(void *context, uint32_t index, size_t first, size_t count,
-                      const void **ret_row)
+/* Whether 16-bit words can be read where they are. */
+static bool words_ready(const struct sensor *sensor)
 {
-    const struct sensor *sensor = context;
-    size_t group = first / 4, end = (first + count + 3) / 4;
-    const uint8_t *in = row_bytes(sensor, index) + 5 * group;
-    uint16_t *out = sensor->row;
-
-    for (; group < end; group++, in += 5, out += 4) {
-        unsigned low = in[4];
-        out[0] = (uint16_t)(in[0] << 2 | (low & 3));
-        out[1] = (uint16_t)(in[1] << 2 | (low >> 2 & 3));
-        out[2] = (uint16_t)(in[2] << 2 | (low >> 4 & 3));
-        out[3] = (uint16_t)(in[3] << 2 | low >> 6);
-    }
-    *ret_row = sensor->row + first % 4;
-    return 0;
-}
-
-static int row_mipi12(void *context, uint32_t index, size_t first, size_t count,
-                      const void **ret_row)
-{
-    const struct sensor *sensor = context;
-    size_t group = first / 2, end = (first + count + 1) / 2;
-    const uint8_t *in = row_bytes(sensor, index) + 3 * group;
-    uint16_t *out = sensor->row;
-
-    for (; group < end; group++, in += 3, out += 2) {
-        out[0] = (uint16_t)(in[0] << 4 | (in[2] & 15));
-        out[1] = (uint16_t)(in[1] << 4 | in[2] >> 4);
-    }
-    *ret_row = sensor->row + first % 2;
-    return 0;
+    return LITTLE_ENDIAN_HOST &&
+           ((uintptr_t)sensor->bytes | sensor->description->stride) % _Alignof(uint16_t) == 0;
 }
 
 static int scale_sensor(struct image_decoder *decoder, const struct image_job *job)
 {
-    static int (*const row[])(void *, uint32_t, size_t, size_t, const void **) = {
-        [IMAGE_PACKING_U8] = row_u8,
-        [IMAGE_PACKING_U16LE] = row_u16,
-        [IMAGE_PACKING_MIPI10] = row_mipi10,
-        [IMAGE_PACKING_MIPI12] = row_mipi12,
-    };
     const struct image_sensor *description = job->sensor;
     bool mono = description->cfa == IMAGE_CFA_MONO;
     struct sensor sensor = {.bytes = job->bytes, .description = description};
     struct image_source source = {
         .form = mono ? IMAGE_FORM_MONO : IMAGE_FORM_MOSAIC,
-        .samples = description->packing == IMAGE_PACKING_U8 ? IMAGE_SAMPLES_U8 : IMAGE_SAMPLES_U16,
         .cfa = description->cfa,
         .black = description->black,
         .range = (uint16_t)(description->white - description->black),
-        .row = row[description->packing],
+        .pitch = description->stride,
         .context = &sensor,
     };
     uint32_t pixel = mono ? 1 : 2; /* samples along a side of what is one pixel to the geometry */
-
-    int r = image_scratch_reserve(&decoder->row, description->width * sizeof(uint16_t));
-    if (r < 0) {
-        return r;
-    }
-    sensor.row = decoder->row.data;
     struct image_geometry geometry;
+
+    switch ((enum image_packing)description->packing) {
+    case IMAGE_PACKING_U8:
+        source.data = job->bytes;
+        break;
+    case IMAGE_PACKING_U16LE:
+        source.wide = true;
+        source.data = words_ready(&sensor) ? job->bytes : NULL;
+        source.convert = convert_u16;
+        break;
+    case IMAGE_PACKING_MIPI10:
+        source.convert = convert_mipi;
+        sensor.unpack = decoder->ops.unpack_mipi10;
+        break;
+    case IMAGE_PACKING_MIPI12:
+        source.convert = convert_mipi;
+        sensor.unpack = decoder->ops.unpack_mipi12;
+        break;
+    }
     image_geometry_init(&geometry, description->width / pixel, description->height / pixel, 1,
                         job->target);
     return image_scale(decoder, &geometry, &source, job->target, job->planes);

@@ -1,25 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * Portable reference of the row accumulation that image decoding averages with. Plain loops that a
- * compiler vectorises; nothing outside the n elements is touched.
+ * Portable reference of what image decoding averages and unpacks with. Plain loops that a compiler
+ * vectorises; nothing outside the named elements is touched.
  */
 #include "engine/kernel/isa.h"
 
-void kernel_accumulate_u16_c(uint32_t *restrict acc, const uint16_t *restrict row, size_t n,
-                             uint16_t black, uint16_t range)
+void kernel_accumulate_u16_c(uint32_t *restrict acc, const uint16_t *row, size_t pitch, size_t rows,
+                             size_t n, uint16_t black, uint16_t range)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint16_t above = (uint16_t)((row[i] > black ? row[i] : black) - black);
-        acc[i] += above < range ? above : range;
+    for (; rows > 0; rows--) {
+        const uint16_t *restrict samples = row;
+        for (size_t i = 0; i < n; i++) {
+            uint16_t above = (uint16_t)((samples[i] > black ? samples[i] : black) - black);
+            acc[i] += above < range ? above : range;
+        }
+        row = (const uint16_t *)(const void *)((const uint8_t *)row + pitch);
     }
 }
 
-void kernel_accumulate_u8_c(uint32_t *restrict acc, const uint8_t *restrict row, size_t n,
-                            uint8_t black, uint8_t range)
+void kernel_accumulate_u8_c(uint32_t *restrict acc, const uint8_t *row, size_t pitch, size_t rows,
+                            size_t n, uint8_t black, uint8_t range)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint8_t above = (uint8_t)((row[i] > black ? row[i] : black) - black);
-        acc[i] += above < range ? above : range;
+    for (; rows > 0; rows--, row += pitch) {
+        const uint8_t *restrict samples = row;
+        for (size_t i = 0; i < n; i++) {
+            uint8_t above = (uint8_t)((samples[i] > black ? samples[i] : black) - black);
+            acc[i] += above < range ? above : range;
+        }
+    }
+}
+
+void kernel_unpack_mipi10_c(uint16_t *restrict out, const uint8_t *restrict in, size_t groups)
+{
+    for (; groups > 0; groups--, in += 5, out += 4) {
+        unsigned low = in[4];
+        out[0] = (uint16_t)(in[0] << 2 | (low & 3));
+        out[1] = (uint16_t)(in[1] << 2 | (low >> 2 & 3));
+        out[2] = (uint16_t)(in[2] << 2 | (low >> 4 & 3));
+        out[3] = (uint16_t)(in[3] << 2 | low >> 6);
+    }
+}
+
+void kernel_unpack_mipi12_c(uint16_t *restrict out, const uint8_t *restrict in, size_t groups)
+{
+    for (; groups > 0; groups--, in += 3, out += 2) {
+        unsigned low = in[2];
+        out[0] = (uint16_t)(in[0] << 4 | (low & 15));
+        out[1] = (uint16_t)(in[1] << 4 | low >> 4);
     }
 }

@@ -21,6 +21,8 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         .cpu = cpu,
         .accumulate_u16 = kernel_accumulate_u16_c,
         .accumulate_u8 = kernel_accumulate_u8_c,
+        .unpack_mipi10 = kernel_unpack_mipi10_c,
+        .unpack_mipi12 = kernel_unpack_mipi12_c,
         .conv = CONV_OPS(c),
         .real = {kernel_real_packed_bytes_c, kernel_real_pack_c, kernel_real_run_c},
         .pool = {kernel_pool_max_u7_c, kernel_pool_mean_u7_c, kernel_pool_max_f32_c,
@@ -28,7 +30,15 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
     };
 #if defined(__x86_64__)
     if (cpu & KERNEL_CPU_AVX2) {
+        table->accumulate_u16 = kernel_accumulate_u16_avx2;
+        table->accumulate_u8 = kernel_accumulate_u8_avx2;
+        table->unpack_mipi10 = kernel_unpack_mipi10_avx2;
+        table->unpack_mipi12 = kernel_unpack_mipi12_avx2;
         table->conv = CONV_OPS(avx2);
+    }
+    if (cpu & KERNEL_CPU_AVX512) {
+        table->accumulate_u16 = kernel_accumulate_u16_avx512;
+        table->accumulate_u8 = kernel_accumulate_u8_avx512;
     }
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
         table->conv = CONV_OPS(avx512vnni);

@@ -34,9 +34,19 @@ void kernel_pool_mean_u7_c(const struct kernel_pool *pool, const uint8_t *in, ui
 void kernel_pool_max_f32_c(const struct kernel_pool *pool, const float *in, float *out);
 void kernel_pool_mean_f32_c(const struct kernel_pool *pool, const float *in, float *out);
 
-void kernel_accumulate_u16_c(uint32_t *acc, const uint16_t *row, size_t n, uint16_t black,
-                             uint16_t range);
-void kernel_accumulate_u8_c(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black,
-                            uint8_t range);
+#define KERNEL_ACCUMULATE_DECLARE(isa)                                                             \
+    void kernel_accumulate_u16_##isa(uint32_t *acc, const uint16_t *row, size_t pitch,             \
+                                     size_t rows, size_t n, uint16_t black, uint16_t range);       \
+    void kernel_accumulate_u8_##isa(uint32_t *acc, const uint8_t *row, size_t pitch, size_t rows,  \
+                                    size_t n, uint8_t black, uint8_t range)
+
+KERNEL_ACCUMULATE_DECLARE(c);
+KERNEL_ACCUMULATE_DECLARE(avx2);
+KERNEL_ACCUMULATE_DECLARE(avx512);
+
+void kernel_unpack_mipi10_c(uint16_t *out, const uint8_t *in, size_t groups);
+void kernel_unpack_mipi12_c(uint16_t *out, const uint8_t *in, size_t groups);
+void kernel_unpack_mipi10_avx2(uint16_t *out, const uint8_t *in, size_t groups);
+void kernel_unpack_mipi12_avx2(uint16_t *out, const uint8_t *in, size_t groups);
 
 #endif

@@ -26,10 +26,12 @@
 struct kernel_table {
     uint32_t cpu; /* flags in force, after the mask */
     /* image_ops of engine/image, which does not see this module; same contract. */
-    void (*accumulate_u16)(uint32_t *acc, const uint16_t *row, size_t n, uint16_t black,
-                           uint16_t range);
-    void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t n, uint8_t black,
-                          uint8_t range);
+    void (*accumulate_u16)(uint32_t *acc, const uint16_t *row, size_t pitch, size_t rows, size_t n,
+                           uint16_t black, uint16_t range);
+    void (*accumulate_u8)(uint32_t *acc, const uint8_t *row, size_t pitch, size_t rows, size_t n,
+                          uint8_t black, uint8_t range);
+    void (*unpack_mipi10)(uint16_t *out, const uint8_t *in, size_t groups);
+    void (*unpack_mipi12)(uint16_t *out, const uint8_t *in, size_t groups);
     struct kernel_conv_ops conv;
     struct kernel_real_ops real;
     struct kernel_pool_ops pool;
