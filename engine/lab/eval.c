@@ -139,7 +139,8 @@ static int open_all(struct lab_eval *eval, const struct lab_args *args, uint64_t
     if (r < 0) {
         return r;
     }
-    const struct image_ops ops = {eval->kernels.accumulate_u16, eval->kernels.accumulate_u8};
+    const struct image_ops ops = {.accumulate_u16 = eval->kernels.accumulate_u16,
+                                  .accumulate_u8 = eval->kernels.accumulate_u8};
     r = image_decoder_create(NULL, &ops, &eval->decoder);
     return r < 0 ? r : make_tallies(eval);
 }

@@ -132,7 +132,8 @@ static int code_picture(struct export *export, struct image_decoder *decoder, ui
 
 static int code_pictures(struct export *export)
 {
-    const struct image_ops ops = {export->kernels.accumulate_u16, export->kernels.accumulate_u8};
+    const struct image_ops ops = {.accumulate_u16 = export->kernels.accumulate_u16,
+                                  .accumulate_u8 = export->kernels.accumulate_u8};
     struct image_decoder *decoder = NULL;
     uint16_t *planes = calloc(lab_model_plane_values(&export->model), sizeof(*planes));
     int r = planes ? image_decoder_create(NULL, &ops, &decoder) : -ENOMEM;

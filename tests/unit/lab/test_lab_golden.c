@@ -99,7 +99,8 @@ static struct blob make_picture(enum picture picture, enum container container)
 static void describe(struct lab_model *model, const struct kernel_table *kernels, const char *name,
                      const struct blob *blob, char *line)
 {
-    const struct image_ops ops = {kernels->accumulate_u16, kernels->accumulate_u8};
+    const struct image_ops ops = {.accumulate_u16 = kernels->accumulate_u16,
+                                  .accumulate_u8 = kernels->accumulate_u8};
     const struct gradient_spec *front = &model->input->front;
     struct image_decoder *decoder;
     struct image_info info;
