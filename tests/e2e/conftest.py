@@ -137,6 +137,17 @@ class Daemon:
         return [line for line in self.stderr().splitlines()
                 if COMPLAINT.search(line) and not any(known.search(line) for known in self.expected)]
 
+    def kill(self):
+        """Kill it as a crash would; its workers must notice and end."""
+        workers = self.workers()
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(os.path.exists(f"/proc/{worker}") for worker in workers):
+            assert time.monotonic() < deadline, "workers outlived the killed daemon"
+            time.sleep(0.01)
+
     def stop(self):
         """Stop it and judge it."""
         if self.process is None:

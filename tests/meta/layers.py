@@ -4,7 +4,8 @@
 """Who may call whom, read from the symbols of the built archives. Usage: layers.py BUILD-FOLDER
 
 Each module may reference symbols of the modules named beside it, the C library and the libraries listed; every global
-symbol carries its module's prefix; the daemon's program links no image decoder.
+symbol carries its module's prefix; the client library exports ocellus_* alone; the daemon's program links no image
+decoder.
 """
 import pathlib
 import re
@@ -77,6 +78,12 @@ def main():
             exception = FORBIDDEN_EXCEPT.get(name)
             if FORBIDDEN.match(symbol) and not (exception and exception.match(symbol)):
                 problems.append(f"{name}: reaches for {symbol}")
+    client = build / "clients/libocellus-client.so"
+    for line in run("nm", "-D", "--defined-only", str(client)).splitlines():
+        if not line.split()[-1].startswith("ocellus_"):
+            problems.append(f"{client.name}: exports {line.split()[-1]}")
+    if re.search(r"NEEDED.*lib(uv|systemd|seccomp|jpeg|raw)", run("readelf", "-d", str(client))):
+        problems.append(f"{client.name}: needs more than JSON and the C library")
     daemon = build / "daemon/ocellusd"
     needed = run("readelf", "-d", str(daemon))
     if DECODERS.search(needed) or re.search(r" T image_decode$", run("nm", str(daemon)), re.M):
