@@ -12,7 +12,7 @@
 
 #define SCORES_PER_UNIT 65536.0
 #define INT32_LIMIT     0x1p31
-#define CODES_MARGIN    3.0 /* the loader's bound on sums of signed codes, taken for all inputs */
+#define CODES_MARGIN    3.0 /* what the loader asks for where codes are signed, taken for all */
 
 int lab_quantise_front(const struct gradient_spec *from, struct gradient_spec *ret_front)
 {
@@ -51,8 +51,8 @@ static int fit_output(struct packing *packing, uint32_t o)
         sum += abs(weight[k]);
     }
     bias = floor(bias + 0.5);
-    sum = CODES_MARGIN * sum * stage->in_max + fabs(bias);
-    if (sum >= INT32_LIMIT) {
+    sum = sum * stage->in_max + fabs(bias);
+    if (CODES_MARGIN * sum >= INT32_LIMIT) {
         return -ERANGE;
     }
     packing->bias[o] = (int32_t)bias;
