@@ -14,7 +14,9 @@ static double softmax_image(const float *scores, uint32_t label, uint32_t classe
     double largest = (double)scores[0], total = 0;
 
     for (uint32_t c = 1; c < classes; c++) {
-        largest = fmax(largest, (double)scores[c]);
+        double score = (double)scores[c];
+
+        largest = score > largest ? score : largest; /* fmax breaks gcc 12 for aarch64 */
     }
     for (uint32_t c = 0; c < classes; c++) {
         total += exp((double)scores[c] - largest);
