@@ -15,6 +15,13 @@
         kernel_conv_packed_bytes_##isa, kernel_conv_pack_##isa, kernel_conv_run_##isa              \
     }
 
+#define BITS_OPS(isa, gather)                                                                      \
+    (struct kernel_bits_ops)                                                                       \
+    {                                                                                              \
+        kernel_bits_packed_bytes_##isa, kernel_bits_pack_##isa, kernel_bits_run_##isa,             \
+            kernel_bits_gather_##gather                                                            \
+    }
+
 void kernel_table_init(struct kernel_table *table, uint32_t cpu)
 {
     *table = (struct kernel_table){
@@ -27,6 +34,7 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         .real = {kernel_real_packed_bytes_c, kernel_real_pack_c, kernel_real_run_c},
         .pool = {kernel_pool_max_u7_c, kernel_pool_mean_u7_c, kernel_pool_max_f32_c,
                  kernel_pool_mean_f32_c},
+        .bits = BITS_OPS(c, c),
     };
 #if defined(__x86_64__)
     if (cpu & KERNEL_CPU_AVX2) {
@@ -42,6 +50,9 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
     }
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
         table->conv = CONV_OPS(avx512vnni);
+    }
+    if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512POPCNT)) {
+        table->bits = BITS_OPS(avx512, c);
     }
 #elif defined(__aarch64__)
     if (cpu & KERNEL_CPU_NEON) {

@@ -34,6 +34,20 @@ void kernel_pool_mean_u7_c(const struct kernel_pool *pool, const uint8_t *in, ui
 void kernel_pool_max_f32_c(const struct kernel_pool *pool, const float *in, float *out);
 void kernel_pool_mean_f32_c(const struct kernel_pool *pool, const float *in, float *out);
 
+#define KERNEL_BITS_DECLARE(isa)                                                                   \
+    size_t kernel_bits_packed_bytes_##isa(const struct kernel_bits_conv *conv);                    \
+    void kernel_bits_pack_##isa(const struct kernel_bits_conv *conv, const uint64_t *signs,        \
+                                const uint64_t *nonzero, const int32_t *thresholds, void *packed); \
+    void kernel_bits_run_##isa(const struct kernel_bits_conv *conv, const void *packed,            \
+                               const uint64_t *signs, const uint64_t *nonzero, void *out,          \
+                               size_t out_row)
+
+KERNEL_BITS_DECLARE(c);
+KERNEL_BITS_DECLARE(avx512);
+
+void kernel_bits_gather_c(const struct kernel_bits_gather *gather, const uint64_t *in,
+                          uint64_t *out);
+
 #define KERNEL_ACCUMULATE_DECLARE(isa)                                                             \
     void kernel_accumulate_u16_##isa(uint32_t *acc, const uint16_t *row, size_t pitch,             \
                                      size_t rows, size_t n, uint16_t black, uint16_t range);       \

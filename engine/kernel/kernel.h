@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/kernel/bits.h"
 #include "engine/kernel/conv.h"
 #include "engine/kernel/pool.h"
 #include "engine/kernel/real.h"
@@ -35,6 +36,7 @@ struct kernel_table {
     struct kernel_conv_ops conv;
     struct kernel_real_ops real;
     struct kernel_pool_ops pool;
+    struct kernel_bits_ops bits;
 };
 
 /* Fill the table for `cpu` (kernel_cpu_detect() & mask). Call once before threads share it. */
