@@ -14,6 +14,19 @@
 
 static const struct lab_command commands[] = {
     {
+        .name = "bench",
+        .operands = "[MODEL...]",
+        .operands_open = true,
+        .options = BIT(CPU_MASK) | BIT(JSON) | BIT(RUNS),
+        .summary = "time networks on this machine",
+        .about =
+            "MODEL is a file or the name of a generated network: small-32-64-64, lg3-32-64-128,\n"
+            "net-b or bineareye-256. Without any, the installed models and all of these are\n"
+            "timed. Without --cpu-mask each is timed as portable C, with AVX2 and with all.\n"
+            "Pin it to one core for steady figures: taskset -c 1 ocellus-lab bench",
+        .run = lab_bench,
+    },
+    {
         .name = "capture",
         .operands = "PICTURE",
         .operand_count = 1,

@@ -14,38 +14,20 @@
 
 #define ARENA_ALIGNMENT 64u
 
-/* Replaces an informal file by its description in the network's schema. */
-static int convert(uint8_t **bytes, size_t *size, const char **ret_reason)
+/* An informal file is replaced by its description in the network's schema. */
+static int load(struct lab_model *model, const uint8_t *bytes, size_t size, const char **ret_reason)
 {
-    uint8_t *converted;
-    if (!lab_import_recognise(*bytes, *size)) {
-        return 0;
+    uint8_t *converted = NULL;
+    int r = 0;
+    model->file_bytes = size;
+    if (lab_import_recognise(bytes, size)) {
+        r = lab_import(bytes, size, &converted, &size, ret_reason);
+        bytes = converted;
     }
-    int r = lab_import(*bytes, *size, &converted, size, ret_reason);
     if (r == 0) {
-        free(*bytes);
-        *bytes = converted;
+        r = network_model_load(bytes, size, &model->model, ret_reason);
     }
-    return r;
-}
-
-static int load(struct lab_model *model, const char *path)
-{
-    const char *reason = NULL;
-    uint8_t *bytes;
-    size_t size;
-    int r = lab_file_read(path, NETWORK_FILE_MAX, &bytes, &size);
-    if (r == 0) {
-        model->file_bytes = size;
-        r = convert(&bytes, &size, &reason);
-        if (r == 0) {
-            r = network_model_load(bytes, size, &model->model, &reason);
-        }
-        free(bytes);
-    }
-    if (r < 0) {
-        lab_error("%s: %s", path, reason ? reason : strerror(-r));
-    }
+    free(converted);
     return r;
 }
 
@@ -67,28 +49,45 @@ static int make_buffers(struct lab_model *model)
     const struct gradient_spec *front = &model->input->front;
     size_t pixels = (size_t)model->input->target.width * model->input->target.height;
     model->arena = aligned(network_plan_arena_bytes(model->plan));
-    model->codes = aligned(pixels * gradient_channels(front) * gradient_code_size(front));
+    model->code_bytes = pixels * gradient_channels(front) * gradient_code_size(front);
+    model->codes = aligned(model->code_bytes);
     model->scores = calloc(model->labels, sizeof(*model->scores));
     return model->arena && model->codes && model->scores ? 0 : -ENOMEM;
 }
 
-int lab_model_open(struct lab_model *model, const char *path, const struct kernel_table *kernels)
+int lab_model_open_bytes(struct lab_model *model, const char *name, const uint8_t *bytes,
+                         size_t size, const struct kernel_table *kernels)
 {
+    const char *reason = NULL;
     memset(model, 0, sizeof(*model));
-    int r = load(model, path);
-    if (r < 0) {
-        return r;
+    int r = load(model, bytes, size, &reason);
+    if (r == 0) {
+        model->input = network_model_input(model->model);
+        model->labels = network_model_labels(model->model);
+        r = network_plan_create(model->model, kernels, &model->plan);
     }
-    model->input = network_model_input(model->model);
-    model->labels = network_model_labels(model->model);
-    r = network_plan_create(model->model, kernels, &model->plan);
     if (r == 0) {
         r = make_buffers(model);
     }
     if (r < 0) {
-        lab_error("%s: %s", path, strerror(-r));
+        lab_error("%s: %s", name, reason ? reason : strerror(-r));
         lab_model_close(model);
     }
+    return r;
+}
+
+int lab_model_open(struct lab_model *model, const char *path, const struct kernel_table *kernels)
+{
+    uint8_t *bytes;
+    size_t size;
+    int r = lab_file_read(path, NETWORK_FILE_MAX, &bytes, &size);
+    if (r < 0) {
+        memset(model, 0, sizeof(*model));
+        lab_error("%s: %s", path, strerror(-r));
+        return r;
+    }
+    r = lab_model_open_bytes(model, path, bytes, size, kernels);
+    free(bytes);
     return r;
 }
 

@@ -21,11 +21,14 @@ struct lab_model {
     void *arena, *codes;
     int32_t *scores; /* of the last run */
     uint32_t labels;
-    size_t file_bytes;
+    size_t code_bytes, file_bytes;
 };
 
 /* Opens a float or a packed model; `kernels` must outlive it. Errors are told on standard error. */
 int lab_model_open(struct lab_model *model, const char *path, const struct kernel_table *kernels);
+/* The same from memory; `name` is for the errors. */
+int lab_model_open_bytes(struct lab_model *model, const char *name, const uint8_t *bytes,
+                         size_t size, const struct kernel_table *kernels);
 /* Accepts a zeroed one. */
 void lab_model_close(struct lab_model *model);
 

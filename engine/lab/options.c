@@ -32,10 +32,11 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_EXPOSURE] = {"exposure", 0, "A/B", "exposure relative to nominal (default 1)"},
     [LAB_OPTION_HELP] = {"help", 'h', NULL, "print this help"},
     [LAB_OPTION_IMAGES] = {"images", 0, "N", "how many pictures to calibrate with"},
-    [LAB_OPTION_JSON] = {"json", 0, NULL, "print one JSON object instead of text"},
+    [LAB_OPTION_JSON] = {"json", 0, NULL, "print JSON, an object a line, instead of text"},
     [LAB_OPTION_LIMIT] = {"limit", 0, "N", "at most N pictures, spread over the classes"},
     [LAB_OPTION_NOISE] = {"noise", 0, NULL, "add shot and read noise"},
     [LAB_OPTION_OUTPUT] = {"output", 'o', "FILE", "where the result is written"},
+    [LAB_OPTION_RUNS] = {"runs", 0, "N", "how often a network runs (default 1000)"},
     [LAB_OPTION_SEED] = {"seed", 0, "N", "seed of the noise (default 1)"},
     [LAB_OPTION_SIZE] = {"size", 0, "WxH", "samples of the sensor (default: the picture's size)"},
 };
@@ -84,7 +85,7 @@ static int option_of(int got)
 static int check_complete(const struct lab_args *args, int operands)
 {
     const struct lab_command *command = args->command;
-    if (operands != command->operand_count) {
+    if (command->operands_open ? operands > LAB_OPERANDS_MAX : operands != command->operand_count) {
         lab_error("%s: expected %s", command->name, command->operands);
         return -EINVAL;
     }

@@ -26,13 +26,14 @@ enum lab_option {
     LAB_OPTION_LIMIT,
     LAB_OPTION_NOISE,
     LAB_OPTION_OUTPUT,
+    LAB_OPTION_RUNS,
     LAB_OPTION_SEED,
     LAB_OPTION_SIZE,
     LAB_OPTION_COUNT,
 };
 
 #define LAB_OPTION_BIT(option) (1u << (option))
-#define LAB_OPERANDS_MAX       2
+#define LAB_OPERANDS_MAX       16
 
 struct lab_args;
 
@@ -40,6 +41,7 @@ struct lab_command {
     const char *name;
     const char *operands; /* as help shows them: "MODEL DIR" */
     int operand_count;    /* exactly so many, at most LAB_OPERANDS_MAX */
+    bool operands_open;   /* or any number up to LAB_OPERANDS_MAX */
     uint32_t options;     /* LAB_OPTION_BIT of each it takes; help is always taken */
     uint32_t required;    /* those of them that must be given */
     const char *summary;  /* one line */
@@ -50,8 +52,8 @@ struct lab_command {
 /* A parsed command line. Strings are argv's own. */
 struct lab_args {
     const struct lab_command *command;
-    const char *values[LAB_OPTION_COUNT]; /* NULL: not given; "" for an option without value */
-    const char *operands[LAB_OPERANDS_MAX];
+    const char *values[LAB_OPTION_COUNT];   /* NULL: not given; "" for an option without value */
+    const char *operands[LAB_OPERANDS_MAX]; /* NULL behind the last */
 };
 
 /*

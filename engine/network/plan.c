@@ -332,6 +332,16 @@ size_t network_plan_arena_bytes(const struct network_plan *plan)
     return plan->arena_bytes;
 }
 
+size_t network_plan_packed_bytes(const struct network_plan *plan)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < plan->steps; i++) {
+        bytes += packed_bytes(plan, &plan->step[i]);
+    }
+    return bytes;
+}
+
 uint64_t network_plan_macs(const struct network_plan *plan)
 {
     return plan->model->macs;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * A look inside a run, for calibration and tests. Frames go through network_run.
+ * A look inside a plan and a run, for calibration, measurements and tests. Frames go through
+ * network_run.
  */
 #ifndef OCELLUS_ENGINE_NETWORK_PLAN_H
 #define OCELLUS_ENGINE_NETWORK_PLAN_H
@@ -31,5 +32,8 @@ typedef void network_observer(void *user, uint32_t layer,
 /* network_run, with an observer (may be NULL). */
 void network_run_observed(const struct network_plan *plan, void *arena, const void *codes,
                           int32_t *scores, network_observer *observer, void *user);
+
+/* Bytes of the weights as the plan's kernels keep them. */
+size_t network_plan_packed_bytes(const struct network_plan *plan);
 
 #endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * ocellus-lab bench: how long a run of a network takes on this core, whole and by layer, with which
+ * memory, and how soon after loading the first answer is there. It decodes no picture and starts no
+ * thread; who wants it on one core pins it.
+ */
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cjson/cJSON.h>
+
+#include "engine/kernel/cpu.h"
+#include "engine/kernel/kernel.h"
+#include "engine/lab/file.h"
+#include "engine/lab/lab.h"
+#include "engine/lab/model.h"
+#include "engine/lab/options.h"
+#include "engine/lab/topology.h"
+#include "engine/network/model.h"
+#include "engine/network/plan.h"
+
+enum { RUNS_DEFAULT = 1000, RUNS_MAX = 1000000, LAYER_RUNS = 201, LOADS = 11 };
+
+/* A measurement ends after this, however many runs were asked for; slow ones are steadier. */
+static const double limit_us = 1e6;
+
+struct mask {
+    const char *name;
+    struct kernel_table kernels;
+};
+
+struct bench {
+    uint32_t runs;
+    bool json;
+    struct mask masks[3];
+    uint32_t mask_count;
+    double *us; /* of each run */
+};
+
+/* One network under one mask. */
+struct figures {
+    uint32_t runs;
+    double median_us, p99_us, load_us;
+    bool timed[NETWORK_LAYERS_MAX]; /* a pool inside its convolution is not timed alone */
+    double layer_us[NETWORK_LAYERS_MAX];
+};
+
+static double now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *values, uint32_t count)
+{
+    qsort(values, count, sizeof(*values), by_value);
+    return values[count / 2];
+}
+
+/* Random codes of the kind that the model reads. */
+static void fill_codes(const struct lab_model *model)
+{
+    static const int peaks[] = {[GRADIENT_CODING_TERNARY] = 1, [GRADIENT_CODING_SEVEN] = 3};
+    const struct gradient_spec *front = &model->input->front;
+    const struct image_target *target = &model->input->target;
+    size_t count = (size_t)target->width * target->height * gradient_channels(front);
+    uint64_t state = 1;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        uint32_t draw = (uint32_t)(state >> 33);
+        if (front->coding == GRADIENT_CODING_F32) {
+            ((float *)model->codes)[i] = (float)draw * 0x1p-30f - 1.0f;
+        } else if (front->coding == GRADIENT_CODING_U7) {
+            ((uint8_t *)model->codes)[i] = (uint8_t)(draw % 128);
+        } else {
+            int peak = peaks[front->coding];
+            ((int8_t *)model->codes)[i] = (int8_t)((int)(draw % (2u * (uint32_t)peak + 1)) - peak);
+        }
+    }
+}
+
+static void run(const struct lab_model *model)
+{
+    network_run(model->plan, model->arena, model->codes, model->scores);
+}
+
+static void time_runs(const struct bench *bench, const struct lab_model *model,
+                      struct figures *figures)
+{
+    double begin = now_us();
+    for (uint32_t i = 0; i < bench->runs / 10 + 3 && now_us() - begin < limit_us / 10; i++) {
+        run(model);
+    }
+    begin = now_us();
+    uint32_t runs = 0;
+    for (double start = begin; runs < bench->runs && start - begin < limit_us; start = now_us()) {
+        run(model);
+        bench->us[runs++] = now_us() - start;
+    }
+    figures->runs = runs;
+    figures->median_us = median(bench->us, runs);
+    figures->p99_us = bench->us[(uint64_t)runs * 99 / 100];
+}
+
+struct stopwatch {
+    double last;
+    uint32_t runs;
+    bool timed[NETWORK_LAYERS_MAX];
+    double us[NETWORK_LAYERS_MAX][LAYER_RUNS];
+};
+
+static void stop(void *user, uint32_t layer, const struct network_activation *activation)
+{
+    struct stopwatch *watch = user;
+    double now = now_us();
+    (void)activation;
+    watch->timed[layer] = true;
+    watch->us[layer][watch->runs] = now - watch->last;
+    watch->last = now_us();
+}
+
+static int time_layers(const struct bench *bench, const struct lab_model *model,
+                       struct figures *figures)
+{
+    struct stopwatch *watch = calloc(1, sizeof(*watch));
+    if (!watch) {
+        return -ENOMEM;
+    }
+    double begin = now_us();
+    while (watch->runs < LAYER_RUNS && watch->runs < bench->runs &&
+           (watch->runs == 0 || now_us() - begin < limit_us / 4)) {
+        watch->last = now_us();
+        network_run_observed(model->plan, model->arena, model->codes, model->scores, stop, watch);
+        watch->runs++;
+    }
+    for (uint32_t i = 0; i < NETWORK_LAYERS_MAX; i++) {
+        figures->timed[i] = watch->timed[i];
+        figures->layer_us[i] = watch->timed[i] ? median(watch->us[i], watch->runs) : 0;
+    }
+    free(watch);
+    return 0;
+}
+
+/* From the bytes of a file to the first scores, each time from nothing. */
+static int time_load(const uint8_t *bytes, size_t size, const char *name, const struct mask *mask,
+                     struct figures *figures)
+{
+    double us[LOADS];
+    struct lab_model model;
+    for (int i = 0; i < LOADS; i++) {
+        double start = now_us();
+        int r = lab_model_open_bytes(&model, name, bytes, size, &mask->kernels);
+        if (r < 0) {
+            return r;
+        }
+        memset(model.codes, 0, model.code_bytes);
+        run(&model);
+        us[i] = now_us() - start;
+        lab_model_close(&model);
+    }
+    figures->load_us = median(us, LOADS);
+    return 0;
+}
+
+/* What is timed as one: a layer, or a convolution with the pool that it takes itself. */
+struct part {
+    const char *name, *op;
+};
+
+static struct part part_of(const struct network_description *description,
+                           const struct figures *figures, uint32_t layer)
+{
+    static const char *const ops[] = {"conv", "dense", "maxpool", "avgpool", "globalavgpool"};
+    const struct network_layer *layers = description->layers;
+    if (layer > 0 && !figures->timed[layer - 1]) {
+        return (struct part){layers[layer - 1].name, "conv+maxpool"};
+    }
+    return (struct part){layers[layer].name ? layers[layer].name : "", ops[layers[layer].op]};
+}
+
+static double gops(const struct lab_model *model, const struct figures *figures)
+{
+    return 2e-3 * (double)network_plan_macs(model->plan) / figures->median_us;
+}
+
+static void print_text(const struct lab_model *model, const struct mask *mask,
+                       const struct figures *figures)
+{
+    const struct network_description *description = network_model_describe(model->model);
+    printf("%-16s %-7s %10.2f %10.2f %10.0f %8.1f %9zu %9zu %9.0f\n", description->name, mask->name,
+           figures->median_us, figures->p99_us, 1e6 / figures->median_us, gops(model, figures),
+           network_plan_arena_bytes(model->plan), network_plan_packed_bytes(model->plan),
+           figures->load_us);
+    for (uint32_t i = 0; i < description->layer_count; i++) {
+        if (figures->timed[i]) {
+            struct part part = part_of(description, figures, i);
+            printf("    %-13s %-6.6s %10.2f\n", part.op, part.name, figures->layer_us[i]);
+        }
+    }
+}
+
+static cJSON *layers_json(const struct network_description *description,
+                          const struct figures *figures)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (uint32_t i = 0; i < description->layer_count; i++) {
+        if (!figures->timed[i]) {
+            continue;
+        }
+        struct part part = part_of(description, figures, i);
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "name", part.name);
+        cJSON_AddStringToObject(item, "op", part.op);
+        cJSON_AddNumberToObject(item, "us", figures->layer_us[i]);
+        cJSON_AddItemToArray(list, item);
+    }
+    return list;
+}
+
+static int print_json(const struct lab_model *model, const struct mask *mask,
+                      const struct figures *figures)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "net", network_model_name(model->model));
+    cJSON_AddStringToObject(root, "mask", mask->name);
+    cJSON_AddNumberToObject(root, "cpu", mask->kernels.cpu);
+    cJSON_AddNumberToObject(root, "runs", figures->runs);
+    cJSON_AddNumberToObject(root, "median_us", figures->median_us);
+    cJSON_AddNumberToObject(root, "p99_us", figures->p99_us);
+    cJSON_AddNumberToObject(root, "frames_per_s", 1e6 / figures->median_us);
+    cJSON_AddNumberToObject(root, "macs", (double)network_plan_macs(model->plan));
+    cJSON_AddNumberToObject(root, "gops", gops(model, figures));
+    cJSON_AddNumberToObject(root, "arena_bytes", (double)network_plan_arena_bytes(model->plan));
+    cJSON_AddNumberToObject(root, "packed_bytes", (double)network_plan_packed_bytes(model->plan));
+    cJSON_AddNumberToObject(root, "load_us", figures->load_us);
+    cJSON_AddItemToObject(root, "layers",
+                          layers_json(network_model_describe(model->model), figures));
+    char *text = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    if (!text) {
+        return -ENOMEM;
+    }
+    puts(text);
+    free(text);
+    return 0;
+}
+
+static int measure(const struct bench *bench, const char *name, const uint8_t *bytes, size_t size,
+                   const struct mask *mask)
+{
+    struct figures figures = {0};
+    struct lab_model model;
+    int r = time_load(bytes, size, name, mask, &figures);
+    if (r < 0) {
+        return r;
+    }
+    r = lab_model_open_bytes(&model, name, bytes, size, &mask->kernels);
+    if (r < 0) {
+        return r;
+    }
+    fill_codes(&model);
+    time_runs(bench, &model, &figures);
+    r = time_layers(bench, &model, &figures);
+    if (r == 0 && bench->json) {
+        r = print_json(&model, mask, &figures);
+    } else if (r == 0) {
+        print_text(&model, mask, &figures);
+    }
+    fflush(stdout);
+    lab_model_close(&model);
+    if (r < 0) {
+        lab_error("%s: %s", name, strerror(-r));
+    }
+    return r;
+}
+
+/* A topology of that name, or else a file. */
+static int bench_model(const struct bench *bench, const char *name)
+{
+    uint8_t *bytes;
+    size_t size;
+    int r = lab_topology_write(name, &bytes, &size);
+    if (r == -ENOENT) {
+        r = lab_file_read(name, NETWORK_FILE_MAX, &bytes, &size);
+    }
+    if (r < 0) {
+        lab_error("%s: %s", name, strerror(-r));
+        return r;
+    }
+    for (uint32_t i = 0; r == 0 && i < bench->mask_count; i++) {
+        r = measure(bench, name, bytes, size, &bench->masks[i]);
+    }
+    free(bytes);
+    return r;
+}
+
+static int bench_all(const struct bench *bench)
+{
+    glob_t found;
+    int r = 0;
+    if (glob(OCELLUS_MODELS_DIR "/*.safetensors", 0, NULL, &found) == 0) {
+        for (size_t i = 0; r == 0 && i < found.gl_pathc; i++) {
+            r = bench_model(bench, found.gl_pathv[i]);
+        }
+        globfree(&found);
+    } else {
+        lab_error("no models in " OCELLUS_MODELS_DIR ": only generated ones are measured");
+    }
+    for (size_t i = 0; r == 0 && lab_topology_name(i); i++) {
+        r = bench_model(bench, lab_topology_name(i));
+    }
+    return r;
+}
+
+/* Does nothing where the machine makes no difference between this mask and the one before. */
+static void add_mask(struct bench *bench, const char *name, uint32_t mask)
+{
+    uint32_t cpu = kernel_cpu_detect() & mask;
+    if (bench->mask_count == 0 || bench->masks[bench->mask_count - 1].kernels.cpu != cpu) {
+        struct mask *added = &bench->masks[bench->mask_count++];
+        added->name = name;
+        kernel_table_init(&added->kernels, cpu);
+    }
+}
+
+static int parse(const struct lab_args *args, struct bench *bench)
+{
+    static const char *const usual[] = {"c", "avx2", "all"};
+    uint64_t runs = RUNS_DEFAULT;
+    uint32_t mask;
+    if (lab_args_number(args, LAB_OPTION_RUNS, 1, RUNS_MAX, &runs) < 0 ||
+        lab_args_cpu_mask(args, &mask) < 0) {
+        return -EINVAL;
+    }
+    bench->runs = (uint32_t)runs;
+    bench->json = lab_args_given(args, LAB_OPTION_JSON);
+    if (lab_args_given(args, LAB_OPTION_CPU_MASK)) {
+        add_mask(bench, args->values[LAB_OPTION_CPU_MASK], mask);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+        if (kernel_cpu_mask_parse(usual[i], &mask) == 0) {
+            add_mask(bench, usual[i], mask);
+        }
+    }
+    return 0;
+}
+
+int lab_bench(const struct lab_args *args)
+{
+    struct bench bench = {0};
+    if (parse(args, &bench) < 0) {
+        return LAB_EXIT_USAGE;
+    }
+    bench.us = calloc(bench.runs, sizeof(*bench.us));
+    if (!bench.us) {
+        lab_error("out of memory");
+        return LAB_EXIT_FAILED;
+    }
+    if (!bench.json) {
+        printf("%-16s %-7s %10s %10s %10s %8s %9s %9s %9s\n", "net", "mask", "median us", "p99 us",
+               "frames/s", "Gop/s", "arena B", "packed B", "load us");
+    }
+    int r = args->operands[0] ? 0 : bench_all(&bench);
+    for (int i = 0; r == 0 && i < LAB_OPERANDS_MAX && args->operands[i]; i++) {
+        r = bench_model(&bench, args->operands[i]);
+    }
+    free(bench.us);
+    return r < 0 ? LAB_EXIT_FAILED : LAB_EXIT_OK;
+}
