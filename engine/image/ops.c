@@ -53,7 +53,7 @@ static void unpack_mipi12(uint16_t *restrict out, const uint8_t *restrict in, si
 
 void image_ops_init(struct image_ops *ops, const struct image_ops *wanted)
 {
-    *ops = wanted != NULL ? *wanted : (struct image_ops){NULL};
+    *ops = wanted != NULL ? *wanted : (struct image_ops){0};
     if (ops->accumulate_u16 == NULL) {
         ops->accumulate_u16 = accumulate_u16;
     }
