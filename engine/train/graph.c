@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#define POOL_MAX   256u              /* taps of a max pool, numbered in a byte */
 #define VALUES_MAX ((size_t)1 << 26) /* of one image at one layer, and of one layer's weights */
 
 static bool has_weights(const struct train_layer *l)
@@ -145,7 +146,7 @@ static const char *find_shapes(struct train_node *node)
         node->shape.height = windows(node->mid.height, l->pool[0], l->pool_stride[0]);
         node->shape.width = windows(node->mid.width, l->pool[1], l->pool_stride[1]);
     }
-    if (!usable(node->shape, &node->size)) {
+    if (!usable(node->shape, &node->size) || (uint32_t)l->pool[0] * l->pool[1] > POOL_MAX) {
         return "the max pool does not fit its input";
     }
     node->fan_in = l->operation == TRAIN_DENSE ? (uint32_t)node->input->size

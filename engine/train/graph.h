@@ -30,6 +30,15 @@ struct train_part {
     float steepest;         /* largest |gradient| of the sums */
 };
 
+/* The integers that a packed layer would hold. Set in passes without learning where there are such.
+ */
+struct train_fixed {
+    bool in_force;
+    bool scores;          /* makes scores, not u7 codes */
+    int32_t *bias, *mult; /* [mid.channels] */
+    uint8_t preshift, shift;
+};
+
 /*
  * One layer. The operation makes "sums", the tail makes `out` of them. Node 0 is the input: it has
  * `out` and `shape` only. Sizes are in floats, of one image.
@@ -70,6 +79,7 @@ struct train_node {
      */
     float *unit, *a, *b, *gain;
     float *center, *spread, *c1, *c2;
+    struct train_fixed fixed;
     struct train_part part[TRAIN_SHARDS];
 };
 
@@ -110,6 +120,10 @@ int train_graph_check(struct train *train, const struct train_network *network,
 void train_prepare_steps(struct train *train);
 void train_prepare_weights(struct train *train, struct train_node *node);
 void train_prepare_map(struct train *train, struct train_node *node);
+
+/* fold.c. node->fixed from the map; then outputs [pixels][channels] of sums by it. */
+void train_fold_prepare(const struct train *train, struct train_node *node);
+void train_fold_row(const struct train_node *node, uint32_t pixels, const float *sums, float *out);
 
 /* coding.c. weights, codes [fan_in][out]; scale [out]. */
 void train_code_weights(const struct train_coding *coding, const struct train_ops *ops,

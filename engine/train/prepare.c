@@ -175,4 +175,8 @@ void train_prepare_map(struct train *train, struct train_node *node)
             node->b[c] = node->bias.count > 0 ? values[node->bias.at + c] * per_step : 0.0f;
         }
     }
+    node->fixed.in_force = false;
+    if (!train->learn) {
+        train_fold_prepare(train, node);
+    }
 }

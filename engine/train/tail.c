@@ -107,6 +107,10 @@ void train_tail_forward(const struct train_ops *ops, const struct train_node *no
             struct train_window w = window_at(node, sums, y);
             ops->window_find(&w, node->a, top, tap + y * n);
         }
+        if (node->fixed.in_force) {
+            train_fold_row(node, width, top, out);
+            continue;
+        }
         ops->affine(width, channels, node->a, node->b, top, z);
         ops->code(&node->code, n, z, out);
         if (part != NULL) {

@@ -125,6 +125,8 @@ static void lay_out_node(struct arena *arena, struct train *train, struct train_
     for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
         *maps[i] = floats(arena, n, 1);
     }
+    node->fixed.bias = piece(arena, n, sizeof(int32_t));
+    node->fixed.mult = piece(arena, n, sizeof(int32_t));
     for (uint32_t s = 0; s < TRAIN_SHARDS && node->spec.norm; s++) {
         node->part[s].first = piece(arena, n, sizeof(double));
         node->part[s].second = piece(arena, n, sizeof(double));

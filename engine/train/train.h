@@ -29,10 +29,13 @@
  *
  * WHERE BATCH NORM FOLDS
  *   A product of coded weights and coded inputs is a sum of small integers t, exact in float below
- *   2^24. Norm and scales make it z = a_c t + b_c, a_c = gamma s_c s_in / sqrt(var + eps), b_c =
- *   beta - gamma mean / sqrt(var + eps); the code of z is the output. s_c does not depend on gamma,
- * so folding changes no weight code: a packed layer holds k, and a_c / s, b_c / a_c as its
- * multiplier and bias. train_fold gives them.
+ *   2^24. Scales, bias and norm make it the value a_c t + b_c: with norm, a_c = gamma s_c s_in /
+ *   sqrt(var + eps) and b_c = beta - gamma mean / sqrt(var + eps). s_c does not depend on gamma, so
+ *   folding changes no weight code: a packed layer holds k, and b_c / a_c and a_c / s as the bias
+ * and the multiplier of its requantisation (engine/kernel/kernel.h). Passes without learning do
+ * just that in integers wherever a layer has s8 weights, integer inputs and u7 outputs, or gives
+ * the scores: their codes and scores are the packed network's, bit for bit. Integer inputs of the
+ * network are the codes less the code that stands for zero.
  *
  * REPEATABLE
  *   A batch is cut into TRAIN_SHARDS shards, whatever the number of threads, and their sums are
@@ -179,6 +182,24 @@ const float *train_output(const struct train *train, uint32_t layer, float *ret_
 /* Scores of the last forward pass, [count][classes]. */
 const float *train_scores(const struct train *train);
 
+/*
+ * A layer as a packed network holds it. The arrays are the caller's: weights [out][kernel y][kernel
+ * x][in] or [out][in] (depthwise: [channel][kernel y][kernel x]), bias and mult [out].
+ */
+struct train_fold {
+    int8_t *weights;
+    int32_t *bias, *mult;
+    uint8_t preshift, shift;
+};
+
+/*
+ * zero: the input code that stands for zero (0 but of the network's own input); it goes into the
+ * bias. After train_forward without `learn`. Errors: -ENOTSUP where that pass did not use the
+ * layer's integers: its codings are others, or a channel's numbers are beyond 32 bits (gamma 0
+ * among them).
+ */
+int train_fold(const struct train *train, uint32_t layer, int32_t zero, struct train_fold *fold);
+
 enum train_loss {
     TRAIN_SOFTMAX = 0,   /* mean cross-entropy of softmax */
     TRAIN_SQUARED_HINGE, /* mean over images and classes of max(0, 1 - t s)^2, t = +1 of the label,
@@ -215,8 +236,19 @@ struct train_optimiser {
 /* One step along the gradients of the last train_backward. */
 void train_update(struct train *train, const struct train_optimiser *optimiser, float rate);
 
-/* Steps made. */
+/* Steps made. With the seed, this is all that random numbers by train_random need to go on. */
 uint64_t train_steps(const struct train *train);
+
+/*
+ * Everything that another `struct train` of the same network needs to go on with the same bytes:
+ * values, moments, running statistics, ranges, steps; as a safetensors file in memory. The caller
+ * frees *ret_bytes. Errors: -ENOMEM.
+ */
+int train_save(const struct train *train, void **ret_bytes, size_t *ret_size);
+
+/* On failure nothing is changed. Errors: -EBADMSG (*ret_reason, may be NULL, is a static sentence:
+ * not such a file, or one of another network), -EFBIG, -ENOMEM. */
+int train_restore(struct train *train, const void *bytes, size_t size, const char **ret_reason);
 
 enum train_schedule_kind { TRAIN_CONSTANT = 0, TRAIN_COSINE, TRAIN_EXPONENTIAL };
 

@@ -1,39 +1,36 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The Ocellus Authors
-"""Time training steps of the lg3 network in PyTorch on the CPU: the other half of bench_train.
+"""Time training steps of the lg3 network in PyTorch on the CPU, or beside bench_train.
 
-Prints one line a repeat: the seconds of `--steps` steps. It must do the work of bench_train and no more:
-random ternary input made before the clock starts, SGD with momentum, softmax cross-entropy.
+train_torch.py [--threads N ...]           seconds of --steps steps, one line a repeat, as bench_train prints them
+train_torch.py --against BENCH_TRAIN       both in turns, one thread and two, in seconds per epoch of 50,000 images;
+                                           exits 1 where the best of bench_train is slower than the best of PyTorch
+
+Both do the same work and no more: ternary input made before the clock starts, batch norm, softmax cross-entropy, SGD with
+momentum, float32. PyTorch runs in both memory layouts; the faster one counts.
 """
 import argparse
+import statistics
+import subprocess
+import sys
 import time
 
-import torch
-from torch import nn
+IMAGES = 50000
 
 
-def network():
+def measure(options):
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
     layers, channels = [], 6
     for width in (32, 64, 128):
         layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
                    nn.MaxPool2d(2)]
         channels = width
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 4 * 4, 10))
-
-
-def main():
-    options = argparse.ArgumentParser()
-    options.add_argument('--threads', type=int, default=1)
-    options.add_argument('--steps', type=int, default=20)
-    options.add_argument('--repeats', type=int, default=3)
-    options.add_argument('--batch', type=int, default=128)
-    options.add_argument('--channels-last', action='store_true')
-    options = options.parse_args()
-
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(1)
-    net = network()
+    net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 4 * 4, 10))
     images = torch.randint(-1, 2, (options.batch, 6, 32, 32)).float()
     labels = torch.randint(0, 10, (options.batch,))
     if options.channels_last:
@@ -42,19 +39,64 @@ def main():
     optimiser = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
     loss_of = nn.CrossEntropyLoss()
 
-    def step():
-        optimiser.zero_grad()
-        loss_of(net(images), labels).backward()
-        optimiser.step()
-
-    for _ in range(3):
-        step()
-    for _ in range(options.repeats):
+    for repeat in range(options.repeats + 1):
         start = time.perf_counter()
-        for _ in range(options.steps):
-            step()
-        print(time.perf_counter() - start, flush=True)
+        for _ in range(3 if repeat == 0 else options.steps):
+            optimiser.zero_grad()
+            loss_of(net(images), labels).backward()
+            optimiser.step()
+        if repeat > 0:
+            print(f'{time.perf_counter() - start:.6f}', flush=True)
+
+
+def epochs(options, threads, command):
+    """Seconds per epoch, from one run of a command."""
+    command = command + ['--threads', str(threads), '--steps', str(options.steps), '--batch', str(options.batch),
+                         '--repeats', str(options.repeats)]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return [float(line) * IMAGES / options.batch / options.steps for line in lines]
+
+
+def compare(options):
+    torch = [sys.executable, __file__]
+    commands = {
+        'bench_train': [options.against],
+        'PyTorch': torch,
+        'PyTorch, channels last': torch + ['--channels-last'],
+    }
+    slower = False
+    print(f'seconds per epoch of {IMAGES} images, batch {options.batch}, float32: best, median, worst of '
+          f'{options.rounds * options.repeats}')
+    for threads in (1, 2):
+        times = {name: [] for name in commands}
+        for _ in range(options.rounds):
+            for name, command in commands.items():
+                times[name] += epochs(options, threads, command)
+        for name, values in times.items():
+            print(f'{threads} thread{"s" if threads > 1 else " "}  {name:24} {min(values):8.2f} '
+                  f'{statistics.median(values):8.2f} {max(values):8.2f}')
+        rival = min(times['PyTorch'] + times['PyTorch, channels last'])
+        ours = min(times['bench_train'])
+        slower |= ours > rival
+        print(f'           PyTorch takes {rival / ours:.2f} times as long')
+    return 1 if slower else 0
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument('--threads', type=int, default=1)
+    options.add_argument('--steps', type=int, default=20)
+    options.add_argument('--repeats', type=int, default=2)
+    options.add_argument('--rounds', type=int, default=3)
+    options.add_argument('--batch', type=int, default=128)
+    options.add_argument('--channels-last', action='store_true')
+    options.add_argument('--against', metavar='BENCH_TRAIN')
+    options = options.parse_args()
+    if options.against:
+        return compare(options)
+    measure(options)
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())
