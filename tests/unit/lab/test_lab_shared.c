@@ -2,9 +2,9 @@
 /* Copyright 2026 The Ocellus Authors */
 /*
  * The shipped models against what they were made from, which lies beside the repository: the float
- * masters' golden answers, and 10,000 test pictures on which packed and float models must agree.
- * Skips where that data is absent. Usage: test_lab_shared DIRECTORY; pictures are unpacked there,
- * once.
+ * masters' golden answers, and test pictures on which packed and float models must agree. Skips
+ * where that data is absent. Usage: test_lab_shared DIRECTORY COUNT; the pictures are unpacked to
+ * DIRECTORY, once, and COUNT of them looked at: all 10,000, or fewer where sanitizers slow it down.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -39,6 +39,7 @@
 #define LOGIT_CLOSE 1e-3f
 
 static const char *scratch; /* where pictures are unpacked */
+static uint32_t pictures_wanted;
 static struct kernel_table kernels;
 
 /* The path of something in the shared folder, or NULL after saying that it is not there. */
@@ -201,7 +202,7 @@ static struct count count_pictures(struct lab_model *packed, struct lab_model *m
     struct image_decoder *decoder;
     struct count count = {0};
     assert_int_equal(image_decoder_create(NULL, NULL, &decoder), 0);
-    for (uint32_t i = 0; i < tree->file_count; i++) {
+    for (uint32_t i = 0; i < pictures_wanted; i++) {
         uint16_t planes[3 * PIXELS];
         decode(decoder, tree->files[i].path, planes);
         uint32_t truth = tree->files[i].class_index; /* both lists are in alphabetical order */
@@ -215,7 +216,7 @@ static struct count count_pictures(struct lab_model *packed, struct lab_model *m
     return count;
 }
 
-/* stated: the float model's accuracy, in hundredths of a percent of 10,000 pictures. */
+/* stated: how many of 10,000 pictures the float model is said to know. */
 static void check_agreement(const char *name, uint32_t stated)
 {
     struct lab_model packed, master;
@@ -238,11 +239,14 @@ static void check_agreement(const char *name, uint32_t stated)
     assert_int_equal(tree.file_count, PICTURES);
     assert_int_equal(tree.class_count, LABELS);
     struct count count = count_pictures(&packed, &master, &tree);
-    print_message("%s: float %.2f %%, packed %.2f %%, agreement %.2f %%\n", name,
-                  count.float_right / 100.0, count.packed_right / 100.0, count.agreed / 100.0);
-    assert_true(count.float_right + 5 >= stated && count.float_right <= stated + 5);
-    assert_true(count.packed_right + 50 >= stated);
-    assert_true(count.agreed >= 9900);
+    print_message("%s, %u pictures: %u right as float, %u packed, %u agree\n", name,
+                  pictures_wanted, count.float_right, count.packed_right, count.agreed);
+    assert_true(count.agreed * 100 >= pictures_wanted * 99);
+    assert_true(count.packed_right + pictures_wanted / 200 >= count.float_right);
+    if (pictures_wanted == PICTURES) {
+        assert_true(count.float_right + 5 >= stated && count.float_right <= stated + 5);
+        assert_true(count.packed_right + 50 >= stated);
+    }
     lab_tree_finish(&tree);
     lab_model_close(&packed);
     lab_model_close(&master);
@@ -268,8 +272,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_packed_log_gradient_model_agrees_with_its_master),
         cmocka_unit_test(test_packed_srgb_model_agrees_with_its_master),
     };
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+    pictures_wanted = argc == 3 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
+    if (pictures_wanted == 0 || pictures_wanted > PICTURES) {
+        fprintf(stderr, "usage: %s DIRECTORY COUNT\n", argv[0]);
         return 2;
     }
     scratch = argv[1];
