@@ -45,7 +45,7 @@ struct bench {
 /* One network under one mask. */
 struct figures {
     uint32_t runs;
-    double median_us, p99_us, load_us;
+    double min_us, median_us, p99_us, load_us;
     bool timed[NETWORK_LAYERS_MAX]; /* a pool inside its convolution is not timed alone */
     double layer_us[NETWORK_LAYERS_MAX];
 };
@@ -111,6 +111,7 @@ static void time_runs(const struct bench *bench, const struct lab_model *model,
     }
     figures->runs = runs;
     figures->median_us = median(bench->us, runs);
+    figures->min_us = bench->us[0];
     figures->p99_us = bench->us[(uint64_t)runs * 99 / 100];
 }
 
@@ -238,6 +239,7 @@ static int print_json(const struct lab_model *model, const struct mask *mask,
     cJSON_AddNumberToObject(root, "cpu", mask->kernels.cpu);
     cJSON_AddNumberToObject(root, "runs", figures->runs);
     cJSON_AddNumberToObject(root, "median_us", figures->median_us);
+    cJSON_AddNumberToObject(root, "min_us", figures->min_us);
     cJSON_AddNumberToObject(root, "p99_us", figures->p99_us);
     cJSON_AddNumberToObject(root, "frames_per_s", 1e6 / figures->median_us);
     cJSON_AddNumberToObject(root, "macs", (double)network_plan_macs(model->plan));

@@ -87,6 +87,7 @@ static void test_prints_one_object_a_line(void **state)
     assert_true(number(root, "runs") == 5);
     assert_true(number(root, "macs") == 1769472 + 2 * 4718592 + 20480);
     assert_true(number(root, "p99_us") >= number(root, "median_us"));
+    assert_true(number(root, "median_us") >= number(root, "min_us"));
     assert_true(number(root, "frames_per_s") * number(root, "median_us") > 0.99e6);
     assert_true(number(root, "gops") > 0);
     assert_true(number(root, "arena_bytes") >= 34 * 34 * 6 + 18 * 18 * 32);
