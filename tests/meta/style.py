@@ -20,9 +20,10 @@ MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+)/")
 
 
 def tracked(source):
-    listed = subprocess.run(["git", "-C", str(source), "ls-files", "-z"], capture_output=True, text=True)
-    if listed.returncode == 0 and listed.stdout:
-        return [pathlib.Path(name) for name in listed.stdout.split("\0") if name]
+    if shutil.which("git"):
+        listed = subprocess.run(["git", "-C", str(source), "ls-files", "-z"], capture_output=True, text=True)
+        if listed.returncode == 0 and listed.stdout:
+            return [pathlib.Path(name) for name in listed.stdout.split("\0") if name]
     return [path.relative_to(source) for path in source.rglob("*")
             if path.is_file() and not path.relative_to(source).parts[0].startswith(("build", ".git"))]
 
