@@ -63,6 +63,7 @@ static int init_weighted(struct lab_calibration *calibration, struct lab_stage *
     uint32_t inputs = stage->inputs, out = layer->out;
     int r = lab_fit_init(&stage->fit, inputs, out);
     if (r < 0) {
+        calibration->reason = r == -EFBIG ? "a layer has more inputs than can be fitted" : NULL;
         return r;
     }
     stage->step_out = calloc(out, sizeof(double));

@@ -59,8 +59,10 @@ static void print_layer(const struct network_layer *layer, struct network_shape 
         uint64_t row = layer->op == NETWORK_OP_CONV
                            ? (uint64_t)layer->kernel[0] * layer->kernel[1] * in.channels
                            : (uint64_t)in.height * in.width * in.channels;
-        printf(", %llu %s weights", (unsigned long long)(row * layer->out),
-               layer->weights == NETWORK_WEIGHTS_S8 ? "s8" : "f32");
+        uint64_t weights = row * layer->out;
+        printf(", %llu %s weights, %llu MACs", (unsigned long long)weights,
+               layer->weights == NETWORK_WEIGHTS_S8 ? "s8" : "f32",
+               (unsigned long long)(weights * out.height * out.width));
     }
     putchar('\n');
 }
