@@ -28,5 +28,6 @@ int lab_capture(const struct lab_args *args);
 int lab_export(const struct lab_args *args);
 int lab_eval(const struct lab_args *args);
 int lab_show(const struct lab_args *args);
+int lab_train(const struct lab_args *args);
 
 #endif

@@ -75,6 +75,19 @@ static const struct lab_command commands[] = {
             "Prints what a model file holds: input, layers, shapes, sizes, work per frame, id.",
         .run = lab_show,
     },
+    {
+        .name = "train",
+        .operands = "RECIPE",
+        .operand_count = 1,
+        .options = BIT(CPU_MASK) | BIT(DATA) | BIT(OUT) | BIT(RESUME) | BIT(SEED) | BIT(TEST) |
+                   BIT(THREADS),
+        .required = BIT(DATA),
+        .summary = "train a float model by a recipe",
+        .about = "Writes recipe.ini, metrics.csv, checkpoint.safetensors (after each epoch) and\n"
+                 "the result, NAME-f32.safetensors, to the run directory. The result is\n"
+                 "deterministic for the same recipe, pictures, seed and instruction set.",
+        .run = lab_train,
+    },
 };
 
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);

@@ -29,16 +29,21 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_COMPARE] = {"compare", 0, "MODEL", "count how often another model agrees"},
     [LAB_OPTION_CPU_MASK] = {"cpu-mask", 0, "MASK",
                              "instruction sets: all, c, avx2, ... or a number"},
+    [LAB_OPTION_DATA] = {"data", 0, "DIR", "folder-per-class tree of training pictures"},
     [LAB_OPTION_EXPOSURE] = {"exposure", 0, "A/B", "exposure relative to nominal (default 1)"},
     [LAB_OPTION_HELP] = {"help", 'h', NULL, "print this help"},
     [LAB_OPTION_IMAGES] = {"images", 0, "N", "how many pictures to calibrate with"},
     [LAB_OPTION_JSON] = {"json", 0, NULL, "print JSON, an object a line, instead of text"},
     [LAB_OPTION_LIMIT] = {"limit", 0, "N", "at most N pictures, spread over the classes"},
     [LAB_OPTION_NOISE] = {"noise", 0, NULL, "add shot and read noise"},
+    [LAB_OPTION_OUT] = {"out", 0, "DIR", "run directory (default: the recipe's name)"},
     [LAB_OPTION_OUTPUT] = {"output", 'o', "FILE", "where the result is written"},
+    [LAB_OPTION_RESUME] = {"resume", 0, NULL, "go on after the last checkpoint, if there is one"},
     [LAB_OPTION_RUNS] = {"runs", 0, "N", "how often a network runs (default 1000)"},
-    [LAB_OPTION_SEED] = {"seed", 0, "N", "seed of the noise (default 1)"},
+    [LAB_OPTION_SEED] = {"seed", 0, "N", "seed of everything random (default 1)"},
     [LAB_OPTION_SIZE] = {"size", 0, "WxH", "samples of the sensor (default: the picture's size)"},
+    [LAB_OPTION_TEST] = {"test", 0, "DIR", "tree of pictures to measure with after each epoch"},
+    [LAB_OPTION_THREADS] = {"threads", 0, "N", "threads: 1 to 64 (default 2)"},
 };
 
 /* getopt_long's own forms of the rows that the command takes. */

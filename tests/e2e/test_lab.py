@@ -49,7 +49,7 @@ def test_help_and_version():
     for arguments in (["--help"], ["-h"], ["--version"]):
         out, err = lab(*arguments)
         assert "ocellus-lab" in out and err == ""
-    for command in ("capture", "export", "eval", "show"):
+    for command in ("capture", "export", "eval", "show", "train"):
         assert command in lab("--help")[0]
         out, err = lab(command, "--help")
         assert f"ocellus-lab {command}" in out and "--help" in out and err == ""

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Folds what a trainer holds into a model description. Reads no file and changes no weight. */
+#include "engine/lab/master.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/lab/draft.h"
+
+static const float *values_of(const struct train *train, uint32_t layer, enum train_tensor tensor)
+{
+    struct train_view view;
+    return train_view(train, layer, tensor, &view) == 0 ? view.data : NULL;
+}
+
+/* y = gain * x + bias: batch norm with its running statistics, or a plain bias. */
+static void affine(const struct train *train, uint32_t layer, uint32_t channel, double *ret_gain,
+                   double *ret_bias)
+{
+    const float *gamma = values_of(train, layer, TRAIN_GAMMA);
+    if (!gamma) {
+        *ret_gain = 1.0;
+        *ret_bias = (double)values_of(train, layer, TRAIN_BIAS)[channel];
+        return;
+    }
+    double variance = (double)values_of(train, layer, TRAIN_VARIANCE)[channel];
+    double mean = (double)values_of(train, layer, TRAIN_MEAN)[channel];
+    *ret_gain = (double)gamma[channel] / sqrt(variance + (double)TRAIN_NORM_EPSILON);
+    *ret_bias = (double)values_of(train, layer, TRAIN_BETA)[channel] - *ret_gain * mean;
+}
+
+/* [in][out] -> [out][in], times the norm's gain */
+static int fold(const struct train *train, uint32_t index, struct network_layer *layer)
+{
+    struct train_view view;
+    int r = train_view(train, index, TRAIN_WEIGHT, &view);
+    if (r < 0) {
+        return r;
+    }
+    size_t inputs = view.count / layer->out;
+    float *weight = calloc(view.count, sizeof(*weight)), *bias = calloc(layer->out, sizeof(*bias));
+    layer->weight_f32 = weight;
+    layer->bias_f32 = bias;
+    if (!weight || !bias) {
+        return -ENOMEM;
+    }
+    for (uint32_t o = 0; o < layer->out; o++) {
+        double gain, offset;
+        affine(train, index, o, &gain, &offset);
+        bias[o] = (float)offset;
+        for (size_t k = 0; k < inputs; k++) {
+            weight[o * inputs + k] = (float)((double)view.data[k * layer->out + o] * gain);
+        }
+    }
+    return 0;
+}
+
+static int add_weighted(const struct lab_recipe *recipe, const struct train *train, uint32_t index,
+                        struct lab_draft *draft)
+{
+    const struct train_layer *from = &recipe->layers[index];
+    struct network_layer *layer = lab_draft_add(draft, recipe->names[index]);
+    if (!layer) {
+        return -EFBIG;
+    }
+    bool conv = from->operation == TRAIN_CONV;
+    layer->op = conv ? NETWORK_OP_CONV : NETWORK_OP_DENSE;
+    layer->weights = NETWORK_WEIGHTS_F32;
+    layer->output = index + 1 == recipe->layer_count ? NETWORK_OUTPUT_SCORES : NETWORK_OUTPUT_F32;
+    layer->relu = from->activation == TRAIN_RELU;
+    layer->out = from->out;
+    for (int axis = 0; conv && axis < 2; axis++) {
+        layer->kernel[axis] = from->kernel[axis];
+        layer->stride[axis] = from->stride[axis];
+        layer->pad[axis] = from->pad[axis];
+    }
+    return fold(train, index, layer);
+}
+
+static int add_pool(struct lab_draft *draft, enum network_op op, const uint16_t *kernel,
+                    const uint16_t *stride)
+{
+    struct network_layer *layer = lab_draft_add(draft, NULL);
+    if (!layer) {
+        return -EFBIG;
+    }
+    layer->op = (uint8_t)op;
+    if (op != NETWORK_OP_GLOBALAVGPOOL) {
+        memcpy(layer->kernel, kernel, sizeof(layer->kernel));
+        memcpy(layer->stride, stride, sizeof(layer->stride));
+    }
+    return 0;
+}
+
+static int add_layer(const struct lab_recipe *recipe, const struct train *train, uint32_t index,
+                     struct lab_draft *draft)
+{
+    const struct train_layer *from = &recipe->layers[index];
+    if (from->operation == TRAIN_AVERAGE_POOL) {
+        return add_pool(draft, NETWORK_OP_AVGPOOL, from->kernel, from->stride);
+    }
+    if (from->operation == TRAIN_GLOBAL_POOL) {
+        return add_pool(draft, NETWORK_OP_GLOBALAVGPOOL, NULL, NULL);
+    }
+    int r = add_weighted(recipe, train, index, draft);
+    return r == 0 && from->pool[0] > 0
+               ? add_pool(draft, NETWORK_OP_MAXPOOL, from->pool, from->pool_stride)
+               : r;
+}
+
+int lab_master_write(const struct lab_recipe *recipe, const struct train *train,
+                     const char *const *labels, uint32_t label_count, const char *provenance,
+                     void **ret_bytes, size_t *ret_size, const char **ret_reason)
+{
+    struct lab_draft *draft = calloc(1, sizeof(*draft)); /* too large for the stack */
+    int r = 0;
+    if (!draft) {
+        return -ENOMEM;
+    }
+    lab_draft_init(draft);
+    draft->description.name = recipe->name;
+    draft->description.input = recipe->input;
+    draft->description.labels = labels;
+    draft->description.label_count = label_count;
+    draft->description.provenance = provenance;
+    for (uint32_t i = 0; r == 0 && i < recipe->layer_count; i++) {
+        r = add_layer(recipe, train, i, draft);
+    }
+    if (r == 0) {
+        r = network_model_write(&draft->description, ret_bytes, ret_size, ret_reason);
+    }
+    lab_draft_finish(draft);
+    free(draft);
+    return r;
+}

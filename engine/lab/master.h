@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* A trained network as a float model in the network's schema. */
+#ifndef OCELLUS_ENGINE_LAB_MASTER_H
+#define OCELLUS_ENGINE_LAB_MASTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/lab/recipe.h"
+
+/*
+ * Master weights with batch norms folded into them; max pools become layers of their own.
+ * provenance: an object as JSON text. The caller frees *ret_bytes. Errors: -ENOMEM, -EFBIG, and
+ * what network_model_write refuses, with a static sentence in *ret_reason (else untouched).
+ */
+int lab_master_write(const struct lab_recipe *recipe, const struct train *train,
+                     const char *const *labels, uint32_t label_count, const char *provenance,
+                     void **ret_bytes, size_t *ret_size, const char **ret_reason);
+
+#endif
