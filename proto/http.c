@@ -19,7 +19,6 @@ struct http_reader {
 
     struct http_head head;
     bool head_done, ended, keep_alive;
-    bool after_cr;    /* the last byte of the head so far was a CR */
     int error;        /* why a callback stopped the parser */
     size_t head_size; /* raw bytes of the head so far */
     size_t head_max;
@@ -146,22 +145,9 @@ void http_reader_reset(struct http_reader *reader)
     llhttp_init(&reader->parser, HTTP_REQUEST, &settings);
     reader->parser.data = reader;
     reader->head = (struct http_head){.verb = HTTP_VERB_OTHER};
-    reader->head_done = reader->ended = reader->keep_alive = reader->after_cr = false;
+    reader->head_done = reader->ended = reader->keep_alive = false;
     reader->error = 0;
     reader->head_size = reader->target_size = reader->text_size = 0;
-}
-
-/* A CR that no LF follows divides lines for some parsers and not for others: refused in every head.
- */
-static bool has_bare_cr(struct http_reader *reader, const char *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        if (reader->after_cr && data[i] != '\n') {
-            return true;
-        }
-        reader->after_cr = data[i] == '\r';
-    }
-    return false;
 }
 
 /* Split the target into path and query, both in reader->text. */
@@ -272,10 +258,6 @@ int http_reader_feed(struct http_reader *reader, const char *data, size_t size, 
     }
     if (in_head) {
         reader->head_size += used;
-        if (has_bare_cr(reader, data, used)) {
-            *ret_reason = "the head holds a CR without LF";
-            return -EBADMSG;
-        }
     }
     if (in_head && reader->head_done) {
         r = finish_head(reader, ret_reason);
