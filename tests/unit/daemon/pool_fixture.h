@@ -8,7 +8,7 @@
 #include "daemon/pool.h"
 
 struct pool_fixture {
-    uv_loop_t loop;
+    uv_loop_t *loop; /* the default loop: closing one leaves libuv 1.44 a dangling child watcher */
     struct pool *pool;
     struct pool_options options; /* callbacks and context are the fixture's */
     unsigned finished;           /* frames given back, and the last of them: */

@@ -206,7 +206,7 @@ static void test_shrinking_file(void **state)
         usleep(10 * i);
         assert_int_equal(ftruncate(fd, 0), 0);
         while (fixture.finished == before) {
-            uv_run(&fixture.loop, UV_RUN_ONCE);
+            uv_run(fixture.loop, UV_RUN_ONCE);
         }
         frame_destroy(frame);
         counts[fixture.error]++;
