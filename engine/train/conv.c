@@ -168,7 +168,7 @@ static struct train_window depthwise_window(const struct train_node *node, const
                                             size_t row, uint32_t width, uint32_t stride)
 {
     return (struct train_window){
-        .sums = in,
+        .from = in,
         .row = row,
         .width = width,
         .channels = node->mid.channels,

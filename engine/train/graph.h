@@ -161,7 +161,6 @@ void train_add_forward(const struct train_node *node, const float *in, const flo
                        float *sums);
 void train_add_backward(const struct train_node *node, const float *delta, float *in_gradient,
                         float *other_gradient);
-/* The input's values are the sums: nothing to do forward. */
 void train_identity_backward(const struct train_node *node, const float *delta, float *in_gradient);
 
 /*

@@ -68,7 +68,7 @@ static void depthwise(const struct train_window *w, const float *RESTRICT weight
 
     memset(out, 0, w->width * n * sizeof(*out));
     for (uint32_t tap = 0; tap < w->kernel[0] * w->kernel[1]; tap++) {
-        const float *in = w->sums + tap / w->kernel[1] * w->row + tap % w->kernel[1] * n;
+        const float *in = w->from + tap / w->kernel[1] * w->row + tap % w->kernel[1] * n;
         const float *v = weights + tap * n;
 
         for (uint32_t x = 0; x < w->width; x++) {
@@ -88,7 +88,7 @@ static void depthwise_gradient(const struct train_window *w, const float *RESTRI
     const size_t n = w->channels;
 
     for (uint32_t tap = 0; tap < w->kernel[0] * w->kernel[1]; tap++) {
-        const float *in = w->sums + tap / w->kernel[1] * w->row + tap % w->kernel[1] * n;
+        const float *in = w->from + tap / w->kernel[1] * w->row + tap % w->kernel[1] * n;
         float *RESTRICT v = weights + tap * n;
 
         for (uint32_t x = 0; x < w->width; x++) {
@@ -134,7 +134,7 @@ static void window_find(const struct train_window *w, const float *RESTRICT a, f
     const uint32_t n = w->channels, taps = w->kernel[0] * w->kernel[1];
 
     for (uint32_t x = 0; x < w->width; x++, t += n, tap += n) {
-        const float *in = w->sums + (size_t)x * w->stride * n;
+        const float *in = w->from + (size_t)x * w->stride * n;
 
         if (taps == 4 && w->kernel[0] == 2) {
             find_four(n, a, in, in + n, in + w->row, in + w->row + n, t, tap);

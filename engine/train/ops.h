@@ -40,10 +40,10 @@ struct train_product {
 
 #define TRAIN_PANEL 32u
 
-/* Windows of one row of outputs: out[x][c] looks at sums[ky][x * stride + kx][c], rows `row` apart.
+/* Windows of one row of outputs: out[x][c] looks at from[ky][x * stride + kx][c], rows `row` apart.
  */
 struct train_window {
-    const float *sums;
+    const float *from;
     size_t row;
     uint32_t width, channels, kernel[2], stride;
 };
@@ -68,7 +68,7 @@ struct train_code {
 struct train_ops {
     void (*product)(const struct train_product *p);
 
-    /* One row of a depthwise convolution, w->sums its input: out[x][c] = sum over the window of
+    /* One row of a depthwise convolution, w->from its input: out[x][c] = sum over the window of
      * input * weights[ky][kx][c]. */
     void (*depthwise)(const struct train_window *w, const float *weights, float *out);
     /* weights[ky][kx][c] += sum over x of input * delta[x][c] */

@@ -9,11 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-static bool has_weights(const struct train_node *node)
-{
-    return node->weight.count > 0;
-}
-
 /* The clip or peak that the output's coding rests on; 0 where no batch has shown one. */
 static float output_range(const struct train *train, const struct train_node *node)
 {
@@ -123,7 +118,7 @@ void train_prepare_weights(struct train *train, struct train_node *node)
     const uint32_t taps = (uint32_t)l->kernel[0] * l->kernel[1];
     const float factor = 1.0f / node->input->step;
 
-    if (!has_weights(node)) {
+    if (node->weight.count == 0) {
         return;
     }
     if (l->weights.kind != TRAIN_F32) {
@@ -171,7 +166,7 @@ void train_prepare_map(struct train *train, struct train_node *node)
             node->b[c] = (values[node->beta.at + c] - gain * node->center[c]) * per_step;
         } else {
             node->gain[c] = unit;
-            node->a[c] = unit == node->step ? 1.0f : unit * per_step;
+            node->a[c] = unit == node->step ? 1.0f : unit * per_step; /* exact means of codes */
             node->b[c] = node->bias.count > 0 ? values[node->bias.at + c] * per_step : 0.0f;
         }
     }

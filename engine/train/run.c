@@ -77,8 +77,10 @@ static void operation_forward(struct train *train, struct train_node *node, size
     case TRAIN_ADD:
         train_add_forward(node, in, node->other->out + image * node->other->size, sums);
         break;
-    case TRAIN_DENSE:    /* all images of the shard are done before */
-    case TRAIN_IDENTITY: /* its sums are the input's output */
+    case TRAIN_IDENTITY:
+        memcpy(sums, in, node->mid_size * sizeof(*sums));
+        break;
+    case TRAIN_DENSE: /* all images of the shard are done before */
         break;
     }
 }
@@ -227,6 +229,7 @@ void train_forward(struct train *train, const float *images, uint32_t count, boo
     }
     for (uint32_t i = 1; learn && i < train->node_count; i++) {
         settle_peak(train, &train->nodes[i]);
+        train->fresh = false; /* steps have moved with the ranges */
     }
 }
 

@@ -13,7 +13,7 @@
 #include "engine/network/safetensors.h"
 
 /* A layer in numbers, for comparison: two networks with equal numbers have equal arrays. */
-#define LAYER_WORDS 28u
+#define LAYER_WORDS 27u
 
 static void describe_coding(const struct train_coding *coding, uint32_t *words)
 {
@@ -35,7 +35,6 @@ static void describe_layer(const struct train_layer *l, uint32_t *words)
     memcpy(words, plain, sizeof(plain));
     describe_coding(&l->weights, words + 17);
     describe_coding(&l->output, words + 22);
-    words[27] = 0;
 }
 
 /* [node_count][LAYER_WORDS], the input first. NULL without memory; the caller frees it. */

@@ -17,7 +17,7 @@ static struct train_window window_at(const struct train_node *node, const float 
     const size_t row = (size_t)node->mid.width * node->mid.channels;
 
     return (struct train_window){
-        .sums = sums + (size_t)y * l->pool_stride[0] * row,
+        .from = sums + (size_t)y * l->pool_stride[0] * row,
         .row = row,
         .width = node->shape.width,
         .channels = node->mid.channels,
@@ -219,7 +219,7 @@ void train_tail_backward(const struct train_ops *ops, const struct train_node *n
         }
         if (tap != NULL) {
             struct train_window w = window_at(node, sums, y);
-            ops->window_spread(&w, g, tap + y * row, add, delta + (w.sums - sums));
+            ops->window_spread(&w, g, tap + y * row, add, delta + (w.from - sums));
         }
     }
     if (node->spec.norm) {

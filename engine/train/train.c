@@ -14,6 +14,9 @@
 
 #define ALIGNMENT 64u
 
+/* With the limits of graph.c no size of scratch memory overflows; the rest is checked. */
+_Static_assert(sizeof(size_t) >= 8, "training is for 64-bit machines");
+
 /* Cuts one block into pieces. Without a block it only counts, so that the same code finds the size.
  */
 struct arena {
@@ -110,8 +113,7 @@ static void lay_out_node(struct arena *arena, struct train *train, struct train_
     float **const maps[] = {&node->unit,   &node->a,      &node->b,  &node->gain,
                             &node->center, &node->spread, &node->c1, &node->c2};
 
-    node->sums = node->spec.operation == TRAIN_IDENTITY ? node->input->out
-                                                        : floats(arena, node->mid_size, batch);
+    node->sums = floats(arena, node->mid_size, batch);
     node->top = pool ? floats(arena, node->size, batch) : node->sums;
     node->tap = pool ? piece(arena, node->size, batch) : NULL;
     node->out = node->bare ? node->sums : floats(arena, node->size, batch);

@@ -6,41 +6,51 @@
  * caller hands in a parallel loop, and saves the bytes of train_save where it likes.
  *
  * ORDER OF A LAYER
- *   operation, then bias or batch norm, then activation, then max pool, then output coding. What a
- *   layer does not name is left out. Activations are interleaved, [image][y][x][channel].
+ *   operation, bias or batch norm, activation, max pool, output coding. What a layer does not name
+ *   is left out. Activations are interleaved, [image][y][x][channel].
  *
- * CODINGS, WITH STRAIGHT-THROUGH ESTIMATORS
- *   Forward uses coded values; backward takes the coding for the identity, within the ranges below.
- *     weights   s8       w = s_c k, k = round(w / s_c) in [-127, 127], s_c = max |w| / 127, c the
- *                        output channel
- *               ternary  w = s_c k, k = sign(w) where |w| > 0.7 mean |w| of c, s_c = the mean |w|
- * of those (Li, Zhang, Liu 2016, 1605.04711) binary   k = sign(w), sign(0) = +1; master weights are
- * held to [-1, 1] (BinaryNet) log      see LOG outputs   u7       x = s k, k = floor(x / s + 1/2)
- * held to [0, 127], s = clip / 127. Gradients pass where 0 < x < clip; a learned clip gets those of
- * x >= clip (PACT, 1805.06085). A tracked clip follows the batches' largest x. Of an average pool:
- * the scale of its input ternary  +1 above 1/2, -1 below -1/2, else 0; gradients pass where |x| <=
- * 1 binary   sign(x), sign(0) = +1; gradients pass where |x| <= 1 log      after relu; gradients
- * pass where x > 0 A range that no batch has shown yet (first step) codes nothing.
+ * CODINGS, with straight-through estimators: forward uses coded values, backward takes the coding
+ *   for the identity within the ranges given. c is the output channel.
  *
- * LOG (LogNet, 1603.01025, section 3): code 0 is zero, code n of 1 .. 2^bits - 1 is the exponent
- *   F - 2^bits + n on a grid of 1 (base 2, F = fsr) or 1/2 (base sqrt 2, F = 2 fsr): the largest
- * value is 2^(fsr - 1) or 2^(fsr - 1/2). The nearest exponent is taken, the sign is apart. Odd half
- * exponents have the value 181/128 * 2^n. TRAIN_FSR_TRACKED: fsr = ceil(log2(max |x|)) + 1.
+ *   weights, w the master weight:
+ *     s8       w ~ s_c k, k = round(w / s_c) in [-127, 127], s_c = max |w| / 127
+ *     ternary  w ~ s_c k, k = sign(w) where |w| > 0.7 mean |w|, else 0; s_c is the mean |w| of
+ *              those beyond (Li, Zhang, Liu 2016, 1605.04711)
+ *     binary   w ~ k = sign(w), sign(0) = +1; w is held to [-1, 1] (BinaryNet)
+ *     log      w ~ a log code, see below
+ *
+ *   outputs, x the value:
+ *     u7       x ~ s k, k = floor(x / s + 1/2) held to [0, 127], s = clip / 127; gradients pass
+ *              where 0 < x < clip. A learned clip gets those of x >= clip (PACT, 1805.06085), a
+ *              tracked one follows the largest x of the batches. An average pool keeps the scale
+ *              of its input, and gradients pass
+ *     ternary  +1 above 1/2, -1 below -1/2, else 0; gradients pass where |x| <= 1
+ *     binary   sign(x), sign(0) = +1; gradients pass where |x| <= 1
+ *     log      see below; gradients pass where x > 0
+ *   An output whose range no batch has shown yet (the first step) is not coded.
+ *
+ *   Log codes (LogNet, 1603.01025, section 3): code 0 is zero, code n of 1 .. 2^bits - 1 stands for
+ *   the exponent F - 2^bits + n on a grid of 1 (base 2, F = fsr) or 1/2 (base sqrt 2, F = 2 fsr),
+ *   so that the largest value is 2^(fsr - 1) or 2^(fsr - 1/2). The nearest exponent is taken; the
+ *   sign is apart. 2^(n + 1/2) counts as 181/128 * 2^n.
+ *   TRAIN_FSR_TRACKED: fsr = ceil(log2(max |x|)) + 1.
  *
  * WHERE BATCH NORM FOLDS
  *   A product of coded weights and coded inputs is a sum of small integers t, exact in float below
- *   2^24. Scales, bias and norm make it the value a_c t + b_c: with norm, a_c = gamma s_c s_in /
- *   sqrt(var + eps) and b_c = beta - gamma mean / sqrt(var + eps). s_c does not depend on gamma, so
- *   folding changes no weight code: a packed layer holds k, and b_c / a_c and a_c / s as the bias
- * and the multiplier of its requantisation (engine/kernel/kernel.h). Passes without learning do
- * just that in integers wherever a layer has s8 weights, integer inputs and u7 outputs, or gives
- * the scores: their codes and scores are the packed network's, bit for bit. Integer inputs of the
- * network are the codes less the code that stands for zero.
+ *   2^24. Scales, bias and norm make it the value a_c t + b_c. With norm,
+ *       a_c = gamma s_c s_in / sqrt(variance + epsilon)
+ *       b_c = beta - gamma mean / sqrt(variance + epsilon)
+ *   s_c does not depend on gamma, so that folding changes no weight code: a packed layer holds k,
+ *   the bias b_c / a_c, rounded, and the multiplier a_c / s of the REQUANTISATION in
+ *   engine/kernel/kernel.h. Passes without learning do just that, in integers, wherever a layer has
+ *   s8 weights and integer inputs and gives u7 outputs or the scores: codes and scores are those of
+ *   the packed network, bit for bit. Integer inputs of the first layer are the codes less the code
+ *   that stands for zero.
  *
  * REPEATABLE
  *   A batch is cut into TRAIN_SHARDS shards, whatever the number of threads, and their sums are
- * added in order: the same seed, data and instruction set give the same bytes. Instruction sets
- * differ by rounding.
+ *   added in order: the same seed, data and instruction set give the same bytes. Instruction sets
+ *   differ by rounding.
  */
 #ifndef OCELLUS_ENGINE_TRAIN_TRAIN_H
 #define OCELLUS_ENGINE_TRAIN_TRAIN_H

@@ -339,7 +339,8 @@ def cases():
     yield 's8', coded
     yield 'low', dict(
         seed=5, batch=6, input=(6, 6, 4), classes=3, loss='hinge', rule='adam', ternary_input=True, layers=[
-            conv(8, weights=dict(kind='binary'), output=dict(kind='binary'), norm=True, activation='hard_tanh'),
+            conv(8, weights=dict(kind='binary'), output=dict(kind='binary'), norm=True, activation='hard_tanh',
+                 pool=(1, 3), pool_stride=(1, 3)),
             conv(9, weights=dict(kind='ternary'), output=dict(kind='ternary'), norm=True, activation='hard_tanh',
                  **POOL2),
             conv(7, weights=dict(kind='log', bits=3), output=dict(kind='log', bits=3, fsr=1), **NORM_RELU),

@@ -25,6 +25,7 @@
 #define TOLERANCE 0.01
 
 static const struct train_layer smooth[] = {
+    {.operation = TRAIN_IDENTITY, .norm = true},
     {.operation = TRAIN_CONV,
      .out = 9,
      .kernel = {3, 2},

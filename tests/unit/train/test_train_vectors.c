@@ -82,8 +82,8 @@ static const struct train_layer s8[] = {
 };
 
 static const struct train_layer low[] = {
-    {CONV3(8), .norm = true, .activation = TRAIN_HARD_TANH, .weights = {.kind = TRAIN_BINARY},
-     .output = {.kind = TRAIN_BINARY}},
+    {CONV3(8), .norm = true, .activation = TRAIN_HARD_TANH, .pool = {1, 3}, .pool_stride = {1, 3},
+     .weights = {.kind = TRAIN_BINARY}, .output = {.kind = TRAIN_BINARY}},
     {CONV3(9), .norm = true, .activation = TRAIN_HARD_TANH, POOL2,
      .weights = {.kind = TRAIN_TERNARY}, .output = {.kind = TRAIN_TERNARY}},
     {CONV3(7), NORM_RELU, .weights = {.kind = TRAIN_LOG, .bits = 3, .fsr = TRAIN_FSR_TRACKED},
