@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -39,8 +40,31 @@ static void test_every_index_once(void **state)
     lab_threads_destroy(NULL);
 }
 
+/* Slower the later the index, so that the caller's own share is done first. */
+static void count_late(void *argument, uint32_t index)
+{
+    usleep(index * 2000);
+    count_call(argument, index);
+}
+
+static void test_waits_for_the_slowest(void **state)
+{
+    (void)state;
+    struct lab_threads *threads;
+    assert_int_equal(lab_threads_create(4, &threads), 0);
+    for (uint32_t loop = 0; loop < 20; loop++) {
+        atomic_uint calls[4] = {0};
+        lab_threads_run(threads, 4, count_late, calls);
+        for (uint32_t i = 0; i < 4; i++) {
+            assert_int_equal(calls[i], 1);
+        }
+    }
+    lab_threads_destroy(threads);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_index_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_index_once),
+                                       cmocka_unit_test(test_waits_for_the_slowest)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* A written float model gives the scores of the trainer that it was written from. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/kernel/cpu.h"
+#include "engine/kernel/kernel.h"
+#include "engine/lab/master.h"
+
+#define WIDTH    14u
+#define HEIGHT   11u
+#define CHANNELS 6u
+#define CODES    (WIDTH * HEIGHT * CHANNELS)
+#define IMAGES   8u
+#define CLASSES  3u
+
+#define HEAD                                                                                       \
+    "[model]\nname = m\n[input]\nsource = log-gradient\nwidth = 14\nheight = 11\nplanes = rgb\n"   \
+    "coding = ternary\nratio = 9/8\nfloor = 64\n"
+#define TAIL                                                                                       \
+    "[layer fc]\nop = dense\nout = 3\n[quantise]\nweights = f32\nactivations = f32\n"              \
+    "[train]\nrate = 0.1\nepochs = 1\n"
+
+static const char convolutions[] =
+    HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3x5\npad = 1x2\nnorm = yes\npool = 2x3\n"
+         "[layer b]\nop = conv\nout = 7\nkernel = 3\nstride = 1x2\npad = 1x0\n"
+         "[layer hidden]\nop = dense\nout = 9\nnorm = yes\n" TAIL;
+static const char pools[] = HEAD "[layer a]\nop = conv\nout = 5\nkernel = 2\nnorm = yes\n"
+                                 "[layer b]\nop = avgpool\nkernel = 2x3\nstride = 1x2\n"
+                                 "[layer c]\nop = globalavgpool\n" TAIL;
+
+/* Codes of any image, -1, 0 or 1. */
+static int8_t code(uint32_t image, uint32_t i)
+{
+    return (int8_t)(train_random(3, image, i) % 3) - 1;
+}
+
+/* Statistics away from their first values, and gammas, betas and biases, too. */
+static void disturb(struct train *train, uint32_t layers, const float *images)
+{
+    static const enum train_tensor tensors[] = {TRAIN_BIAS, TRAIN_GAMMA, TRAIN_BETA};
+    for (uint32_t i = 0; i < layers; i++) {
+        for (size_t t = 0; t < sizeof(tensors) / sizeof(tensors[0]); t++) {
+            struct train_view view = {0};
+            (void)train_view(train, i, tensors[t], &view);
+            for (size_t v = 0; v < view.count; v++) {
+                view.data[v] += (float)(train_random(4, i * 8 + t, v) % 1000) / 1000;
+            }
+        }
+    }
+    train_touch(train);
+    for (int i = 0; i < 20; i++) {
+        train_forward(train, images, IMAGES, true, NULL);
+    }
+    train_forward(train, images, IMAGES, false, NULL);
+}
+
+static struct train *make_trainer(const struct lab_recipe *recipe)
+{
+    static float images[IMAGES * CODES];
+    const struct train_network network = {
+        {HEIGHT, WIDTH, CHANNELS}, recipe->layer_count, recipe->layers};
+    const struct train_settings settings = {.batch = IMAGES, .cpu = kernel_cpu_detect()};
+    struct train *train;
+    const char *reason = "";
+    if (train_create(&network, &settings, &train, &reason) < 0) {
+        fail_msg("%s", reason);
+    }
+    for (uint32_t i = 0; i < IMAGES * CODES; i++) {
+        images[i] = code(i / CODES, i % CODES);
+    }
+    disturb(train, recipe->layer_count, images);
+    return train;
+}
+
+static void compare_scores(const struct network_model *model, const float *expected)
+{
+    struct kernel_table kernels;
+    struct network_plan *plan;
+    kernel_table_init(&kernels, kernel_cpu_detect());
+    assert_int_equal(network_plan_create(model, &kernels, &plan), 0);
+    size_t bytes = (network_plan_arena_bytes(plan) + 63) / 64 * 64;
+    void *arena = aligned_alloc(64, bytes);
+    assert_non_null(arena);
+    float least = expected[0], most = expected[0];
+    for (uint32_t image = 0; image < IMAGES; image++) {
+        int8_t codes[CODES];
+        int32_t scores[CLASSES];
+        for (uint32_t i = 0; i < CODES; i++) {
+            codes[i] = code(image, i);
+        }
+        network_run(plan, arena, codes, scores);
+        for (uint32_t c = 0; c < CLASSES; c++) {
+            float want = expected[image * CLASSES + c];
+            assert_float_equal((float)scores[c] / 65536, want, 1e-3f);
+            least = fminf(least, want);
+            most = fmaxf(most, want);
+        }
+    }
+    assert_true(most - least > 0.1f); /* else everything is close to everything */
+    free(arena);
+    network_plan_destroy(plan);
+}
+
+static void check(const char *text)
+{
+    static const char *const labels[] = {"x", "y", "z"};
+    static struct lab_recipe recipe;
+    struct network_model *model;
+    const char *reason = "";
+    void *bytes;
+    size_t size;
+    assert_int_equal(lab_recipe_parse("text", text, strlen(text), &recipe), 0);
+    struct train *train = make_trainer(&recipe);
+    if (lab_master_write(&recipe, train, labels, CLASSES, "{\"by\":\"me\"}", &bytes, &size,
+                         &reason) < 0) {
+        fail_msg("%s", reason);
+    }
+    assert_int_equal(network_model_load(bytes, size, &model, NULL), 0);
+    assert_string_equal(network_model_name(model), "m");
+    assert_string_equal(network_model_label(model, 2), "z");
+    assert_string_equal(network_model_describe(model)->provenance, "{\"by\":\"me\"}");
+    compare_scores(model, train_scores(train));
+    network_model_destroy(model);
+    free(bytes);
+    train_destroy(train);
+}
+
+static void test_convolutions_norms_and_dense_layers(void **state)
+{
+    (void)state;
+    check(convolutions);
+}
+
+static void test_pools(void **state)
+{
+    (void)state;
+    check(pools);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_convolutions_norms_and_dense_layers),
+        cmocka_unit_test(test_pools),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
