@@ -2,13 +2,15 @@
 /* Copyright 2026 The Ocellus Authors */
 /*
  * s8 convolution with AVX2. A tile of four output pixels times 16 output channels stays in
- * registers; four neighbouring bytes of a pixel's run are broadcast, multiplied with four weights
- * of each channel in 16 bits (vpmaddubsw, which cannot saturate: codes are at most 127) and widened
- * to 32 bits (vpmaddwd).
+ * registers; four neighbouring bytes of a pixel's run (a group) are broadcast, multiplied with four
+ * weights of each channel in 16 bits (vpmaddubsw, which cannot saturate: codes are at most 127) and
+ * widened to 32 bits (vpmaddwd). The multiplies are what limits it, so 16-bit sums are added before
+ * they are widened wherever the weights and the largest code show that they cannot overflow: of
+ * two groups, or, with small codes, of all.
  *
- * Packed: for each block of 16 output channels int32 bias, int32 multiplier, then for each row of
- * the kernel and each four bytes of its run the weights [channel][4]. Runs are filled up with zero
- * weights to a multiple of four.
+ * Packed: for each block of 16 output channels int32 bias, int32 multiplier, a uint32 that counts
+ * the pairs of groups, the offset of each group in the input, pairs first, and in the same order
+ * the weights [channel][4]. Runs are filled up with zero weights to a multiple of four.
  */
 #include <immintrin.h>
 
@@ -23,9 +25,20 @@ static uint32_t groups(const struct kernel_conv *conv)
     return (conv->kernel_w * conv->in_c + 3) / 4;
 }
 
+static uint32_t all_groups(const struct kernel_conv *conv)
+{
+    return conv->kernel_h * groups(conv);
+}
+
+/* Of bias, multipliers, number of pairs and offsets. */
+static size_t head_bytes(const struct kernel_conv *conv)
+{
+    return (CHANNELS * 8 + 4 * (1 + (size_t)all_groups(conv)) + 63) & ~(size_t)63;
+}
+
 static size_t block_bytes(const struct kernel_conv *conv)
 {
-    return (size_t)CHANNELS * 4 * (2 + (size_t)conv->kernel_h * groups(conv));
+    return head_bytes(conv) + (size_t)CHANNELS * 4 * all_groups(conv);
 }
 
 size_t kernel_conv_packed_bytes_avx2(const struct kernel_conv *conv)
@@ -35,16 +48,60 @@ size_t kernel_conv_packed_bytes_avx2(const struct kernel_conv *conv)
 
 /* Four weights of one channel; zero beyond the channels and beyond the run. */
 static void pack_group(const struct kernel_conv *conv, const int8_t *weights, uint32_t channel,
-                       uint32_t ky, uint32_t group, int8_t *to)
+                       uint32_t group, int8_t *to)
 {
-    const uint32_t run = conv->kernel_w * conv->in_c;
+    const uint32_t run = conv->kernel_w * conv->in_c, ky = group / groups(conv);
 
     for (uint32_t i = 0; i < 4; i++) {
-        uint32_t k = group * 4 + i;
+        uint32_t k = group % groups(conv) * 4 + i;
         to[i] = channel < conv->out_c && k < run
                     ? weights[((size_t)channel * conv->kernel_h + ky) * run + k]
                     : 0;
     }
+}
+
+/* Whether no codes can bring the 16-bit sums of a group and the next, added, out of range. */
+static int fit_together(const struct kernel_conv *conv, const int8_t *weights, uint32_t first,
+                        uint32_t group)
+{
+    for (uint32_t channel = first; channel < first + CHANNELS; channel++) {
+        int8_t taps[8];
+
+        pack_group(conv, weights, channel, group, taps);
+        pack_group(conv, weights, channel, group + 1, taps + 4);
+        for (uint32_t lane = 0; lane < 4; lane += 2) {
+            const int of_lane[] = {taps[lane], taps[lane + 1], taps[lane + 4], taps[lane + 5]};
+            int above = 0, below = 0;
+
+            for (int i = 0; i < 4; i++) {
+                above += of_lane[i] > 0 ? of_lane[i] : 0;
+                below -= of_lane[i] < 0 ? of_lane[i] : 0;
+            }
+            if ((uint32_t)(above > below ? above : below) * conv->in_max > INT16_MAX) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+/* Writes the groups' numbers, those of pairs first; returns the number of pairs. */
+static uint32_t order_groups(const struct kernel_conv *conv, const int8_t *weights, uint32_t first,
+                             uint32_t *order)
+{
+    const uint32_t count = all_groups(conv);
+    uint32_t pairs = 0, singles = 0;
+
+    for (uint32_t group = 0; group < count;) {
+        if (group + 1 < count && fit_together(conv, weights, first, group)) {
+            order[2 * pairs] = group++;
+            order[2 * pairs + 1] = group++;
+            pairs++;
+        } else {
+            order[count - ++singles] = group++;
+        }
+    }
+    return pairs;
 }
 
 void kernel_conv_pack_avx2(const struct kernel_conv *conv, const int8_t *weights,
@@ -54,18 +111,19 @@ void kernel_conv_pack_avx2(const struct kernel_conv *conv, const int8_t *weights
 
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS) {
         int32_t *head = (int32_t *)(void *)to;
+        uint32_t *pairs = (uint32_t *)(void *)(head + 2 * CHANNELS), *order = pairs + 1;
 
         for (uint32_t i = 0; i < CHANNELS; i++) {
             head[i] = first + i < conv->out_c ? bias[first + i] : 0;
             head[CHANNELS + i] = mult != NULL && first + i < conv->out_c ? mult[first + i] : 0;
         }
-        to += CHANNELS * 8;
-        for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
-            for (uint32_t group = 0; group < groups(conv); group++) {
-                for (uint32_t i = 0; i < CHANNELS; i++, to += 4) {
-                    pack_group(conv, weights, first + i, ky, group, to);
-                }
+        *pairs = order_groups(conv, weights, first, order);
+        to += head_bytes(conv);
+        for (uint32_t g = 0; g < all_groups(conv); g++) {
+            for (uint32_t i = 0; i < CHANNELS; i++, to += 4) {
+                pack_group(conv, weights, first + i, order[g], to);
             }
+            order[g] = order[g] / groups(conv) * conv->in_row + order[g] % groups(conv) * 4;
         }
     }
 }
@@ -86,6 +144,8 @@ ALWAYS_INLINE __m256i requantise(const struct kernel_conv *conv, __m256i t, __m2
 struct block {
     const struct kernel_conv *conv;
     const int32_t *bias, *mult;
+    uint32_t pairs;
+    const uint32_t *offsets;
     const int8_t *weights;
     uint32_t first, left; /* channels */
 };
@@ -125,35 +185,104 @@ ALWAYS_INLINE void put(const struct block *block, __m256i low, __m256i high, voi
     }
 }
 
+ALWAYS_INLINE __m256i load(const int8_t *weights)
+{
+    return _mm256_load_si256((const __m256i *)(const void *)weights);
+}
+
+ALWAYS_INLINE __m256i codes_at(const uint8_t *from)
+{
+    return _mm256_broadcastd_epi32(_mm_loadu_si32(from));
+}
+
+ALWAYS_INLINE __m256i widen(__m256i sums)
+{
+    return _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
+}
+
+/* Done with this sum: without a word the compiler makes all products before it adds any, which
+ * takes more registers than there are. */
+ALWAYS_INLINE __m256i now(__m256i sums)
+{
+    __asm__("" : "+x"(sums));
+    return sums;
+}
+
+/* Bias and all groups: pairs, then what is left alone. */
+ALWAYS_INLINE void sum_wide(const struct block *block, const uint8_t *const *from,
+                            __m256i sum[TILE][2], uint32_t pixels)
+{
+    const uint32_t count = all_groups(block->conv);
+    const __m256i *bias = (const __m256i *)(const void *)block->bias;
+    const uint32_t *at = block->offsets;
+    const int8_t *weights = block->weights;
+
+    for (uint32_t i = 0; i < pixels; i++) {
+        sum[i][0] = bias[0];
+        sum[i][1] = bias[1];
+    }
+    for (uint32_t pair = 0; pair < block->pairs; pair++, at += 2, weights += 128) {
+        for (uint32_t i = 0; i < pixels; i++) {
+            const __m256i a = codes_at(from[i] + at[0]), b = codes_at(from[i] + at[1]);
+            for (uint32_t v = 0; v < 2; v++) {
+                __m256i sums =
+                    _mm256_add_epi16(_mm256_maddubs_epi16(a, load(weights + v * 32)),
+                                     _mm256_maddubs_epi16(b, load(weights + 64 + v * 32)));
+                sum[i][v] = now(_mm256_add_epi32(sum[i][v], widen(sums)));
+            }
+        }
+    }
+    for (uint32_t group = 2 * block->pairs; group < count; group++, at++, weights += 64) {
+        for (uint32_t i = 0; i < pixels; i++) {
+            const __m256i codes = codes_at(from[i] + *at);
+            for (uint32_t v = 0; v < 2; v++) {
+                __m256i sums = _mm256_maddubs_epi16(codes, load(weights + v * 32));
+                sum[i][v] = now(_mm256_add_epi32(sum[i][v], widen(sums)));
+            }
+        }
+    }
+}
+
+/* The same where 16 bits hold the sum of all groups: the 32-bit sums need no registers till then.
+ */
+ALWAYS_INLINE void sum_narrow(const struct block *block, const uint8_t *const *from,
+                              __m256i sum[TILE][2], uint32_t pixels)
+{
+    const uint32_t count = all_groups(block->conv);
+    const __m256i *bias = (const __m256i *)(const void *)block->bias;
+    const int8_t *weights = block->weights;
+    __m256i narrow[TILE][2];
+
+    for (uint32_t i = 0; i < pixels; i++) {
+        narrow[i][0] = narrow[i][1] = _mm256_setzero_si256();
+    }
+    for (uint32_t group = 0; group < count; group++, weights += 64) {
+        for (uint32_t i = 0; i < pixels; i++) {
+            const __m256i codes = codes_at(from[i] + block->offsets[group]);
+            for (uint32_t v = 0; v < 2; v++) {
+                narrow[i][v] = now(_mm256_add_epi16(
+                    narrow[i][v], _mm256_maddubs_epi16(codes, load(weights + v * 32))));
+            }
+        }
+    }
+    for (uint32_t i = 0; i < pixels; i++) {
+        sum[i][0] = _mm256_add_epi32(bias[0], widen(narrow[i][0]));
+        sum[i][1] = _mm256_add_epi32(bias[1], widen(narrow[i][1]));
+    }
+}
+
 /* from[i] is the first tap of pixel i. With pooling the four pixels are one block and at[0] its
  * output element. */
 ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, void *out,
                         const size_t *at, uint32_t pixels, int pool)
 {
     const struct kernel_conv *conv = block->conv;
-    const __m256i *bias = (const __m256i *)(const void *)block->bias;
-    const __m256i ones = _mm256_set1_epi16(1);
-    const uint32_t count = groups(conv);
-    const int8_t *weights = block->weights;
     __m256i sum[TILE][2];
 
-    for (uint32_t i = 0; i < pixels; i++) {
-        sum[i][0] = _mm256_load_si256(bias);
-        sum[i][1] = _mm256_load_si256(bias + 1);
-    }
-    for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
-        size_t offset = (size_t)ky * conv->in_row;
-        for (uint32_t group = 0; group < count; group++, offset += 4, weights += 64) {
-            const __m256i low = _mm256_load_si256((const __m256i *)(const void *)weights);
-            const __m256i high = _mm256_load_si256((const __m256i *)(const void *)(weights + 32));
-            for (uint32_t i = 0; i < pixels; i++) {
-                __m256i codes = _mm256_broadcastd_epi32(_mm_loadu_si32(from[i] + offset));
-                __m256i a = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, low), ones);
-                __m256i b = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, high), ones);
-                sum[i][0] = _mm256_add_epi32(sum[i][0], a);
-                sum[i][1] = _mm256_add_epi32(sum[i][1], b);
-            }
-        }
+    if ((uint64_t)all_groups(conv) * 2 * 127 * conv->in_max <= INT16_MAX) {
+        sum_narrow(block, from, sum, pixels);
+    } else {
+        sum_wide(block, from, sum, pixels);
     }
     for (uint32_t v = 0; pool && v < 2; v++) {
         sum[0][v] = _mm256_max_epi32(_mm256_max_epi32(sum[0][v], sum[1][v]),
@@ -221,7 +350,9 @@ void kernel_conv_run_avx2(const struct kernel_conv *conv, const void *packed, co
             .conv = conv,
             .bias = head,
             .mult = head + CHANNELS,
-            .weights = at + CHANNELS * 8,
+            .pairs = (uint32_t)head[2 * CHANNELS],
+            .offsets = (const uint32_t *)(const void *)(head + 2 * CHANNELS + 1),
+            .weights = at + head_bytes(conv),
             .first = first,
             .left = conv->out_c - first,
         };

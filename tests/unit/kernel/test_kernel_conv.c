@@ -55,7 +55,17 @@ static void guarded_finish(struct guarded *guarded)
     munmap(guarded->map, guarded->map_bytes);
 }
 
-enum fill { FILL_RANDOM, FILL_MOST, FILL_LEAST, FILL_SMALL };
+enum fill { FILL_RANDOM, FILL_MOST, FILL_LEAST, FILL_SMALL, FILL_EDGE };
+
+/* The four weights that meet in a 16-bit lane of two groups add up to 256, 257, ... 260, or minus
+ * that: with codes of 127, 258 still fits 16 bits. `k` counts within a channel's weights. */
+static int8_t edge_weight(size_t k)
+{
+    const size_t rank = k % 2 + k % 8 / 4 * 2;
+    const int size = 64 + (rank < k / 8 % 5);
+
+    return (int8_t)(k / 40 % 2 ? -size : size);
+}
 
 static int8_t random_weight(enum fill fill)
 {
@@ -103,12 +113,21 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    {6, 3, 3, 1, 16, 16, 32, 2, 2},    {32, 3, 3, 1, 8, 8, 64, 2, 127},
-    {64, 3, 3, 1, 4, 4, 128, 2, 127},  {1, 1, 1, 1, 1, 1, 1, 1, 127},
-    {2048, 1, 1, 1, 1, 1, 10, 1, 127}, {3, 5, 3, 2, 7, 5, 17, 1, 127},
-    {2, 2, 2, 1, 29, 29, 33, 1, 1},    {16, 2, 2, 1, 13, 13, 65, 1, 127},
-    {5, 1, 7, 3, 5, 1, 48, 2, 6},      {256, 2, 2, 1, 3, 5, 100, 1, 127},
-    {7, 3, 3, 1, 1, 9, 15, 2, 127},    {512, 3, 3, 1, 2, 2, 16, 1, 127},
+    {6, 3, 3, 1, 16, 16, 32, 2, 2},
+    {32, 3, 3, 1, 8, 8, 64, 2, 127},
+    {64, 3, 3, 1, 4, 4, 128, 2, 127},
+    {1, 1, 1, 1, 1, 1, 1, 1, 127},
+    {2048, 1, 1, 1, 1, 1, 10, 1, 127},
+    {3, 5, 3, 2, 7, 5, 17, 1, 127},
+    {2, 2, 2, 1, 29, 29, 33, 1, 1},
+    {16, 2, 2, 1, 13, 13, 65, 1, 127},
+    {5, 1, 7, 3, 5, 1, 48, 2, 6},
+    {256, 2, 2, 1, 3, 5, 100, 1, 127},
+    {7, 3, 3, 1, 1, 9, 15, 2, 127},
+    {512, 3, 3, 1, 2, 2, 16, 1, 127},
+    /* codes so small that 16 bits hold the sum of 129 groups of four, but not of 130 */
+    {516, 1, 1, 1, 3, 3, 16, 1, 1},
+    {520, 1, 1, 1, 3, 3, 16, 1, 1},
 };
 
 static void check_one(const struct kernel_conv_ops *ops, const struct shape *shape, enum fill fill,
@@ -144,12 +163,12 @@ static void check_one(const struct kernel_conv_ops *ops, const struct shape *sha
     conv.in_row = columns * conv.in_c + random_below(5);
     guarded_init(&in, (size_t)rows * conv.in_row + KERNEL_CONV_TAIL, 1);
     for (size_t i = 0; i < in.bytes; i++) {
-        in.start[i] =
-            (uint8_t)(fill == FILL_MOST || fill == FILL_LEAST ? conv.in_max
-                                                              : random_below(conv.in_max + 1));
+        in.start[i] = (uint8_t)(fill == FILL_MOST || fill == FILL_LEAST || fill == FILL_EDGE
+                                    ? conv.in_max
+                                    : random_below(conv.in_max + 1));
     }
     for (size_t i = 0; i < conv.out_c * filter; i++) {
-        weights[i] = random_weight(fill);
+        weights[i] = fill == FILL_EDGE ? edge_weight(i % filter) : random_weight(fill);
     }
     for (uint32_t i = 0; i < conv.out_c; i++) {
         bias[i] = (int32_t)random_below(20001) - 10000;
@@ -199,7 +218,7 @@ static void test_every_mask(void **state)
         assert_int_equal(kernel_cpu_mask_parse(masks[m], &mask), 0);
         kernel_table_init(&table, cpu & mask);
         for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-            for (int fill = FILL_RANDOM; fill <= FILL_SMALL; fill++) {
+            for (int fill = FILL_RANDOM; fill <= FILL_EDGE; fill++) {
                 check_one(&table.conv, &shapes[i], (enum fill)fill, 1);
                 check_one(&table.conv, &shapes[i], (enum fill)fill, 0);
             }
