@@ -181,6 +181,7 @@ static void flush(struct varlink_connection *connection)
         free_slot(connection, slot);
         connection->first = (connection->first + 1) % LIMIT_VARLINK_PIPELINE;
         connection->used--;
+        connection->phase = TIMER_STALE; /* the client reads: the next reply has its own time */
         if (missing) {
             close_connection(connection);
             return;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -398,6 +399,10 @@ int server_check(const struct config *config)
     struct models *models;
     gid_t group;
     int r = find_group(config, &group);
+    if (r == 0 && access(config->worker_path, X_OK) < 0) {
+        r = -errno;
+        log_error("worker: %s: %s", config->worker_path, strerror(-r));
+    }
     if (r == 0) {
         r = load_models(config, &models);
     }
@@ -416,6 +421,10 @@ int server_run(const struct config *config)
     }
     signal(SIGPIPE, SIG_IGN); /* libuv writes to clients that may be gone */
     raise_descriptor_limit();
+    /* Large bodies go back to the system when they are freed. Unset, the C library learns to keep
+     * them. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
     server->config = config;
     server->workers = count_workers(config);
     server->service_uid = geteuid();
