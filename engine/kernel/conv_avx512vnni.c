@@ -15,7 +15,7 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 16, TILE_MAX = 8, VECTORS_MAX = 4 };
+enum { LANES = 16, TILE_MAX = 8, VECTORS_MAX = 4, CHAINS = 4 };
 
 static uint32_t groups(const struct kernel_conv *conv)
 {
@@ -201,6 +201,34 @@ ALWAYS_INLINE void map(const struct block *block, const uint8_t *in, void *out, 
     }
 }
 
+/* One pixel and 16 channels, a dense layer: one sum would wait for itself at every step, so the
+ * groups go round several. */
+static void map_single(const struct block *block, const uint8_t *in, void *out)
+{
+    const struct kernel_conv *conv = block->conv;
+    const uint32_t count = groups(conv);
+    const int8_t *weights = block->weights;
+    __m512i sum[CHAINS] = {_mm512_load_si512(block->bias)};
+
+    for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+        const uint8_t *from = in + (size_t)ky * conv->in_row;
+        uint32_t group = 0;
+
+        for (; group + CHAINS <= count; group += CHAINS) {
+            for (uint32_t i = 0; i < CHAINS; i++, from += 4, weights += 64) {
+                __m512i codes = _mm512_broadcastd_epi32(_mm_loadu_si32(from));
+                sum[i] = _mm512_dpbusd_epi32(sum[i], codes, _mm512_load_si512(weights));
+            }
+        }
+        for (; group < count; group++, from += 4, weights += 64) {
+            __m512i codes = _mm512_broadcastd_epi32(_mm_loadu_si32(from));
+            sum[0] = _mm512_dpbusd_epi32(sum[0], codes, _mm512_load_si512(weights));
+        }
+    }
+    sum[0] = _mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]), _mm512_add_epi32(sum[2], sum[3]));
+    put(block, sum[0], 0, out, 0);
+}
+
 #define MAP(pixels, vectors, pool)                                                                 \
     static void map_##pixels##_##vectors##_##pool(const struct block *block, const uint8_t *in,    \
                                                   void *out, size_t out_row)                       \
@@ -213,7 +241,6 @@ MAP(8, 2, 0)
 MAP(8, 2, 1)
 MAP(8, 1, 0)
 MAP(8, 1, 1)
-MAP(1, 1, 0)
 
 static void run_block(const struct block *block, uint32_t vectors, const uint8_t *in, void *out,
                       size_t out_row)
@@ -223,7 +250,7 @@ static void run_block(const struct block *block, uint32_t vectors, const uint8_t
     if (conv->pool == 2) {
         (vectors == 4 ? map_4_4_1 : vectors == 2 ? map_8_2_1 : map_8_1_1)(block, in, out, out_row);
     } else if (vectors == 1 && conv->out_w * conv->out_h == 1) { /* a dense layer */
-        map_1_1_0(block, in, out, out_row);
+        map_single(block, in, out);
     } else {
         (vectors == 4 ? map_6_4_0 : vectors == 2 ? map_8_2_0 : map_8_1_0)(block, in, out, out_row);
     }
