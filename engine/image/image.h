@@ -12,36 +12,40 @@
  *
  * FROM SAMPLES TO PLANES (the definition that every path must equal, bit for bit)
  *   1. A sample s of a linear source (Bayer, mono sensor, PGM/PPM, full-colour RAW) becomes the
- * count d = min(max(s, black) - black, white - black). A sample of a JPEG becomes d =
- * srgb_to_linear[s], with white - black = 65535 (srgb_to_linear[v] = round(65535 * inverse_sRGB(v /
- * 255)), IEC 61966-2-1).
+ *      count
+ *          d = min(max(s, black) - black, range),  range = white - black.
+ *      A RAW file may have a black for each colour or place of the mosaic: every sample loses its
+ *      own, and range = white - the largest. A sample of a JPEG becomes d = srgb_to_linear[s], with
+ *      range = 65535 (srgb_to_linear[v] = round(65535 * inverse_sRGB(v / 255)), IEC 61966-2-1).
  *   2. Counts are averaged over the area of each output pixel with integer weights (below), and the
  *      average is brought to the 16-bit scale with a single rounding:
- *          v = floor((S * 65535 + (A * range) / 2) / (A * range)),  range = white - black,
+ *          v = floor((S * 65535 + (A * range) / 2) / (A * range)),
  *      S = sum of weight * count, A = sum of the weights. Colour is part of the same sum: on a
  * Bayer mosaic each 2x2 quad is one pixel, R and B take their sample, G takes both greens (A
- * doubles), grey takes all four (R + G1 + G2 + B). Full-colour sources: grey = R + 2G + B with A
- * * 4. A JPEG's grey is its Y channel through the table. Averaging counts before scaling rounds
- * once instead of twice and costs one add a sample.
+ *      doubles), grey takes all four (R + G1 + G2 + B). Full-colour sources: grey = R + 2G + B with
+ *      A * 4. A JPEG's grey is its Y channel through the table.
+ *      Averaging counts before scaling rounds once instead of twice and costs one add a sample.
  *   3. The result for range == 65535 and A == 1 is the count itself.
  *
  * GEOMETRY
  *   Exif/RAW orientation is applied first: all of this speaks of the upright picture. A Bayer
- *   mosaic is its grid of whole quads (half size, an odd last row or column is dropped).
- *   image_fit chooses the source rectangle (sw x sh at offset) for an output of w x h:
- *     COVER    largest centred rectangle of the output's aspect: sw = min(W, floor(H * w / h)),
- *              sh = min(H, floor(W * h / w)), at least 1; offsets floor((W - sw) / 2), floor((H -
- * sh) / 2). CONTAIN  the whole picture is fitted inside (cw = min(w, floor(h * W / H)), ch
- * likewise, at least 1, centred by floor), borders repeat the nearest picture pixel. STRETCH  the
- * whole picture, each axis on its own. Per axis, shrinking from n samples to m (n >= m): output i
- * covers [i*n, (i+1)*n) in units of 1/m sample; the weight of a sample is the length of the
- * overlap, so weights sum to n. Enlarging (n < m): sample floor((2*i + 1) * n / (2*m)) with
- * weight 1. Weights of the axes multiply.
+ * mosaic is its grid of whole quads as stored (half size, an odd last row or column is dropped).
+ * Pixels are taken as square. The fit chooses the source rectangle (sw x sh at offset) for an
+ * output of w x h: COVER    largest centred rectangle of the output's aspect: sw = min(W, floor(H *
+ * w / h)), sh = min(H, floor(W * h / w)), at least 1; offsets floor((W - sw) / 2), floor((H - sh) /
+ * 2). CONTAIN  the whole picture is fitted inside (cw = min(w, floor(h * W / H)), ch likewise, at
+ *              least 1, centred by floor), borders repeat the nearest picture pixel.
+ *     STRETCH  the whole picture, each axis on its own.
+ *   Per axis, shrinking from n samples to m (n >= m): output i covers [i*n, (i+1)*n) in units of
+ *   1/m sample; the weight of a sample is the length of the overlap, so weights sum to n.
+ *   Enlarging (n < m): sample floor((2*i + 1) * n / (2*m)) with weight 1. Weights of the axes
+ *   multiply.
  *
  * JPEG REDUCTION
- *   Part of the definition: decoded with ISLOW at 1/8, 1/4, 1/2 or 1/1, the largest reduction whose
- *   upright source rectangle (computed at full size, then divided by the reduction) is still at
- *   least twice the model's width and height. The rectangle is then recomputed on the reduced size.
+ *   Part of the definition: decoded with ISLOW, else with libjpeg's defaults, at 1/8, 1/4, 1/2 or
+ *   1/1, the largest reduction whose upright source rectangle (computed at full size, then divided
+ *   by the reduction) is still at least twice the model's width and height. The rectangle is then
+ *   recomputed on the reduced size.
  */
 #ifndef OCELLUS_ENGINE_IMAGE_IMAGE_H
 #define OCELLUS_ENGINE_IMAGE_IMAGE_H
@@ -99,10 +103,10 @@ struct image_target {
 /* Checked before any allocation that depends on the input. 0 in a field means its default. */
 struct image_limits {
     size_t max_bytes;         /* of input; default 64 MiB */
-    uint64_t max_pixels;      /* declared width * height; default 100 Mpixel */
-    uint32_t max_side;        /* default 32768 */
+    uint64_t max_pixels;      /* declared width * height; default 100 Mpixel, at most 2^30 */
+    uint32_t max_side;        /* default 32768, at most 65535 */
     uint32_t max_scans;       /* of a JPEG; default 100 */
-    uint32_t max_raw_mib;     /* memory LibRaw may take; default 512 */
+    uint32_t max_raw_mib;     /* memory that LibRaw or libjpeg may take; default 512 */
     uint64_t max_scan_pixels; /* scans * pixels of a JPEG: bounds its time; default 400 Mpixel */
 };
 
@@ -154,9 +158,12 @@ void image_decoder_destroy(struct image_decoder *decoder);
  * planes: target->channels * height * width values, owned by the caller; on failure its content is
  * unspecified. ret_info is untouched on failure. The bytes may change under the call (shared
  * memory): the result is then unspecified, memory stays safe, for JPEG, PNM and SENSOR; RAW bytes
- * must be private, since LibRaw reads them twice. Errors: -EINVAL    the caller's target or sensor
- * description is impossible -EBADMSG   corrupt or truncated -ENOTSUP   a kind or variant that is
- * not read (CMYK JPEG, X-Trans, GPR, ...) -EFBIG     over a limit -ENOMEM
+ * must be private, since LibRaw reads them twice.
+ * Errors: -EINVAL   the caller's target or sensor description is impossible
+ *         -EBADMSG  corrupt or truncated
+ *         -ENOTSUP  a kind or variant that is not read (CMYK JPEG, X-Trans, GPR, lossy DNG, ...)
+ *         -EFBIG    over a limit
+ *         -ENOMEM
  */
 int image_decode(struct image_decoder *decoder, const void *bytes, size_t size,
                  enum image_kind kind, const struct image_sensor *sensor,

@@ -71,13 +71,19 @@ int image_decode_sensor(struct image_decoder *decoder, const struct image_job *j
  */
 int image_jpeg_check(struct image_decoder *decoder, const uint8_t *bytes, size_t size);
 
+/*
+ * Whether the boxes of an ISO base media file (CR3) end inside of what holds them; other files
+ * pass. To be asked before LibRaw, which never returns from some that do not. Errors: -EBADMSG.
+ */
+int image_raw_check_boxes(const uint8_t *bytes, size_t size);
+
 /* Where a container says that the first piece of its picture lies; size 0 when it does not say. */
 struct image_raw_extent {
     uint32_t offset, size;
 };
 
 /*
- * Whether the file can hold a picture of so many pixels, as far as its container says where that
+ * Whether a file can hold a picture of so many pixels, as far as TIFF structures say where that
  * lies. The extent is inside the file. Errors: -EBADMSG when the file ends before.
  */
 int image_raw_check_extent(const uint8_t *bytes, size_t size, uint64_t pixels,

@@ -172,7 +172,7 @@ void image_jpeg_destroy(struct image_jpeg *jpeg)
 
 /*
  * The segment that starts at *at, which is moved past it. Returns the marker code and its payload,
- * or 0 at the end of the segments that have a length.
+ * or 0 where no segment with a length starts; then *at is only moved past fill bytes.
  */
 static uint8_t next_segment(const uint8_t **at, const uint8_t *end, const uint8_t **ret_payload,
                             size_t *ret_size)
@@ -182,6 +182,7 @@ static uint8_t next_segment(const uint8_t **at, const uint8_t *end, const uint8_
     while (end - p >= 4 && p[0] == 0xff && p[1] == 0xff) {
         p++; /* fill bytes */
     }
+    *at = p;
     if (end - p < 4 || p[0] != 0xff) {
         return 0;
     }

@@ -346,8 +346,12 @@ static int decode(struct image_decoder *decoder, const struct image_job *job,
     struct image_raw_extent extent;
 
     raw->data_errors = 0;
+    int r = image_raw_check_boxes(job->bytes, job->size);
+    if (r < 0) {
+        return r;
+    }
     /* LibRaw reads the buffer only, its C interface does not say so. */
-    int r = error_of_library(libraw_open_buffer(library, (void *)(uintptr_t)job->bytes, job->size));
+    r = error_of_library(libraw_open_buffer(library, (void *)(uintptr_t)job->bytes, job->size));
     if (r < 0) {
         return r;
     }

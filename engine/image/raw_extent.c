@@ -12,6 +12,7 @@
 
 #define MAX_DIRECTORIES 32
 #define MAX_PIECES      65536
+#define MAX_BOX_DEPTH   12
 #define MAGIC_PANASONIC 0x55
 
 /* DNG 1.4 */
@@ -168,25 +169,63 @@ static uint64_t read_big(const uint8_t *bytes, unsigned count)
     return value;
 }
 
-/* ISO base media (CR3): the boxes of the file lie one after the other and end inside it. */
-static int check_boxes(const uint8_t *bytes, size_t size)
+/* Bytes between the header of a box and the boxes in it, or -1 when it holds none. */
+static int inner_boxes(const uint8_t *box, size_t size, unsigned depth)
 {
-    size_t at = 0;
+    static const struct {
+        char name[5];
+        uint8_t skip;
+    } containers[] = {{"moov", 0}, {"trak", 0},  {"mdia", 0}, {"minf", 0},
+                      {"stbl", 0}, {"CCTP", 12}, {"stsd", 8}, {"CRAW", 82}};
+    static const uint8_t canon[16] = {0x85, 0xc0, 0xb6, 0x87, 0x82, 0x0f, 0x11, 0xe0,
+                                      0x81, 0x11, 0xf4, 0xce, 0x46, 0x2b, 0x6a, 0x48};
 
-    while (size - at >= 8) {
+    if (memcmp(box + 4, "uuid", 4) == 0) {
+        return depth == 1 && size >= 24 && memcmp(box + 8, canon, sizeof(canon)) == 0 ? 16 : -1;
+    }
+    for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++) {
+        if (memcmp(box + 4, containers[i].name, 4) == 0) {
+            return containers[i].skip;
+        }
+    }
+    return -1;
+}
+
+/* Boxes lie one after the other and end inside of what holds them. */
+static int check_boxes(const uint8_t *bytes, size_t size, unsigned depth)
+{
+    for (size_t at = 0; size - at >= 8;) {
         uint64_t length = read_big(bytes + at, 4);
-        if (length == 0) {
-            return 0; /* up to the end */
+        size_t header = 8;
+        if (length == 0 && depth == 0) {
+            length = size - at; /* up to the end of the file */
         }
-        if (length == 1) {
-            length = size - at >= 16 ? read_big(bytes + at + 8, 8) : 0;
+        if (length == 1 && size - at >= 16) {
+            length = read_big(bytes + at + 8, 8);
+            header = 16;
         }
-        if (length < 8 || length > size - at) {
+        if (length < header || length > size - at) {
             return -EBADMSG;
+        }
+        int skip = inner_boxes(bytes + at, size - at, depth);
+        if (skip >= 0 && length >= header + (size_t)skip) {
+            header += (size_t)skip;
+            if (depth == MAX_BOX_DEPTH ||
+                check_boxes(bytes + at + header, (size_t)length - header, depth + 1) < 0) {
+                return -EBADMSG;
+            }
         }
         at += (size_t)length;
     }
     return 0;
+}
+
+int image_raw_check_boxes(const uint8_t *bytes, size_t size)
+{
+    if (size < 12 || memcmp(bytes + 4, "ftyp", 4) != 0) {
+        return 0;
+    }
+    return check_boxes(bytes, size, 0);
 }
 
 int image_raw_check_extent(const uint8_t *bytes, size_t size, uint64_t pixels,
@@ -200,8 +239,6 @@ int image_raw_check_extent(const uint8_t *bytes, size_t size, uint64_t pixels,
     if (image_tiff_open(&tiff, bytes, size, &magic, &directory)) {
         r = magic == MAGIC_PANASONIC ? check_panasonic(&tiff, directory, pixels)
                                      : check_tiff(&tiff, directory, pixels, &extent);
-    } else if (size >= 12 && memcmp(bytes + 4, "ftyp", 4) == 0) {
-        r = check_boxes(bytes, size);
     }
     if (r == 0) {
         *ret_extent = extent;

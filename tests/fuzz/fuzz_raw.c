@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     int r = image_raw_check_extent(data, size, size, &extent);
     require(r == -EBADMSG || (r == 0 && (uint64_t)extent.offset + extent.size <= size));
+    r = image_raw_check_boxes(data, size);
+    require(r == 0 || r == -EBADMSG);
     uint8_t orientation = image_exif_orientation(data, size);
     require(orientation >= 1 && orientation <= 8);
 

@@ -16,14 +16,15 @@
 
 #include <cmocka.h>
 
-#include "engine/image/image.h"
+#include "engine/image/image_internal.h"
 #include "tests/unit/image/reference.h"
 
 enum { FILE_MAX = 65536, DATA_AT = 1024, LONG_AT = 600 };
 
 struct dng {
     uint32_t width, height;
-    const char *cfa;   /* four letters; NULL: full colour */
+    const char *cfa;   /* four letters; NULL: none, and then */
+    unsigned samples;  /* of a pixel: 3, or 1 of a monochrome sensor */
     uint16_t black[4]; /* of the quad, row by row */
     bool common_black; /* one black level, the first */
     uint16_t white;
@@ -79,7 +80,7 @@ static void put_number(struct writer *w, unsigned tag, unsigned type, uint32_t v
 static size_t dng_write(const struct dng *dng, uint8_t *bytes)
 {
     struct writer w = {.bytes = bytes, .entry = 10, .extra = LONG_AT};
-    unsigned samples = dng->cfa != NULL ? 1 : 3;
+    unsigned samples = dng->samples;
     uint32_t data = dng->width * dng->height * samples * 2;
 
     memset(bytes, 0, DATA_AT);
@@ -132,8 +133,7 @@ static uint32_t highest_black(const struct dng *dng)
 static uint32_t dng_count(const void *context, uint32_t x, uint32_t y, unsigned channel)
 {
     const struct dng *dng = context;
-    unsigned samples = dng->cfa != NULL ? 1 : 3;
-    uint32_t value = dng->values[(y * dng->width + x) * samples + channel];
+    uint32_t value = dng->values[(y * dng->width + x) * dng->samples + channel];
     uint32_t black = dng->black[dng->common_black ? 0 : y % 2 * 2 + x % 2];
     uint32_t range = dng->white - highest_black(dng);
 
@@ -143,11 +143,12 @@ static uint32_t dng_count(const void *context, uint32_t x, uint32_t y, unsigned 
 
 static struct dng random_dng(void)
 {
-    static const char *const names[] = {"RGGB", "GRBG", "GBRG", "BGGR", NULL};
+    static const char *const names[] = {"RGGB", "GRBG", "GBRG", "BGGR", NULL, NULL};
     struct dng dng = {
         .width = 24 + random_below(40),
         .height = 24 + random_below(40),
-        .cfa = names[random_below(5)],
+        .cfa = names[random_below(6)],
+        .samples = 1,
         .common_black = random_below(2),
         .orientation = (uint16_t)(1 + random_below(8)),
         .exposure = 0,
@@ -158,7 +159,8 @@ static struct dng random_dng(void)
     }
     if (dng.cfa == NULL) {
         dng.common_black = true;
-        dng.black[0] = 0;
+        dng.samples = random_below(2) ? 3 : 1;
+        dng.black[0] = dng.samples == 3 ? 0 : dng.black[0];
     }
     dng.white = (uint16_t)(1000 + random_below(64000));
     size_t count = (size_t)dng.width * dng.height * 3;
@@ -187,7 +189,7 @@ static void test_equals_the_definition(void **state)
             .width = dng.width,
             .height = dng.height,
             .cfa = dng.cfa,
-            .channels = 3,
+            .channels = dng.samples,
             .range = dng.white - highest_black(&dng),
             .orientation = (uint8_t)dng.orientation,
             .count = dng_count,
@@ -198,8 +200,10 @@ static void test_equals_the_definition(void **state)
         assert_int_equal(
             image_decode(*state, bytes, size, IMAGE_KIND_AUTO, NULL, &target, got, &info), 0);
         snprintf(what, sizeof(what), "%s %ux%u orientation %u common %d black %u white %u",
-                 dng.cfa != NULL ? dng.cfa : "colour", dng.width, dng.height, dng.orientation,
-                 dng.common_black, dng.black[0], dng.white);
+                 dng.cfa != NULL    ? dng.cfa
+                 : dng.samples == 3 ? "colour"
+                                    : "mono",
+                 dng.width, dng.height, dng.orientation, dng.common_black, dng.black[0], dng.white);
         assert_planes_equal(got, expected, &target, what);
         assert_int_equal(info.kind, IMAGE_KIND_RAW);
         assert_int_equal(info.orientation, dng.orientation);
@@ -287,6 +291,7 @@ static void test_unsupported_mosaic(void **state)
 
     assert_non_null(bytes);
     dng.cfa = "RRGB";
+    dng.samples = 1;
     size_t size = dng_write(&dng, bytes);
     assert_int_equal(decode(*state, bytes, size), -ENOTSUP);
     free(dng.values);
@@ -324,6 +329,7 @@ static void test_damaged_header(void **state)
 
     assert_non_null(bytes);
     dng.cfa = "RGGB";
+    dng.samples = 1;
     size_t size = dng_write(&dng, bytes);
     for (size_t at = 0; at < 10 + 12 * (size_t)bytes[8] + 4; at++) {
         uint8_t before = bytes[at];
@@ -336,6 +342,75 @@ static void test_damaged_header(void **state)
     }
     free(dng.values);
     free(bytes);
+}
+
+/* A TIFF-like file: header, one directory of longs, zeros up to a size. Returns the size. */
+static size_t write_longs(uint8_t *bytes, const char *magic, const uint32_t (*tags)[2],
+                          unsigned count, size_t size)
+{
+    memset(bytes, 0, size);
+    memcpy(bytes, magic, 4);
+    put(bytes + 4, 8, 4);
+    put(bytes + 8, count, 2);
+    for (unsigned i = 0; i < count; i++) {
+        put(bytes + 10 + 12 * i, tags[i][0], 2);
+        put(bytes + 12 + 12 * i, 4, 2);
+        put(bytes + 14 + 12 * i, 1, 4);
+        put(bytes + 18 + 12 * i, tags[i][1], 4);
+    }
+    return size;
+}
+
+static void test_extent_of_tiff(void **state)
+{
+    static const uint32_t strip[][2] = {{256, 100}, {257, 100}, {273, 500}, {279, 1500}};
+    static const uint32_t tile[][2] = {{256, 100}, {257, 100}, {324, 500}, {325, 1500}};
+    static const uint32_t thumbnail[][2] = {{256, 10}, {257, 10}, {273, 500}, {279, 1500}};
+    static const uint32_t panasonic[][2] = {{2, 140}, {3, 100}, {280, 1000}};
+    struct image_raw_extent extent;
+    uint8_t bytes[20000];
+
+    (void)state;
+    size_t size = write_longs(bytes, "II*", strip, 4, 2000);
+    assert_int_equal(image_raw_check_extent(bytes, size, 10000, &extent), 0);
+    assert_int_equal(extent.offset, 500);
+    assert_int_equal(extent.size, 1500);
+    assert_int_equal(image_raw_check_extent(bytes, size - 1, 10000, &extent), -EBADMSG);
+    size = write_longs(bytes, "II*", tile, 4, 2000);
+    assert_int_equal(image_raw_check_extent(bytes, size, 10000, &extent), 0);
+    assert_int_equal(image_raw_check_extent(bytes, size - 1, 10000, &extent), -EBADMSG);
+    size = write_longs(bytes, "II*", thumbnail, 4, 1999);
+    assert_int_equal(image_raw_check_extent(bytes, size, 10000, &extent), 0);
+    size = write_longs(bytes, "IIU", panasonic, 3, 17000); /* 14000 samples in 16000 bytes */
+    assert_int_equal(image_raw_check_extent(bytes, size, 14000, &extent), 0);
+    assert_int_equal(image_raw_check_extent(bytes, size - 1, 14000, &extent), -EBADMSG);
+}
+
+static void test_boxes(void **state)
+{
+    /* ftyp (24), moov (40) with trak (32) with mdia (24) with hdlr (16), mdat up to the end (16) */
+    static const uint8_t good[80] = "\0\0\0\x18"
+                                    "ftypcrx \0\0\0\1crx isom"
+                                    "\0\0\0\x28moov\0\0\0\x20trak\0\0\0\x18mdia"
+                                    "\0\0\0\x10hdlr\0\0\0\0\0\0\0\0"
+                                    "\0\0\0\x10mdat";
+    uint8_t bytes[80];
+
+    (void)state;
+    assert_int_equal(image_raw_check_boxes(good, sizeof(good)), 0);
+    for (size_t at = 27; at <= 51; at += 8) { /* a length of each box but the first */
+        memcpy(bytes, good, sizeof(bytes));
+        bytes[at]++;
+        assert_int_equal(image_raw_check_boxes(bytes, sizeof(bytes)), -EBADMSG);
+        bytes[at] = 7;
+        assert_int_equal(image_raw_check_boxes(bytes, sizeof(bytes)), -EBADMSG);
+        bytes[at] = 1; /* a 64-bit length follows, which is odd here */
+        assert_int_equal(image_raw_check_boxes(bytes, sizeof(bytes)), -EBADMSG);
+    }
+    assert_int_equal(image_raw_check_boxes(good, sizeof(good) - 1), -EBADMSG);
+    memcpy(bytes, good, sizeof(bytes));
+    bytes[67] = 0; /* mdat reaches to the end */
+    assert_int_equal(image_raw_check_boxes(bytes, sizeof(bytes) - 1), 0);
 }
 
 static int setup(void **state)
@@ -359,6 +434,8 @@ int main(void)
         cmocka_unit_test(test_unsupported_mosaic),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_damaged_header),
+        cmocka_unit_test(test_extent_of_tiff),
+        cmocka_unit_test(test_boxes),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
