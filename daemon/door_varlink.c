@@ -32,7 +32,7 @@ struct slot {
     const struct method *method;
     enum slot_state state;
     bool oneway;
-    char *text; /* of the reply, SLOT_READY; NULL: none is sent */
+    char *text; /* of the reply, SLOT_READY; NULL when there is none */
     size_t length, sent;
 };
 
@@ -67,6 +67,7 @@ struct varlink_connection {
 
     struct slot slots[LIMIT_VARLINK_PIPELINE]; /* a ring in the order of the calls */
     unsigned first, used;
+    size_t queued; /* bytes of all texts */
 };
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -150,6 +151,7 @@ static void set_reply(struct varlink_connection *connection, struct slot *slot, 
             slot->length = strlen(slot->text);
             slot->text[slot->length++] =
                 connection->scanner.terminator == VARLINK_TERMINATOR_NEWLINE ? '\n' : '\0';
+            connection->queued += slot->length;
         }
     }
     cJSON_Delete(reply);
@@ -159,6 +161,19 @@ static void set_error(struct varlink_connection *connection, struct slot *slot,
                       enum proto_error error, const char *message)
 {
     set_reply(connection, slot, proto_error_to_json(error, message));
+}
+
+/* Nobody reads replies any more. What was called oneway goes on. */
+static void set_gone(struct varlink_connection *connection)
+{
+    connection->gone = true;
+    for (unsigned i = 0; i < LIMIT_VARLINK_PIPELINE; i++) {
+        struct slot *slot = &connection->slots[i];
+        if (slot->state == SLOT_BUSY && !slot->oneway) {
+            method_cancel(connection->base.server, &slot->call);
+            slot->state = SLOT_READY;
+        }
+    }
 }
 
 /* Send what is ready, in order. */
@@ -172,12 +187,16 @@ static void flush(struct varlink_connection *connection)
             if (n >= 0) {
                 slot->sent += (size_t)n;
             } else if (errno == EAGAIN) {
+                if (connection->queued > LIMIT_REPLY_QUEUE_BYTES) {
+                    close_connection(connection);
+                }
                 return;
             } else if (errno != EINTR) {
-                connection->gone = true;
+                set_gone(connection);
             }
         }
         bool missing = slot->text == NULL && !slot->oneway && !connection->gone;
+        connection->queued -= slot->length;
         free_slot(connection, slot);
         connection->first = (connection->first + 1) % LIMIT_VARLINK_PIPELINE;
         connection->used--;
@@ -303,20 +322,6 @@ static void fail(struct varlink_connection *connection, enum proto_error error, 
 }
 
 /* ---- The connection ---- */
-
-/* Nobody reads replies any more. What was called oneway goes on. */
-static void set_gone(struct varlink_connection *connection)
-{
-    connection->gone = true;
-    for (unsigned i = 0; i < LIMIT_VARLINK_PIPELINE; i++) {
-        struct slot *slot = &connection->slots[i];
-        if (slot->state == SLOT_BUSY && !slot->oneway) {
-            method_cancel(connection->base.server, &slot->call);
-            slot->state = SLOT_READY;
-        }
-    }
-    flush(connection);
-}
 
 static bool has_unscanned(const struct varlink_connection *connection)
 {
@@ -533,16 +538,13 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         close_connection(connection);
         return;
     }
-    if ((events & UV_WRITABLE) != 0) {
-        flush(connection);
-    }
-    if ((events & UV_READABLE) != 0 && !connection->closed) {
+    if ((events & UV_READABLE) != 0) {
         on_readable(connection);
-    } else if ((events & UV_PRIORITIZED) != 0 && !connection->closed &&
-               server_peer_gone(connection->fd)) {
+    } else if ((events & UV_PRIORITIZED) != 0 && server_peer_gone(connection->fd)) {
         set_gone(connection);
     }
     if (!connection->closed) {
+        flush(connection);
         process(connection);
     }
 }

@@ -9,7 +9,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
-static void log_line(int priority, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void log_line(int priority, const char *format,
+                                                           va_list args)
 {
     char line[1024];
     int at = 0;
