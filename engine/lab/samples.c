@@ -14,7 +14,7 @@
 #include "engine/lab/progress.h"
 
 #define PICTURE_BYTES_MAX ((size_t)64 << 20)
-#define PLANES_BYTES_MAX  ((size_t)8 << 30)
+#define PLANES_BYTES_MAX  ((size_t)2 << 30)
 
 static size_t codes_of(const struct network_input *input)
 {

@@ -36,7 +36,7 @@
 #include "engine/lab/threads.h"
 
 #define DEFAULT_THREADS      2u
-#define STATE_BYTES_MAX      ((size_t)4 << 30)
+#define STATE_BYTES_MAX      ((size_t)1 << 30)
 #define METRICS_BYTES_MAX    ((size_t)64 << 20)
 #define STREAM_ORDER         ((uint64_t)1 << 32) /* streams of train_random, plus the epoch; */
 #define STREAM_VARIATION     ((uint64_t)2 << 32) /* those below are engine/train's */
