@@ -196,7 +196,7 @@ struct image_source {
     /* Row y starts at data + y * pitch bytes; bytes, or aligned 16-bit words of the host. */
     const void *data;
     size_t pitch;
-    bool wide; /* 16 bit */
+    bool wide; /* 16 bit, as converted rows always are */
     /* Used where data is NULL: write n 16-bit samples of row `index`, from sample `first` on. Where
      * the form is not a mosaic, every row is asked for at most once, in order. */
     void (*convert)(void *context, uint32_t index, size_t first, size_t n, uint16_t *out);

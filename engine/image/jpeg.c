@@ -330,6 +330,7 @@ static int read_picture(struct image_decoder *decoder, const struct image_job *j
     struct image_source source = {
         .form = colour ? IMAGE_FORM_RGB : IMAGE_FORM_MONO,
         .range = 65535,
+        .wide = true,
         .convert = convert_row,
         .context = jpeg,
     };

@@ -120,6 +120,7 @@ int image_decode_pnm(struct image_decoder *decoder, const struct image_job *job,
             .range = (uint16_t)pnm.maxval,
             .data = pnm.maxval < 256 ? pnm.samples : NULL,
             .pitch = (size_t)row_samples,
+            .wide = pnm.maxval > 255,
             .convert = convert_row,
             .context = &pnm,
         };

@@ -331,6 +331,33 @@ static int check_inner_jpeg(struct image_decoder *decoder, const struct image_jo
     return r;
 }
 
+/* Unpack the opened file, which has at least rows x columns pixels, into planes. */
+static int read_picture(struct image_decoder *decoder, const struct image_job *job, uint32_t rows,
+                        uint32_t columns, const struct image_raw_extent *extent)
+{
+    struct image_raw *raw = decoder->raw;
+    const libraw_image_sizes_t *sizes = &raw->library->sizes;
+    struct picture picture = {0};
+
+    int r = check_inner_jpeg(decoder, job, extent);
+    if (r == 0) {
+        r = error_of_library(libraw_unpack(raw->library));
+    }
+    if (r == 0 && raw->data_errors > 0) {
+        r = -EBADMSG;
+    }
+    if (r == 0) {
+        r = find_samples(raw->library, rows, columns, &picture);
+    }
+    if (r == 0) {
+        r = find_levels(raw->library, &picture);
+    }
+    if (r == 0) {
+        r = scale_picture(decoder, job, sizes, orientation_of_flip(sizes->flip), &picture);
+    }
+    return r;
+}
+
 static uint32_t larger(uint32_t a, uint32_t b)
 {
     return a > b ? a : b;
@@ -340,58 +367,35 @@ static int decode(struct image_decoder *decoder, const struct image_job *job,
                   struct image_info *info)
 {
     struct image_raw *raw = decoder->raw;
-    libraw_data_t *library = raw->library;
-    const libraw_image_sizes_t *sizes = &library->sizes;
-
+    const libraw_image_sizes_t *sizes = &raw->library->sizes;
     struct image_raw_extent extent;
 
     raw->data_errors = 0;
     int r = image_raw_check_boxes(job->bytes, job->size);
-    if (r < 0) {
-        return r;
-    }
-    /* LibRaw reads the buffer only, its C interface does not say so. */
-    r = error_of_library(libraw_open_buffer(library, (void *)(uintptr_t)job->bytes, job->size));
-    if (r < 0) {
-        return r;
-    }
-    uint32_t rows = larger(sizes->raw_height, (uint32_t)sizes->top_margin + sizes->height);
-    uint32_t columns = larger(sizes->raw_width, (uint32_t)sizes->left_margin + sizes->width);
-    r = image_check_size(decoder, columns, rows);
     if (r == 0) {
-        r = image_check_size(decoder, sizes->width, sizes->height);
+        /* LibRaw reads the buffer only, its C interface does not say so. */
+        void *bytes = (void *)(uintptr_t)job->bytes;
+        r = error_of_library(libraw_open_buffer(raw->library, bytes, job->size));
     }
+    if (r < 0) {
+        return r;
+    }
+    /* LibRaw allocates at least these, and may change its mind about `sizes` while it unpacks. */
+    uint32_t rows = larger(sizes->raw_height, sizes->height);
+    uint32_t columns = larger(sizes->raw_width, sizes->width);
+    r = image_check_size(decoder, columns, rows);
     if (r == 0) {
         r = image_raw_check_extent(job->bytes, job->size, (uint64_t)columns * rows, &extent);
     }
+    if (r == 0 && job->target != NULL) {
+        r = read_picture(decoder, job, rows, columns, &extent);
+    }
     if (r < 0) {
         return r;
     }
-    uint8_t orientation = orientation_of_flip(sizes->flip);
-    if (job->target != NULL) {
-        struct picture picture = {0};
-        r = check_inner_jpeg(decoder, job, &extent);
-        if (r == 0) {
-            r = error_of_library(libraw_unpack(library));
-        }
-        if (r == 0 && raw->data_errors > 0) {
-            r = -EBADMSG;
-        }
-        if (r == 0) {
-            r = find_samples(library, rows, columns, &picture);
-        }
-        if (r == 0) {
-            r = find_levels(library, &picture);
-        }
-        if (r == 0) {
-            r = scale_picture(decoder, job, sizes, orientation, &picture);
-        }
-        if (r < 0) {
-            return r;
-        }
-    }
-    image_info_init(info, IMAGE_KIND_RAW, orientation, sizes->width, sizes->height);
-    info->nominal_white = nominal_white(library);
+    image_info_init(info, IMAGE_KIND_RAW, orientation_of_flip(sizes->flip), sizes->width,
+                    sizes->height);
+    info->nominal_white = nominal_white(raw->library);
     return 0;
 }
 

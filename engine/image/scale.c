@@ -124,7 +124,7 @@ static void add_rows(struct scaler *s, uint32_t begin, uint32_t end)
         uint32_t count = fetch_rows(s, index, last - index, &rows, &pitch);
         for (uint32_t line = 0; line < lines; line++) {
             const void *row = rows + line * pitch;
-            if (source->wide || source->data == NULL) {
+            if (source->wide) {
                 ops->accumulate_u16(s->sums[line], row, pitch * lines, count / lines, s->count,
                                     source->black, source->range);
             } else {
@@ -156,7 +156,7 @@ static void add_edge(struct scaler *s, uint32_t index, uint16_t weight)
         uint32_t *restrict edges = s->edges[line];
         const uint8_t *restrict bytes = rows + line * pitch;
         const uint16_t *restrict words = (const void *)(rows + line * pitch);
-        if (source->wide || source->data == NULL) {
+        if (source->wide) {
             for (size_t i = 0; i < s->count; i++) {
                 edges[i] += (uint32_t)weight * count_of(words[i], black, range);
             }

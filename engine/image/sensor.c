@@ -113,6 +113,7 @@ static int scale_sensor(struct image_decoder *decoder, const struct image_job *j
         .black = description->black,
         .range = (uint16_t)(description->white - description->black),
         .pitch = description->stride,
+        .wide = description->packing != IMAGE_PACKING_U8,
         .context = &sensor,
     };
     uint32_t pixel = mono ? 1 : 2; /* samples along a side of what is one pixel to the geometry */
@@ -123,7 +124,6 @@ static int scale_sensor(struct image_decoder *decoder, const struct image_job *j
         source.data = job->bytes;
         break;
     case IMAGE_PACKING_U16LE:
-        source.wide = true;
         source.data = words_ready(&sensor) ? job->bytes : NULL;
         source.convert = convert_u16;
         break;

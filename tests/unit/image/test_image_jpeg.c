@@ -306,6 +306,18 @@ static int decode_limited(const struct image_limits *limits, const uint8_t *byte
     return r;
 }
 
+/* A probe decodes nothing: scans are counted before. */
+static int probe_limited(const struct image_limits *limits, const uint8_t *bytes, size_t size)
+{
+    struct image_decoder *decoder;
+    struct image_info info;
+
+    assert_int_equal(image_decoder_create(limits, NULL, &decoder), 0);
+    int r = image_probe(decoder, bytes, size, IMAGE_KIND_JPEG, NULL, &info);
+    image_decoder_destroy(decoder);
+    return r;
+}
+
 static void test_scan_limits(void **state)
 {
     struct encode encode = plain;
@@ -316,8 +328,10 @@ static void test_scan_limits(void **state)
     uint8_t *bytes = encode_jpeg(&encode, &size);
     struct image_limits limits = {.max_scans = 10};
     assert_int_equal(decode_limited(&limits, bytes, size), 0);
+    assert_int_equal(probe_limited(&limits, bytes, size), 0);
     limits.max_scans = 9;
     assert_int_equal(decode_limited(&limits, bytes, size), -EFBIG);
+    assert_int_equal(probe_limited(&limits, bytes, size), -EFBIG);
     limits = (struct image_limits){.max_scan_pixels = 10 * 96 * 64};
     assert_int_equal(decode_limited(&limits, bytes, size), 0);
     limits.max_scan_pixels--;
