@@ -40,9 +40,7 @@ struct frame {
     uint64_t deadline_ns;
     uint64_t started_ns;
     uint32_t model_index;
-    bool cancelled; /* its client went away: the result is dropped, the frame destroyed by its
-                       holder */
-    struct frame *next;
+    bool cancelled; /* nobody waits for its result any more: it only has to come back */
 };
 
 struct frame *frame_create(void);        /* NULL: out of memory; fd is -1 */

@@ -190,8 +190,9 @@ static void on_pool_changed(void *context)
     }
     uint64_t failures = stats.crashes + stats.timeouts + stats.lies;
     uint64_t now = uv_hrtime();
-    if (failures > server->failures_logged && now - server->failures_logged_ns > FAILURE_LOG_NS) {
-        log_warning("workers failed on frames and were replaced: %" PRIu64 " times since the start",
+    if (failures > server->failures_logged &&
+        (server->failures_logged == 0 || now - server->failures_logged_ns > FAILURE_LOG_NS)) {
+        log_warning("workers failed and were replaced: %" PRIu64 " times since the start",
                     failures);
         server->failures_logged = failures;
         server->failures_logged_ns = now;

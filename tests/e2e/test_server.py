@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import socket
 import stat
@@ -170,7 +171,13 @@ def test_socket_activation_and_notification(prepared, picture):
     prepared.process = None
 
 
-# ---- Stopping ----
+# ---- Stopping, waiting ----
+
+def cpu_ticks(daemon):
+    """Time that the daemon has used, in ticks of 10 ms."""
+    fields = pathlib.Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stop_answers_what_is_in_flight(prepared, picture, number):
@@ -213,15 +220,37 @@ def test_waiting_costs_no_time(start_daemon, picture):
         piped.sendall(3 * (put_head("d", len(picture)) + picture))
         wait_for(lambda: frames(daemon)["pending"] == 12)
 
-        def ticks():
-            fields = pathlib.Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
-            return int(fields[11]) + int(fields[12])
-
-        before = ticks()
+        before = cpu_ticks(daemon)
         time.sleep(0.5)
-        assert ticks() - before <= 5, "a tick is 10 ms"
+        assert cpu_ticks(daemon) - before <= 5
         half.settimeout(30)
     assert daemon.stderr().count("\n") < 5
+
+
+def test_running_out_of_descriptors(daemon, picture):
+    """Clients that find no place wait, the loop does not spin, and all is well when there is room again."""
+    with daemon.web() as web:
+        assert web.infer(picture)["label"]
+        limit = daemon.fds() + 5
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        with contextlib.ExitStack() as stack:
+            for _ in range(20):
+                stack.enter_context(connect(daemon.http))
+            with daemon.eye() as eye:  # waits with the others
+                wait_for(lambda: daemon.fds() == limit)
+                before = cpu_ticks(daemon)
+                time.sleep(0.5)
+                assert cpu_ticks(daemon) - before <= 5
+                assert web.infer(picture)["label"]  # who was there is served
+                stack.close()
+                assert eye.status()["ready"]
+        # A memfd that cannot be received ends its connection, not the daemon.
+        with daemon.eye() as eye:
+            full = daemon.fds()
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (full, full))
+            with pytest.raises(ConnectionResetError):
+                eye.infer(picture)
+        assert web.infer(picture)["label"]
 
 
 # ---- Who may call what ----
