@@ -317,7 +317,9 @@ int proto_request_from_json(const struct cJSON *parameters, struct proto_request
     struct progress progress;
     start(&progress, &request);
 
-    int r = set_members(&progress, parameters, CALL_FIELDS);
+    int r = parameters != NULL && !cJSON_IsObject(parameters)
+                ? fail(&progress, "parameters is an object")
+                : set_members(&progress, parameters, CALL_FIELDS);
     if (r == 0) {
         r = finish(&progress);
     }

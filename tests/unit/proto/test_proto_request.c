@@ -158,6 +158,8 @@ static void test_query_refused(void **state)
 static void test_parameters_refused(void **state)
 {
     static const char *const texts[] = {
+        "[1]",
+        "\"fd\"",
         "{}",
         "{\"fd\":0,\"data\":\"AAAA\"}",
         "{\"fd\":null,\"data\":null}",
