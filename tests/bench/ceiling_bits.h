@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * The most that an instruction set can do of a binary convolution on this core, as loops that do
+ * nothing else: pixels held in registers, weights streamed from memory of the given size over and
+ * over, four pixels for each weight loaded.
+ */
+#ifndef OCELLUS_TESTS_BENCH_CEILING_BITS_H
+#define OCELLUS_TESTS_BENCH_CEILING_BITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* bytes: a multiple of 384. Returns the operations done (a multiply and an add are two); *sink
+ * keeps the work alive. */
+typedef uint64_t ceiling_bits_function(const void *weights, size_t bytes, unsigned repeats,
+                                       uint64_t *sink);
+
+/* xor, count, add: vpopcntq; vpshufb of nibbles. */
+ceiling_bits_function ceiling_bits_avx512, ceiling_bits_avx2;
+
+#endif
