@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 /* kernel_h * kernel_w * ceil(in_c / 64) is at most this, half of it with ternary weights. */
-#define KERNEL_BITS_WORDS_MAX 512u
+#define KERNEL_BITS_WORDS_MAX 256u
 
 struct kernel_bits_conv {
     uint32_t in_c;   /* channels of the input */

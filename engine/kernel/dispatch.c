@@ -43,6 +43,7 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         table->unpack_mipi10 = kernel_unpack_mipi10_avx2;
         table->unpack_mipi12 = kernel_unpack_mipi12_avx2;
         table->conv = CONV_OPS(avx2);
+        table->bits = BITS_OPS(avx2, avx2);
     }
     if (cpu & KERNEL_CPU_AVX512) {
         table->accumulate_u16 = kernel_accumulate_u16_avx512;
@@ -52,7 +53,7 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         table->conv = CONV_OPS(avx512vnni);
     }
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512POPCNT)) {
-        table->bits = BITS_OPS(avx512, c);
+        table->bits = BITS_OPS(avx512, avx2);
     }
 #elif defined(__aarch64__)
     if (cpu & KERNEL_CPU_NEON) {

@@ -43,10 +43,13 @@ void kernel_pool_mean_f32_c(const struct kernel_pool *pool, const float *in, flo
                                size_t out_row)
 
 KERNEL_BITS_DECLARE(c);
+KERNEL_BITS_DECLARE(avx2);
 KERNEL_BITS_DECLARE(avx512);
 
 void kernel_bits_gather_c(const struct kernel_bits_gather *gather, const uint64_t *in,
                           uint64_t *out);
+void kernel_bits_gather_avx2(const struct kernel_bits_gather *gather, const uint64_t *in,
+                             uint64_t *out);
 
 #define KERNEL_ACCUMULATE_DECLARE(isa)                                                             \
     void kernel_accumulate_u16_##isa(uint32_t *acc, const uint16_t *row, size_t pitch,             \

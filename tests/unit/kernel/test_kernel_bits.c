@@ -355,7 +355,7 @@ static void test_chosen_shapes(void **state)
         {100, 3, 3, 2, 2, 5, 5, 17, 1},   {100, 5, 3, 1, 2, 7, 5, 9, 2},
         {64, 1, 1, 1, 1, 1, 1, 1, 1},     {1, 1, 1, 1, 1, 1, 1, 1, 1},
         {65, 3, 3, 3, 1, 2, 9, 129, 1},   {512, 3, 3, 1, 1, 3, 1, 24, 1},
-        {63, 1, 7, 1, 1, 6, 3, 96, 2},    {16384, 1, 1, 1, 1, 1, 1, 40, 1},
+        {63, 1, 7, 1, 1, 6, 3, 96, 2},    {8192, 1, 1, 1, 1, 1, 1, 40, 1},
     };
 
     (void)state;
@@ -366,8 +366,8 @@ static void test_chosen_shapes(void **state)
             }
         }
     }
-    check_shape(&(struct shape){32768, 1, 1, 1, 1, 2, 1, 9, 1}, 0, FILL_OPPOSITE);
-    check_shape(&(struct shape){32768, 1, 1, 1, 1, 2, 1, 9, 1}, 1, FILL_OPPOSITE);
+    check_shape(&(struct shape){16384, 1, 1, 1, 1, 2, 1, 9, 2}, 0, FILL_OPPOSITE);
+    check_shape(&(struct shape){16384, 1, 1, 1, 1, 2, 1, 9, 2}, 1, FILL_OPPOSITE);
 }
 
 static void test_random_shapes(void **state)
