@@ -1,51 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * Bit convolutions with AVX-512 and VPOPCNTDQ. Each 64-bit lane counts for one output channel: a
- * tile of four pixels times four vectors of eight channels stays in registers, a word of a pixel is
- * broadcast, and where it differs from the channels' weights is counted.
+ * Bit convolutions with AVX-512 and VPOPCNTDQ. Each 32-bit lane counts for one output channel: a
+ * tile of four patches times up to four vectors of 16 channels stays in registers, half a word of a
+ * patch is broadcast, and where it differs from the channels' weights is counted.
  *
  * A ternary weight is the mean of two binary ones, zeros being +1 in the first and -1 in the
  * second; so ternary weights are two passes, and in general s = base - (count << shift) with base
- * the number of non-zero channels of the patch and shift = 1 for one pass, 0 for two.
+ * the number of non-zero channels of the patch and shift = 1 for one pass, 0 for two. s >=
+ * threshold is count <= limit; a ternary input, whose base depends on the patch, starts its count
+ * at -(base >> shift), and has a limit for each value of base & shift.
  *
- * Packed: for each block of 32 or 8 output channels the limits of count for a bit to be 1, int64
- * [2][block]; then for each pass, row of the kernel and word of the row the weights [block].
+ * Packed: for each block of 64, 32 or 16 output channels the limits, int32 [2][block]; then for
+ * each pass, row of the kernel and half word of the row the weights, uint32 [block].
  */
 #include <immintrin.h>
-#include <string.h>
 
 #include "engine/kernel/isa.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 8, TILE = 4, VECTORS = 4, TILES_TOGETHER = 16 };
+enum { LANES = 16, TILE = 4, VECTORS = 4, TILES_TOGETHER = 16 };
 
 static uint32_t words(uint32_t channels)
 {
     return (channels + 63) / 64;
 }
 
-/* The bits of word `word` of a pixel that are channels. */
-static uint64_t valid_bits(uint32_t channels, uint32_t word)
+/* Half words of a pixel. */
+static uint32_t halves(uint32_t channels)
 {
-    return word == channels / 64 ? (UINT64_C(1) << channels % 64) - 1 : UINT64_MAX;
+    return (channels + 31) / 32;
 }
 
-static size_t filter_words(const struct kernel_bits_conv *conv)
+/* Half words that are compared for one result. */
+static uint32_t terms(const struct kernel_bits_conv *conv)
 {
-    return (size_t)conv->kernel_h * conv->kernel_w * words(conv->in_c);
+    return conv->kernel_h * conv->kernel_w * halves(conv->in_c) * (conv->ternary_weights ? 2 : 1);
 }
 
-/* Channels of the block that starts at channel `first`. */
-static uint32_t block_width(const struct kernel_bits_conv *conv, uint32_t first)
+static uint32_t block_vectors(const struct kernel_bits_conv *conv, uint32_t first)
 {
-    return conv->out_c - first > 2 * LANES ? VECTORS * LANES : LANES;
+    const uint32_t left = conv->out_c - first;
+
+    return left > 2 * LANES ? 4 : left > LANES ? 2 : 1;
 }
 
-static size_t block_bytes(const struct kernel_bits_conv *conv, uint32_t width)
+static size_t block_bytes(const struct kernel_bits_conv *conv, uint32_t vectors)
 {
-    return width * sizeof(uint64_t) * (2 + filter_words(conv) * (conv->ternary_weights ? 2 : 1));
+    return (size_t)vectors * LANES * sizeof(uint32_t) * (2 + terms(conv));
 }
 
 size_t kernel_bits_packed_bytes_avx512(const struct kernel_bits_conv *conv)
@@ -53,64 +56,78 @@ size_t kernel_bits_packed_bytes_avx512(const struct kernel_bits_conv *conv)
     size_t bytes = 0;
 
     for (uint32_t first = 0; first < conv->out_c;) {
-        uint32_t width = block_width(conv, first);
-        bytes += block_bytes(conv, width);
-        first += width;
+        uint32_t vectors = block_vectors(conv, first);
+        bytes += block_bytes(conv, vectors);
+        first += vectors * LANES;
     }
     return bytes;
 }
 
-/*
- * s >= threshold is count <= limit. A ternary input starts its count at -(base >> shift), so that
- * the limit depends on the pixel only by odd = base & shift.
- */
-static int64_t limit(const struct kernel_bits_conv *conv, int64_t threshold, uint32_t odd)
+/* See the top; no count is as low as INT32_MIN. */
+static int32_t limit(const struct kernel_bits_conv *conv, int64_t threshold, uint32_t odd)
 {
-    const int64_t shift = conv->ternary_weights ? 0 : 1;
+    const int64_t base =
+        conv->ternary_input ? odd : (int64_t)conv->kernel_h * conv->kernel_w * conv->in_c;
+    const int64_t most = (base - threshold) >> (conv->ternary_weights ? 0 : 1);
 
-    if (!conv->ternary_input) {
-        return ((int64_t)conv->kernel_h * conv->kernel_w * conv->in_c - threshold) >> shift;
-    }
-    return (odd - threshold) >> shift;
+    return (int32_t)(most > INT32_MAX ? INT32_MAX : most);
 }
 
-/* The limits of a block; no count is as low as that of a channel past the last one. */
-static void pack_limits(const struct kernel_bits_conv *conv, const int32_t *thresholds,
-                        uint32_t first, uint32_t width, int64_t *limits)
+static uint32_t *pack_limits(const struct kernel_bits_conv *conv, const int32_t *thresholds,
+                             uint32_t first, uint32_t width, uint32_t *to)
 {
-    for (uint32_t i = 0; i < width; i++) {
-        const int known = first + i < conv->out_c && thresholds != NULL;
-
-        limits[i] = known ? limit(conv, thresholds[first + i], 0) : INT64_MIN;
-        limits[width + i] = known ? limit(conv, thresholds[first + i], 1) : INT64_MIN;
+    for (uint32_t odd = 0; odd < 2; odd++) {
+        for (uint32_t i = 0; i < width; i++) {
+            *to++ = first + i < conv->out_c && thresholds != NULL
+                        ? (uint32_t)limit(conv, thresholds[first + i], odd)
+                        : (uint32_t)INT32_MIN;
+        }
     }
+    return to;
+}
+
+/* The bits of half word `half` of a pixel that are channels. */
+static uint32_t valid_bits(uint32_t channels, uint32_t half)
+{
+    return half == channels / 32 ? (UINT32_C(1) << channels % 32) - 1 : UINT32_MAX;
+}
+
+/* One pass over the filters of a block; zeros are 1 where nonzero says so. */
+static uint32_t *pack_pass(const struct kernel_bits_conv *conv, const uint64_t *signs,
+                           const uint64_t *nonzero, uint32_t first, uint32_t width, uint32_t *to)
+{
+    const uint32_t taps = conv->kernel_h * conv->kernel_w, of_tap = halves(conv->in_c);
+
+    for (uint32_t k = 0; k < taps * of_tap; k++) {
+        const uint32_t half = k % of_tap;
+
+        for (uint32_t i = 0; i < width; i++) {
+            const size_t at =
+                ((size_t)(first + i) * taps + k / of_tap) * words(conv->in_c) + half / 2;
+            uint64_t word = first + i < conv->out_c ? signs[at] : 0;
+
+            if (nonzero != NULL && first + i < conv->out_c) {
+                word |= ~nonzero[at];
+            }
+            *to++ = (uint32_t)(word >> half % 2 * 32) & valid_bits(conv->in_c, half);
+        }
+    }
+    return to;
 }
 
 void kernel_bits_pack_avx512(const struct kernel_bits_conv *conv, const uint64_t *signs,
                              const uint64_t *nonzero, const int32_t *thresholds, void *packed)
 {
-    const size_t filter = filter_words(conv);
-    uint64_t *to = packed;
+    uint32_t *to = packed;
 
     for (uint32_t first = 0; first < conv->out_c;) {
-        const uint32_t width = block_width(conv, first);
+        const uint32_t width = block_vectors(conv, first) * LANES;
 
-        pack_limits(conv, thresholds, first, width, (int64_t *)to);
-        to += 2 * width;
-        for (uint32_t pass = 0; pass < (conv->ternary_weights ? 2u : 1u); pass++) {
-            for (size_t k = 0; k < filter; k++) {
-                const uint64_t valid = valid_bits(conv->in_c, (uint32_t)(k % words(conv->in_c)));
-
-                for (uint32_t i = 0; i < width; i++) {
-                    const size_t at = (first + i) * filter + k;
-                    uint64_t word = first + i < conv->out_c ? signs[at] : 0;
-                    if (pass == 0 && conv->ternary_weights && first + i < conv->out_c) {
-                        word |= ~nonzero[at] & valid;
-                    }
-                    *to++ = word;
-                }
-            }
+        to = pack_limits(conv, thresholds, first, width, to);
+        if (conv->ternary_weights) {
+            to = pack_pass(conv, signs, nonzero, first, width, to);
         }
+        to = pack_pass(conv, signs, NULL, first, width, to);
         first += width;
     }
 }
@@ -119,30 +136,34 @@ void kernel_bits_pack_avx512(const struct kernel_bits_conv *conv, const uint64_t
 struct work {
     const struct kernel_bits_conv *conv;
     const uint64_t *signs, *nonzero;
-    uint32_t terms; /* words that are compared for one result */
-    uint32_t shift;
-    uint32_t offset[KERNEL_BITS_WORDS_MAX]; /* of each, from the first word of the patch */
+    uint32_t terms, shift;
+    uint32_t offset[2 * KERNEL_BITS_WORDS_MAX]; /* half words, from the first one of the patch */
 };
 
 /* Four patches; with pooling they are one block, and only to[0] counts. */
 struct tile {
     size_t from[TILE], to[TILE]; /* words or elements from the start of the input, of the output */
-    int64_t start[TILE];         /* of the count */
-    int64_t base[TILE];          /* s = base - (count << shift) */
+    int32_t start[TILE];         /* of the count */
+    int32_t base[TILE];          /* s = base - (count << shift) */
 };
 
-/* Channels first to first + width. */
 struct block {
-    const int64_t *limits;
-    const uint64_t *weights;
-    uint32_t first, left;
+    const int32_t *limits;
+    const uint32_t *weights;
+    uint32_t first, left; /* channels */
 };
+
+ALWAYS_INLINE __m512i broadcast(const uint64_t *patch, uint32_t half)
+{
+    return _mm512_broadcastd_epi32(_mm_loadu_si32((const uint8_t *)patch + (size_t)half * 4));
+}
 
 ALWAYS_INLINE void count(const struct work *work, const struct block *block,
                          const struct tile *tile, __m512i sum[TILE][VECTORS], uint32_t pixels,
                          uint32_t vectors, int ternary)
 {
-    const uint64_t *weights = block->weights, *signs[TILE], *nonzero[TILE];
+    const uint64_t *signs[TILE], *nonzero[TILE];
+    const uint32_t *weights = block->weights;
 
     for (uint32_t p = 0; p < pixels; p++) {
         signs[p] = work->signs + tile->from[p];
@@ -150,56 +171,66 @@ ALWAYS_INLINE void count(const struct work *work, const struct block *block,
             nonzero[p] = work->nonzero + tile->from[p];
         }
         for (uint32_t v = 0; v < vectors; v++) {
-            sum[p][v] = _mm512_set1_epi64(ternary ? tile->start[p] : 0);
+            sum[p][v] = _mm512_set1_epi32(ternary ? tile->start[p] : 0);
         }
     }
-    for (uint32_t k = 0; k < work->terms; k++, weights += vectors * LANES) {
+    uint32_t k = 0;
+    do { /* there is always one */
         const uint32_t at = work->offset[k];
 
         for (uint32_t p = 0; p < pixels; p++) {
+            const __m512i sign = broadcast(signs[p], at);
+
             for (uint32_t v = 0; v < vectors; v++) {
-                __m512i differ = _mm512_xor_si512(_mm512_set1_epi64((int64_t)signs[p][at]),
-                                                  _mm512_load_si512(weights + v * LANES));
+                __m512i differ = _mm512_xor_si512(sign, _mm512_load_si512(weights + v * LANES));
                 if (ternary) {
-                    differ = _mm512_and_si512(differ, _mm512_set1_epi64((int64_t)nonzero[p][at]));
+                    differ = _mm512_and_si512(differ, broadcast(nonzero[p], at));
                 }
-                sum[p][v] = _mm512_add_epi64(sum[p][v], _mm512_popcnt_epi64(differ));
+                sum[p][v] = _mm512_add_epi32(sum[p][v], _mm512_popcnt_epi32(differ));
+                /* One count after the other: gcc would do them in steps, which is slower. */
+                __asm__ volatile("" : "+v"(sum[p][v]));
             }
         }
-    }
+        weights += vectors * LANES;
+    } while (++k < work->terms);
 }
 
-/* The bits of one pixel and the block's channels. */
-ALWAYS_INLINE uint32_t compare(const int64_t *limits, const __m512i sum[VECTORS], uint32_t vectors)
+/* The bits of one patch and the block's channels. */
+ALWAYS_INLINE uint64_t compare(const int32_t *limits, const __m512i sum[VECTORS], uint32_t vectors)
 {
-    __mmask8 bits[VECTORS];
+    __mmask16 bits[VECTORS] = {0};
 
     for (uint32_t v = 0; v < vectors; v++) {
-        bits[v] = _mm512_cmple_epi64_mask(sum[v], _mm512_load_si512(limits + v * LANES));
+        bits[v] = _mm512_cmple_epi32_mask(sum[v], _mm512_load_si512(limits + v * LANES));
     }
-    return vectors == 1 ? bits[0]
-                        : _mm512_kunpackw(_mm512_kunpackb(bits[3], bits[2]),
-                                          _mm512_kunpackb(bits[1], bits[0]));
+    if (vectors == 4) {
+        return _mm512_kunpackd(_mm512_kunpackw(bits[3], bits[2]),
+                               _mm512_kunpackw(bits[1], bits[0]));
+    }
+    return vectors == 2 ? _mm512_kunpackw(bits[1], bits[0]) : bits[0];
 }
 
 ALWAYS_INLINE void bits_tile(const struct work *work, const struct block *block,
                              const struct tile *tile, uint64_t *out, uint32_t pixels,
                              uint32_t vectors, int ternary)
 {
+    const int pool = pixels == TILE && work->conv->pool == 2;
     __m512i sum[TILE][VECTORS];
-    uint32_t bits[TILE] = {0};
+    uint64_t any = 0;
 
     count(work, block, tile, sum, pixels, vectors, ternary);
+    out += block->first / 64;
     for (uint32_t p = 0; p < pixels; p++) {
-        const int64_t *limits = block->limits + (ternary ? tile->base[p] * vectors * LANES : 0);
-        bits[p] = compare(limits, sum[p], vectors);
+        const size_t odd = ternary ? (size_t)tile->base[p] : 0;
+        const uint64_t bits = compare(block->limits + odd * vectors * LANES, sum[p], vectors);
+
+        any |= bits;
+        if (!pool) {
+            out[tile->to[p]] = bits;
+        }
     }
-    if (pixels == TILE && work->conv->pool == 2) {
-        bits[0] |= bits[1] | bits[2] | bits[3];
-        pixels = 1;
-    }
-    for (uint32_t p = 0; p < pixels; p++) {
-        memcpy((uint8_t *)(out + tile->to[p]) + block->first / 8, &bits[p], vectors);
+    if (pool) {
+        out[tile->to[0]] = any;
     }
 }
 
@@ -211,21 +242,23 @@ ALWAYS_INLINE void sums_tile(const struct work *work, const struct block *block,
     __m512i sum[TILE][VECTORS];
 
     count(work, block, tile, sum, pixels, vectors, ternary);
-    for (uint32_t v = 0; v < vectors && v * LANES < block->left; v++) {
-        const uint32_t left = block->left - v * LANES;
-        const __mmask8 mask = left >= LANES ? (__mmask8)0xff : (__mmask8)((1u << left) - 1);
+    out += block->first;
+    for (uint32_t v = 0; v < vectors; v++) {
+        const uint32_t left = block->left > v * LANES ? block->left - v * LANES : 0;
+        const __mmask16 mask = left >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
+        __m512i best = _mm512_set1_epi32(INT32_MIN);
 
         for (uint32_t p = 0; p < pixels; p++) {
-            sum[p][v] = _mm512_sub_epi64(_mm512_set1_epi64(tile->base[p]),
-                                         _mm512_slli_epi64(sum[p][v], work->shift));
+            const __m512i s = _mm512_sub_epi32(_mm512_set1_epi32(tile->base[p]),
+                                               _mm512_slli_epi32(sum[p][v], work->shift));
+
+            best = _mm512_max_epi32(best, s);
+            if (!pool && left > 0) {
+                _mm512_mask_storeu_epi32(out + tile->to[p] + v * LANES, mask, s);
+            }
         }
-        if (pool) {
-            sum[0][v] = _mm512_max_epi64(_mm512_max_epi64(sum[0][v], sum[1][v]),
-                                         _mm512_max_epi64(sum[2][v], sum[3][v]));
-        }
-        for (uint32_t p = 0; p < (pool ? 1 : pixels); p++) {
-            _mm256_mask_storeu_epi32(out + tile->to[p] + block->first + v * LANES, mask,
-                                     _mm512_cvtepi64_epi32(sum[p][v]));
+        if (pool && left > 0) {
+            _mm512_mask_storeu_epi32(out + tile->to[0] + v * LANES, mask, best);
         }
     }
 }
@@ -243,24 +276,28 @@ typedef void tiles_function(const struct work *work, const struct block *block,
             kind##_tile(work, block, &tiles[i], out, pixels, vectors, ternary);                    \
         }                                                                                          \
     }
-#define TILES_OF(kind)                                                                             \
-    TILES(kind, 4, 4, 0)                                                                           \
-    TILES(kind, 4, 4, 1)                                                                           \
-    TILES(kind, 4, 1, 0)                                                                           \
-    TILES(kind, 4, 1, 1)                                                                           \
-    TILES(kind, 1, 4, 0)                                                                           \
-    TILES(kind, 1, 4, 1)                                                                           \
-    TILES(kind, 1, 1, 0)                                                                           \
-    TILES(kind, 1, 1, 1)
-TILES_OF(bits)
-TILES_OF(sums)
+#define TILES_OF(kind, pixels)                                                                     \
+    TILES(kind, pixels, 4, 0)                                                                      \
+    TILES(kind, pixels, 4, 1)                                                                      \
+    TILES(kind, pixels, 2, 0)                                                                      \
+    TILES(kind, pixels, 2, 1)                                                                      \
+    TILES(kind, pixels, 1, 0)                                                                      \
+    TILES(kind, pixels, 1, 1)
+TILES_OF(bits, 4)
+TILES_OF(bits, 1)
+TILES_OF(sums, 4)
+TILES_OF(sums, 1)
 
-/* [sums][one pixel][narrow block][ternary] */
-static tiles_function *const tiles_functions[2][2][2][2] = {
-    {{{bits_4_4_0, bits_4_4_1}, {bits_4_1_0, bits_4_1_1}},
-     {{bits_1_4_0, bits_1_4_1}, {bits_1_1_0, bits_1_1_1}}},
-    {{{sums_4_4_0, sums_4_4_1}, {sums_4_1_0, sums_4_1_1}},
-     {{sums_1_4_0, sums_1_4_1}, {sums_1_1_0, sums_1_1_1}}},
+#define TABLE_OF(kind, pixels)                                                                     \
+    {                                                                                              \
+        {kind##_##pixels##_1_0, kind##_##pixels##_1_1},                                            \
+            {kind##_##pixels##_2_0, kind##_##pixels##_2_1},                                        \
+            {kind##_##pixels##_4_0, kind##_##pixels##_4_1},                                        \
+    }
+/* [sums][one patch][1, 2, 4 vectors][ternary] */
+static tiles_function *const tiles_functions[2][2][3][2] = {
+    {TABLE_OF(bits, 4), TABLE_OF(bits, 1)},
+    {TABLE_OF(sums, 4), TABLE_OF(sums, 1)},
 };
 
 /* single: only the first patch of the tiles is used. */
@@ -271,59 +308,64 @@ static void run_blocks(const struct work *work, const void *packed, const struct
     const uint8_t *at = packed;
 
     for (uint32_t first = 0; first < conv->out_c;) {
-        const uint32_t width = block_width(conv, first);
+        const uint32_t vectors = block_vectors(conv, first);
         const struct block block = {
-            .limits = (const int64_t *)(const void *)at,
-            .weights = (const uint64_t *)(const void *)at + 2 * width,
+            .limits = (const int32_t *)(const void *)at,
+            .weights = (const uint32_t *)(const void *)at + (size_t)2 * vectors * LANES,
             .first = first,
             .left = conv->out_c - first,
         };
-        tiles_functions[conv->sums != 0][single][width == LANES][conv->ternary_input != 0](
+        tiles_functions[conv->sums != 0][single][vectors / 2][conv->ternary_input != 0](
             work, &block, tiles, count, out);
-        at += block_bytes(conv, width);
-        first += width;
+        at += block_bytes(conv, vectors);
+        first += vectors * LANES;
     }
 }
 
 static void work_init(struct work *work, const struct kernel_bits_conv *conv, const uint64_t *signs,
                       const uint64_t *nonzero)
 {
-    const uint32_t run = conv->kernel_w * words(conv->in_c);
     uint32_t *to = work->offset;
 
     work->conv = conv;
     work->signs = signs;
     work->nonzero = nonzero;
+    work->terms = terms(conv);
     work->shift = conv->ternary_weights ? 0 : 1;
     for (uint32_t pass = work->shift; pass < 2; pass++) {
-        for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
-            for (uint32_t i = 0; i < run; i++) {
-                *to++ = ky * conv->in_row + i;
+        for (uint32_t tap = 0; tap < conv->kernel_h * conv->kernel_w; tap++) {
+            const uint32_t word =
+                tap / conv->kernel_w * conv->in_row + tap % conv->kernel_w * words(conv->in_c);
+
+            for (uint32_t half = 0; half < halves(conv->in_c); half++) {
+                *to++ = 2 * word + half;
             }
         }
     }
-    work->terms = (uint32_t)(to - work->offset);
 }
 
 /* Where the counts of a tile's patches start, and how their sums and bits follow. */
 static void start_tile(const struct work *work, struct tile *tile)
 {
-    const uint64_t *const from[] = {work->nonzero + tile->from[0], work->nonzero + tile->from[1],
-                                    work->nonzero + tile->from[2], work->nonzero + tile->from[3]};
-    __m256i count = _mm256_setzero_si256();
+    const __m128i shift = _mm_set1_epi32((int)work->shift);
+    const uint8_t *from[TILE];
+    __m128i count = _mm_setzero_si128();
 
-    for (uint32_t k = 0; k < work->terms >> (1 - work->shift); k++) {
-        const uint32_t at = work->offset[k];
-        const __m256i patches = _mm256_set_epi64x((int64_t)from[3][at], (int64_t)from[2][at],
-                                                  (int64_t)from[1][at], (int64_t)from[0][at]);
-
-        count = _mm256_add_epi64(count, _mm256_popcnt_epi64(patches));
+    for (uint32_t p = 0; p < TILE; p++) {
+        from[p] = (const uint8_t *)(work->nonzero + tile->from[p]);
     }
-    _mm256_storeu_si256((__m256i *)(void *)tile->base,
-                        _mm256_and_si256(count, _mm256_set1_epi64x(work->shift)));
-    count = _mm256_srli_epi64(count, work->shift);
-    _mm256_storeu_si256((__m256i *)(void *)tile->start,
-                        _mm256_sub_epi64(_mm256_setzero_si256(), count));
+    for (uint32_t k = 0; k < work->terms >> (1 - work->shift); k++) {
+        const size_t at = (size_t)work->offset[k] * 4;
+        const __m128i low =
+            _mm_unpacklo_epi32(_mm_loadu_si32(from[0] + at), _mm_loadu_si32(from[1] + at));
+        const __m128i high =
+            _mm_unpacklo_epi32(_mm_loadu_si32(from[2] + at), _mm_loadu_si32(from[3] + at));
+
+        count = _mm_add_epi32(count, _mm_popcnt_epi32(_mm_unpacklo_epi64(low, high)));
+    }
+    _mm_storeu_si128((__m128i *)(void *)tile->base, _mm_and_si128(count, shift));
+    count = _mm_srli_epi32(count, (int)work->shift);
+    _mm_storeu_si128((__m128i *)(void *)tile->start, _mm_sub_epi32(_mm_setzero_si128(), count));
 }
 
 /* The walk over the output pixels in reading order. */
@@ -365,10 +407,9 @@ ALWAYS_INLINE void walk_on(struct walk *walk, const struct kernel_bits_conv *con
     }
 }
 
-ALWAYS_INLINE void next_tile(const struct work *work, struct walk *walk, struct tile *tile)
+ALWAYS_INLINE void next_tile(const struct kernel_bits_conv *conv, struct walk *walk,
+                             struct tile *tile)
 {
-    const struct kernel_bits_conv *conv = work->conv;
-
     if (conv->pool == 2) {
         tile->to[0] = walk->to;
         tile->from[0] = walk->from;
@@ -381,21 +422,6 @@ ALWAYS_INLINE void next_tile(const struct work *work, struct walk *walk, struct 
             tile->to[p] = walk->to;
             tile->from[p] = walk->from;
             walk_on(walk, conv);
-        }
-    }
-    if (conv->ternary_input) {
-        start_tile(work, tile);
-    }
-}
-
-/* Clears what the blocks leave of the last word of each pixel. */
-static void clear_last_words(const struct kernel_bits_conv *conv, uint64_t *out, size_t out_row)
-{
-    const size_t count = words(conv->out_c);
-
-    for (uint32_t y = 0; y < conv->out_h; y++) {
-        for (uint32_t x = 0; x < conv->out_w; x++) {
-            out[y * out_row + x * count + count - 1] = 0;
         }
     }
 }
@@ -411,25 +437,28 @@ void kernel_bits_run_avx512(const struct kernel_bits_conv *conv, const void *pac
     struct work work;
     struct walk walk;
 
-    if (!conv->sums && conv->out_c % 64 != 0) {
-        clear_last_words(conv, out, out_row);
-    }
     work_init(&work, conv, signs, nonzero);
     walk_init(&walk, conv, out_row);
     for (uint32_t i = 0; i < TILES_TOGETHER * TILE; i++) {
-        tiles[i / TILE].base[i % TILE] = (int64_t)conv->kernel_h * conv->kernel_w * conv->in_c;
+        tiles[i / TILE].base[i % TILE] = (int32_t)(conv->kernel_h * conv->kernel_w * conv->in_c);
     }
     while (left > 0) {
         const uint32_t count = left < TILES_TOGETHER ? (uint32_t)left : TILES_TOGETHER;
 
         for (uint32_t i = 0; i < count; i++) {
-            next_tile(&work, &walk, &tiles[i]);
+            next_tile(conv, &walk, &tiles[i]);
+        }
+        for (uint32_t i = 0; conv->ternary_input && i < count; i++) {
+            start_tile(&work, &tiles[i]);
         }
         run_blocks(&work, packed, tiles, count, 0, out);
         left -= count;
     }
     if (single) {
-        next_tile(&work, &walk, tiles);
+        next_tile(conv, &walk, tiles);
+        if (conv->ternary_input) {
+            start_tile(&work, tiles);
+        }
         run_blocks(&work, packed, tiles, 1, 1, out);
     }
 }
