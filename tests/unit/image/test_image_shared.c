@@ -91,11 +91,12 @@ struct tally {
     double slowest_ms;
 };
 
+/* Of this process alone: the machine may be busy. */
 static double now_ms(void)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
@@ -179,7 +180,10 @@ static void check_folder(const char *folder, verdict judge)
     for (size_t i = 0; i < files.count; i++) {
         results[i] = decode_file(decoder, files.names[i], &tally);
     }
-    assert_int_equal(release_stderr(caught, old), 0);
+    long words = release_stderr(caught, old);
+    if (words != 0) {
+        fail_msg("%s: %ld bytes on stderr", folder, words);
+    }
     image_decoder_destroy(decoder);
     print_message("%s: %zu files: %u decoded, %u unsupported, %u corrupt, %u too large; slowest "
                   "%.1f ms\n",
