@@ -21,20 +21,9 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "engine/kernel/isa.h"
+#include "engine/kernel/bits_avx2.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-enum {
-    LANES = 32,
-    VECTORS = 4,
-    GROUP = 3,    /* steps whose sum fits a half byte */
-    FLUSH = 21,   /* groups whose sum fits a byte: 21 * 12 < 256 */
-    PAIRS = 16,   /* of pixels, at most, that are worked on together */
-    USUAL = 4096, /* steps that they may have together, if they are more than one */
-    SLACK = 16,   /* steps written past the last one */
-    STEPS_MAX = 16 * KERNEL_BITS_WORDS_MAX + GROUP + SLACK,
-};
 
 #define BITS(n)                (((n)&1) + ((n) >> 1 & 1) + ((n) >> 2 & 1) + ((n) >> 3 & 1))
 #define PAIR_ENTRY(a, b, w)    (BITS((a) ^ (w)) + 16 * BITS((b) ^ (w)))
@@ -63,131 +52,6 @@ enum {
 static const uint8_t pair_table[256][16] __attribute__((aligned(64))) = TABLE(PAIR_ENTRY);
 /* [signs][non-zero bits][nibble of weights]: bits that differ and are not zero. */
 static const uint8_t ternary_table[256][16] __attribute__((aligned(64))) = TABLE(TERNARY_ENTRY);
-
-static uint32_t words(uint32_t channels)
-{
-    return (channels + 63) / 64;
-}
-
-/* The bits of word `word` of a pixel that are channels. */
-static uint64_t valid_bits(uint32_t channels, uint32_t word)
-{
-    return word == channels / 64 ? (UINT64_C(1) << channels % 64) - 1 : UINT64_MAX;
-}
-
-/* Bytes of word `word` of a pixel that have channels. */
-static uint32_t word_bytes(uint32_t channels, uint32_t word)
-{
-    return word == channels / 64 ? (channels % 64 + 7) / 8 : 8;
-}
-
-/* Steps of one pass. */
-static uint32_t pass_steps(const struct kernel_bits_conv *conv)
-{
-    return conv->kernel_h * conv->kernel_w * 2 * ((conv->in_c + 7) / 8);
-}
-
-static uint32_t groups(const struct kernel_bits_conv *conv)
-{
-    return (pass_steps(conv) * (conv->ternary_weights ? 2 : 1) + GROUP - 1) / GROUP;
-}
-
-static uint32_t block_vectors(const struct kernel_bits_conv *conv, uint32_t first)
-{
-    const uint32_t left = conv->out_c - first;
-
-    return left > 2 * LANES ? 4 : left > LANES ? 2 : 1;
-}
-
-static size_t block_bytes(const struct kernel_bits_conv *conv, uint32_t vectors)
-{
-    return (size_t)vectors * LANES * (2 * sizeof(int16_t) + (size_t)GROUP * groups(conv));
-}
-
-size_t kernel_bits_packed_bytes_avx2(const struct kernel_bits_conv *conv)
-{
-    size_t bytes = 0;
-
-    for (uint32_t first = 0; first < conv->out_c;) {
-        uint32_t vectors = block_vectors(conv, first);
-        bytes += block_bytes(conv, vectors);
-        first += vectors * LANES;
-    }
-    return bytes;
-}
-
-/* See the top; no count is as low as INT16_MIN. */
-static int16_t limit(const struct kernel_bits_conv *conv, int64_t threshold, uint32_t odd)
-{
-    const int64_t base =
-        conv->ternary_input ? odd : (int64_t)conv->kernel_h * conv->kernel_w * conv->in_c;
-    const int64_t most = (base - threshold) >> (conv->ternary_weights ? 0 : 1);
-
-    return (int16_t)(most < INT16_MIN ? INT16_MIN : most > INT16_MAX ? INT16_MAX : most);
-}
-
-static int16_t *pack_limits(const struct kernel_bits_conv *conv, const int32_t *thresholds,
-                            uint32_t first, uint32_t vectors, int16_t *to)
-{
-    for (uint32_t odd = 0; odd < 2; odd++) {
-        for (uint32_t i = 0; i < vectors * LANES; i++) {
-            const uint32_t lane = i % LANES;
-            const uint32_t channel = first + i / LANES * LANES + lane % 16 * 2 + lane / 16;
-
-            *to++ = channel < conv->out_c && thresholds != NULL
-                        ? limit(conv, thresholds[channel], odd)
-                        : INT16_MIN;
-        }
-    }
-    return to;
-}
-
-/* The nibbles of a word of `width` channels from `first` on, `signs` being that of channel 0. */
-static uint8_t *pack_word(const struct kernel_bits_conv *conv, const uint64_t *signs,
-                          const uint64_t *nonzero, size_t at, uint32_t first, uint32_t width,
-                          uint8_t *to)
-{
-    const size_t filter = (size_t)conv->kernel_h * conv->kernel_w * words(conv->in_c);
-    const uint32_t word = (uint32_t)(at % words(conv->in_c));
-    const uint32_t bytes = word_bytes(conv->in_c, word);
-
-    for (uint32_t i = 0; i < width; i++) {
-        const uint32_t channel = first + i;
-        uint64_t bits = channel < conv->out_c ? signs[channel * filter + at] : 0;
-
-        if (nonzero != NULL && channel < conv->out_c) {
-            bits |= ~nonzero[channel * filter + at] & valid_bits(conv->in_c, word);
-        }
-        for (uint32_t byte = 0; byte < bytes; byte++) {
-            to[byte * width + i] = bits >> 8 * byte & 15;
-            to[(bytes + byte) * width + i] = bits >> (8 * byte + 4) & 15;
-        }
-    }
-    return to + (size_t)2 * bytes * width;
-}
-
-void kernel_bits_pack_avx2(const struct kernel_bits_conv *conv, const uint64_t *signs,
-                           const uint64_t *nonzero, const int32_t *thresholds, void *packed)
-{
-    const size_t filter = (size_t)conv->kernel_h * conv->kernel_w * words(conv->in_c);
-    uint8_t *block = packed;
-
-    for (uint32_t first = 0; first < conv->out_c;) {
-        const uint32_t vectors = block_vectors(conv, first), width = vectors * LANES;
-        uint8_t *end = block + block_bytes(conv, vectors),
-                *to = (uint8_t *)pack_limits(conv, thresholds, first, vectors,
-                                             (int16_t *)(void *)block);
-
-        for (uint32_t pass = conv->ternary_weights ? 0 : 1; pass < 2; pass++) {
-            for (size_t at = 0; at < filter; at++) {
-                to = pack_word(conv, signs, pass == 0 ? nonzero : NULL, at, first, width, to);
-            }
-        }
-        memset(to, 0, (size_t)(end - to));
-        block = end;
-        first += width;
-    }
-}
 
 /* One pixel of the output, or one of the four that are pooled. */
 struct patch {
