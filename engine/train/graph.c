@@ -120,9 +120,9 @@ static struct train_shape operation_shape(const struct train_node *node)
 
 static bool usable(struct train_shape s, size_t *ret_size)
 {
-    const size_t size = (size_t)s.height * s.width * s.channels;
+    const uint64_t size = (uint64_t)s.height * s.width * s.channels;
 
-    *ret_size = size;
+    *ret_size = (size_t)size;
     return s.height > 0 && s.height <= TRAIN_SIDE_MAX && s.width > 0 && s.width <= TRAIN_SIDE_MAX &&
            s.channels > 0 && s.channels <= TRAIN_CHANNELS_MAX && size <= VALUES_MAX;
 }
@@ -153,8 +153,9 @@ static const char *find_shapes(struct train_node *node)
                    : has_weights(l)            ? (uint32_t)l->kernel[0] * l->kernel[1] *
                                           (l->operation == TRAIN_CONV ? in.channels : 1u)
                                     : 0;
-    node->weight.count = (size_t)node->fan_in * node->mid.channels;
-    return node->weight.count <= VALUES_MAX ? NULL : "a layer has too many weights";
+    const uint64_t weights = (uint64_t)node->fan_in * node->mid.channels;
+    node->weight.count = (size_t)weights;
+    return weights <= VALUES_MAX ? NULL : "a layer has too many weights";
 }
 
 /* Node i reads the layers that the spec names. */

@@ -14,9 +14,6 @@
 
 #define ALIGNMENT 64u
 
-/* With the limits of graph.c no size of scratch memory overflows; the rest is checked. */
-_Static_assert(sizeof(size_t) >= 8, "training is for 64-bit machines");
-
 /* Cuts one block into pieces. Without a block it only counts, so that the same code finds the size.
  */
 struct arena {
@@ -25,7 +22,7 @@ struct arena {
     bool overflow;
 };
 
-static void *piece(struct arena *arena, size_t count, size_t size)
+static void *piece(struct arena *arena, uint64_t count, size_t size)
 {
     size_t bytes, end;
 
@@ -44,7 +41,7 @@ static void *piece(struct arena *arena, size_t count, size_t size)
 }
 
 /* count * each floats */
-static float *floats(struct arena *arena, size_t count, size_t each)
+static float *floats(struct arena *arena, uint64_t count, uint64_t each)
 {
     if (__builtin_mul_overflow(count, each, &count)) {
         arena->overflow = true;
@@ -81,7 +78,7 @@ static void assign_slots(struct train *train)
     }
 }
 
-static size_t panels_size(size_t rows, size_t columns)
+static uint64_t panels_size(uint64_t rows, uint64_t columns)
 {
     return (columns + TRAIN_PANEL - 1) / TRAIN_PANEL * TRAIN_PANEL * rows;
 }
@@ -91,12 +88,12 @@ static void lay_out_weights(struct arena *arena, struct train_node *node, bool b
     const struct train_layer *l = &node->spec;
     const size_t out = node->mid.channels, taps = (size_t)l->kernel[0] * l->kernel[1];
     const bool coded = l->weights.kind != TRAIN_F32;
-    size_t pack = panels_size(node->fan_in, out), pack_back;
+    uint64_t pack = panels_size(node->fan_in, out), pack_back;
 
     if (l->operation == TRAIN_DEPTHWISE) {
         pack = pack_back = node->weight.count;
     } else if (l->operation == TRAIN_CONV) {
-        pack_back = panels_size(taps * out, node->input->shape.channels);
+        pack_back = panels_size((uint64_t)taps * out, node->input->shape.channels);
     } else {
         pack_back = panels_size(out, node->input->size);
     }
@@ -135,14 +132,14 @@ static void lay_out_node(struct arena *arena, struct train *train, struct train_
     }
 }
 
-static size_t larger(size_t a, size_t b)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
 static void lay_out_scratch(struct arena *arena, struct train *train)
 {
-    size_t padded = 0, spread = 0, delta = 0, row = 0;
+    uint64_t padded = 0, spread = 0, delta = 0, row = 0;
 
     for (uint32_t i = 1; i < train->node_count; i++) {
         const struct train_node *node = &train->nodes[i];
@@ -150,13 +147,13 @@ static void lay_out_scratch(struct arena *arena, struct train *train)
         const struct train_shape in = node->input->shape;
         const bool dense = l->operation == TRAIN_DENSE;
 
-        row = larger(row, (size_t)node->mid.width * node->mid.channels);
-        delta = larger(delta, node->mid_size * (dense ? train->shard_size : 1));
+        row = larger(row, (uint64_t)node->mid.width * node->mid.channels);
+        delta = larger(delta, (uint64_t)node->mid_size * (dense ? train->shard_size : 1));
         if (l->operation == TRAIN_CONV || l->operation == TRAIN_DEPTHWISE) {
-            const size_t height = in.height + 2u * l->kernel[0];
-            const size_t width = in.width + 2u * l->kernel[1];
+            const uint64_t height = in.height + 2u * l->kernel[0];
+            const uint64_t width = in.width + 2u * l->kernel[1];
 
-            row = larger(row, (size_t)in.width * in.channels);
+            row = larger(row, (uint64_t)in.width * in.channels);
             padded = larger(padded, height * width * in.channels);
             spread = larger(spread, height * width * node->mid.channels);
         }
