@@ -202,10 +202,12 @@ ALWAYS_INLINE void count_pair(const __m256i *weights, const uint16_t *step, uint
             __m256i sum = _mm256_shuffle_epi8(row[0], weights[v]);
             sum = _mm256_add_epi8(sum, _mm256_shuffle_epi8(row[1], weights[vectors + v]));
             sum = _mm256_add_epi8(sum, _mm256_shuffle_epi8(row[2], weights[2 * vectors + v]));
-            plain[v] = _mm256_add_epi8(plain[v], sum);
-            shifted[v] = _mm256_add_epi8(shifted[v], _mm256_srli_epi16(sum, 4));
+            __m256i next_plain = _mm256_add_epi8(plain[v], sum);
+            __m256i next_shifted = _mm256_add_epi8(shifted[v], _mm256_srli_epi16(sum, 4));
             /* One vector after the other: gcc would mix them and run out of registers. */
-            __asm__ volatile("" : "+x"(plain[v]), "+x"(shifted[v]));
+            __asm__ volatile("" : "+x"(next_plain), "+x"(next_shifted));
+            plain[v] = next_plain;
+            shifted[v] = next_shifted;
         }
     }
     for (uint32_t v = 0; v < vectors; v++) {

@@ -186,9 +186,10 @@ ALWAYS_INLINE void count(const struct work *work, const struct block *block,
                 if (ternary) {
                     differ = _mm512_and_si512(differ, broadcast(nonzero[p], at));
                 }
-                sum[p][v] = _mm512_add_epi32(sum[p][v], _mm512_popcnt_epi32(differ));
+                __m512i next = _mm512_add_epi32(sum[p][v], _mm512_popcnt_epi32(differ));
                 /* One count after the other: gcc would do them in steps, which is slower. */
-                __asm__ volatile("" : "+v"(sum[p][v]));
+                __asm__ volatile("" : "+v"(next));
+                sum[p][v] = next;
             }
         }
         weights += vectors * LANES;
