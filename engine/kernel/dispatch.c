@@ -58,6 +58,7 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
 #elif defined(__aarch64__)
     if (cpu & KERNEL_CPU_NEON) {
         table->conv = CONV_OPS(neon);
+        table->bits = BITS_OPS(neon, c);
     }
     if (cpu & KERNEL_CPU_DOTPROD) {
         table->conv = CONV_OPS(dotprod);

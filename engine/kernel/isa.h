@@ -45,6 +45,7 @@ void kernel_pool_mean_f32_c(const struct kernel_pool *pool, const float *in, flo
 KERNEL_BITS_DECLARE(c);
 KERNEL_BITS_DECLARE(avx2);
 KERNEL_BITS_DECLARE(avx512);
+KERNEL_BITS_DECLARE(neon);
 
 void kernel_bits_gather_c(const struct kernel_bits_gather *gather, const uint64_t *in,
                           uint64_t *out);
