@@ -50,6 +50,19 @@ def symbols(archive):
     return defined, wanted - defined
 
 
+def outgoing(archive):
+    """Nothing leaves the machine: only listen.c may connect, to see whether a socket file of its own is stale."""
+    member = None
+    for line in run("nm", "-u", str(archive)).splitlines():
+        if line.endswith(":"):
+            member = line[:-1]
+        symbol = line.split()[-1] if line.strip() else ""
+        if re.match(r"(uv_(tcp|pipe)_connect2?|uv_getaddrinfo|getaddrinfo|sendto)$", symbol):
+            yield f"{archive.name}: {member} reaches for {symbol}"
+        if symbol == "connect" and not member.endswith("listen.c.o"):
+            yield f"{archive.name}: {member} connects to somebody"
+
+
 def main():
     build = pathlib.Path(sys.argv[1])
     problems, table = [], {}
@@ -85,6 +98,7 @@ def main():
     if re.search(r"NEEDED.*lib(uv|systemd|seccomp|jpeg|raw)", run("readelf", "-d", str(client))):
         problems.append(f"{client.name}: needs more than JSON and the C library")
     daemon = build / "daemon/ocellusd"
+    problems += outgoing(build / "daemon/libdaemon.a")
     needed = run("readelf", "-d", str(daemon))
     if DECODERS.search(needed) or re.search(r" T image_decode$", run("nm", str(daemon)), re.M):
         problems.append("daemon/ocellusd links an image decoder")
