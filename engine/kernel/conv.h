@@ -14,11 +14,17 @@
  *   t[y][x][o] = bias[o] + sum over ky, kx, c of
  *                in[y * stride_y + ky][x * stride_x + kx][c] * weight[o][ky][kx][c],
  *   which must fit int32 for all possible codes (the loader checks). With pool == 2 the result is
- *   the maximum of a 2x2 block of t, out_w and out_h being those of the pooled map. With a
- *   multiplier the result is requantised to u7 (kernel.h; with pool == 2 all mult > 0, so that
- *   maximum and requantisation commute), without one it is the int32.
+ *   the maximum of a 2x2 block of t, out_w and out_h being those of the pooled map. Of it comes
+ *     SUMS   the int32 itself;
+ *     U7     its requantisation (kernel.h; with pool == 2 all mult > 0, so that maximum and
+ *            requantisation commute);
+ *     CODES  codes[n], n being the number of the channel's thresholds that it reaches: t >=
+ *            threshold, thresholds ascending, 1, 2, 3 or 7 of them. codes[0..levels] are ascending
+ *            and at most 127: values {0, 1, 2, 4, .. 64} of a log activation, or -1..1 plus an
+ *            offset for the next layer to take off again.
  * OUTPUT
- *   u8 or int32 [out_h][out_w][out_c] with out_row elements between rows. Nothing else is written.
+ *   u8, of SUMS int32, [out_h][out_w][out_c] with out_row elements between rows. Nothing else is
+ * written.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_CONV_H
 #define OCELLUS_ENGINE_KERNEL_CONV_H
@@ -28,6 +34,10 @@
 
 #define KERNEL_CONV_TAIL 64u
 
+#define KERNEL_CONV_LEVELS_MAX 7u
+
+enum kernel_conv_output { KERNEL_CONV_SUMS = 0, KERNEL_CONV_U7, KERNEL_CONV_CODES };
+
 struct kernel_conv {
     uint32_t in_c;   /* channels of the input, which are the bytes between its pixels */
     uint32_t in_row; /* bytes between its rows */
@@ -35,18 +45,20 @@ struct kernel_conv {
     uint32_t kernel_h, kernel_w, stride_y, stride_x;
     uint32_t out_w, out_h, out_c;
     uint32_t pool;            /* 1 or 2 */
-    uint32_t preshift, shift; /* of the requantisation */
-    int requantise;           /* 0: int32 results */
+    uint32_t output;          /* enum kernel_conv_output */
+    uint32_t preshift, shift; /* U7 */
+    uint32_t levels;          /* CODES */
+    uint8_t codes[KERNEL_CONV_LEVELS_MAX + 1];
 };
 
 /* Filled by an instruction set; see struct kernel_table. */
 struct kernel_conv_ops {
     /* Bytes that packed weights take; they must be 64-byte aligned. */
     size_t (*packed_bytes)(const struct kernel_conv *conv);
-    /* weights: s8 [out_c][kernel_h][kernel_w][in_c]; bias: int32 [out_c]; mult: int32 [out_c], NULL
-     * without requantisation. */
+    /* weights: s8 [out_c][kernel_h][kernel_w][in_c]; bias: int32 [out_c]; mult: int32 [out_c], read
+     * for U7 only; threshold: int32 [out_c][levels], read for CODES only. */
     void (*pack)(const struct kernel_conv *conv, const int8_t *weights, const int32_t *bias,
-                 const int32_t *mult, void *packed);
+                 const int32_t *mult, const int32_t *threshold, void *packed);
     void (*run)(const struct kernel_conv *conv, const void *packed, const uint8_t *in, void *out,
                 size_t out_row);
 };

@@ -43,6 +43,9 @@ static size_t block_bytes(const struct kernel_conv *conv)
 
 size_t kernel_conv_packed_bytes_avx2(const struct kernel_conv *conv)
 {
+    if (conv->output == KERNEL_CONV_CODES) {
+        return kernel_conv_packed_bytes_c(conv);
+    }
     return block_bytes(conv) * ((conv->out_c + CHANNELS - 1) / CHANNELS);
 }
 
@@ -105,8 +108,13 @@ static uint32_t order_groups(const struct kernel_conv *conv, const int8_t *weigh
 }
 
 void kernel_conv_pack_avx2(const struct kernel_conv *conv, const int8_t *weights,
-                           const int32_t *bias, const int32_t *mult, void *packed)
+                           const int32_t *bias, const int32_t *mult, const int32_t *threshold,
+                           void *packed)
 {
+    if (conv->output == KERNEL_CONV_CODES) {
+        kernel_conv_pack_c(conv, weights, bias, mult, threshold, packed);
+        return;
+    }
     int8_t *to = packed;
 
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS) {
@@ -115,7 +123,8 @@ void kernel_conv_pack_avx2(const struct kernel_conv *conv, const int8_t *weights
 
         for (uint32_t i = 0; i < CHANNELS; i++) {
             head[i] = first + i < conv->out_c ? bias[first + i] : 0;
-            head[CHANNELS + i] = mult != NULL && first + i < conv->out_c ? mult[first + i] : 0;
+            head[CHANNELS + i] =
+                conv->output == KERNEL_CONV_U7 && first + i < conv->out_c ? mult[first + i] : 0;
         }
         *pairs = order_groups(conv, weights, first, order);
         to += head_bytes(conv);
@@ -161,7 +170,7 @@ ALWAYS_INLINE void put(const struct block *block, __m256i low, __m256i high, voi
     } narrow;
 
     at += block->first;
-    if (!conv->requantise) {
+    if (conv->output != KERNEL_CONV_U7) {
         _mm256_storeu_si256((__m256i *)(void *)narrow.words, low);
         _mm256_storeu_si256((__m256i *)(void *)(narrow.words + LANES), high);
         for (uint32_t i = 0; i < count; i++) {
@@ -342,6 +351,10 @@ static void map_single(const struct block *block, const uint8_t *in, void *out, 
 void kernel_conv_run_avx2(const struct kernel_conv *conv, const void *packed, const uint8_t *in,
                           void *out, size_t out_row)
 {
+    if (conv->output == KERNEL_CONV_CODES) {
+        kernel_conv_run_c(conv, packed, in, out, out_row);
+        return;
+    }
     const int8_t *at = packed;
 
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS, at += block_bytes(conv)) {

@@ -37,6 +37,9 @@ static size_t block_bytes(const struct kernel_conv *conv, uint32_t vectors)
 
 size_t kernel_conv_packed_bytes_avx512vnni(const struct kernel_conv *conv)
 {
+    if (conv->output == KERNEL_CONV_CODES) {
+        return kernel_conv_packed_bytes_c(conv);
+    }
     size_t bytes = 0;
 
     for (uint32_t first = 0; first < conv->out_c;) {
@@ -62,8 +65,13 @@ static void pack_group(const struct kernel_conv *conv, const int8_t *weights, ui
 }
 
 void kernel_conv_pack_avx512vnni(const struct kernel_conv *conv, const int8_t *weights,
-                                 const int32_t *bias, const int32_t *mult, void *packed)
+                                 const int32_t *bias, const int32_t *mult, const int32_t *threshold,
+                                 void *packed)
 {
+    if (conv->output == KERNEL_CONV_CODES) {
+        kernel_conv_pack_c(conv, weights, bias, mult, threshold, packed);
+        return;
+    }
     int8_t *to = packed;
 
     for (uint32_t first = 0; first < conv->out_c;) {
@@ -72,7 +80,8 @@ void kernel_conv_pack_avx512vnni(const struct kernel_conv *conv, const int8_t *w
 
         for (uint32_t i = 0; i < width; i++) {
             head[i] = first + i < conv->out_c ? bias[first + i] : 0;
-            head[width + i] = mult != NULL && first + i < conv->out_c ? mult[first + i] : 0;
+            head[width + i] =
+                conv->output == KERNEL_CONV_U7 && first + i < conv->out_c ? mult[first + i] : 0;
         }
         to += (size_t)width * 8;
         for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
@@ -113,7 +122,7 @@ ALWAYS_INLINE void put(const struct block *block, __m512i sum, uint32_t vector, 
     __mmask16 mask = left >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
 
     at += block->first + vector * LANES;
-    if (block->conv->requantise) {
+    if (block->conv->output == KERNEL_CONV_U7) {
         __m512i mult = _mm512_load_si512(block->mult + vector * LANES);
         _mm512_mask_cvtepi32_storeu_epi8((uint8_t *)out + at, mask,
                                          requantise(block->conv, sum, mult));
@@ -259,6 +268,10 @@ static void run_block(const struct block *block, uint32_t vectors, const uint8_t
 void kernel_conv_run_avx512vnni(const struct kernel_conv *conv, const void *packed,
                                 const uint8_t *in, void *out, size_t out_row)
 {
+    if (conv->output == KERNEL_CONV_CODES) {
+        kernel_conv_run_c(conv, packed, in, out, out_row);
+        return;
+    }
     const int8_t *at = packed;
 
     for (uint32_t first = 0; first < conv->out_c;) {

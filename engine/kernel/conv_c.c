@@ -9,28 +9,36 @@
 
 #include <string.h>
 
-/* bias, multiplier and weights as they came: int32 [out_c], int32 [out_c], s8
- * [out_c][kernel_h][run] */
+/* Packed: everything as it came: bias, multipliers (U7) or thresholds (CODES), weights. */
 static size_t filter_bytes(const struct kernel_conv *conv)
 {
     return (size_t)conv->kernel_h * conv->kernel_w * conv->in_c;
 }
 
+/* int32 a channel that its result depends on, besides the sum. */
+static size_t parameters(const struct kernel_conv *conv)
+{
+    return conv->output == KERNEL_CONV_CODES ? conv->levels : conv->output == KERNEL_CONV_U7;
+}
+
 size_t kernel_conv_packed_bytes_c(const struct kernel_conv *conv)
 {
-    return conv->out_c * (2 * sizeof(int32_t) + filter_bytes(conv));
+    return conv->out_c * ((1 + parameters(conv)) * sizeof(int32_t) + filter_bytes(conv));
 }
 
 void kernel_conv_pack_c(const struct kernel_conv *conv, const int8_t *weights, const int32_t *bias,
-                        const int32_t *mult, void *packed)
+                        const int32_t *mult, const int32_t *threshold, void *packed)
 {
-    int32_t *head = packed;
+    const int32_t *parameter = conv->output == KERNEL_CONV_CODES ? threshold : mult;
+    const size_t count = conv->out_c * parameters(conv);
+    int32_t *to = packed;
 
-    memcpy(head, bias, conv->out_c * sizeof(*head));
-    if (mult != NULL) {
-        memcpy(head + conv->out_c, mult, conv->out_c * sizeof(*head));
+    memcpy(to, bias, conv->out_c * sizeof(*to));
+    to += conv->out_c;
+    if (count > 0) {
+        memcpy(to, parameter, count * sizeof(*to));
     }
-    memcpy(head + 2 * (size_t)conv->out_c, weights, conv->out_c * filter_bytes(conv));
+    memcpy(to + count, weights, conv->out_c * filter_bytes(conv));
 }
 
 static int32_t dot(const uint8_t *restrict a, const int8_t *restrict b, size_t n)
@@ -71,22 +79,34 @@ static int32_t pooled(const struct kernel_conv *conv, const uint8_t *in, const i
     return best;
 }
 
+static uint8_t code_of(const struct kernel_conv *conv, int32_t sum, const int32_t *threshold)
+{
+    uint32_t reached = 0;
+
+    for (uint32_t i = 0; i < conv->levels; i++) {
+        reached += sum >= threshold[i];
+    }
+    return conv->codes[reached];
+}
+
 void kernel_conv_run_c(const struct kernel_conv *conv, const void *packed, const uint8_t *in,
                        void *out, size_t out_row)
 {
-    const int32_t *bias = packed, *mult = bias + conv->out_c;
-    const int8_t *weights = (const int8_t *)(mult + conv->out_c);
+    const int32_t *bias = packed, *parameter = bias + conv->out_c;
+    const int8_t *weights = (const int8_t *)(parameter + conv->out_c * parameters(conv));
 
     for (uint32_t y = 0; y < conv->out_h; y++) {
         for (uint32_t x = 0; x < conv->out_w; x++) {
             size_t at = y * out_row + (size_t)x * conv->out_c;
-            for (uint32_t o = 0; o < conv->out_c; o++) {
+            for (uint32_t o = 0; o < conv->out_c; o++, at++) {
                 int32_t sum = pooled(conv, in, weights + o * filter_bytes(conv), bias[o], x, y);
-                if (conv->requantise) {
-                    ((uint8_t *)out)[at + o] =
-                        kernel_requantise_u7(sum, mult[o], conv->preshift, conv->shift);
+                if (conv->output == KERNEL_CONV_CODES) {
+                    ((uint8_t *)out)[at] = code_of(conv, sum, parameter + o * conv->levels);
+                } else if (conv->output == KERNEL_CONV_U7) {
+                    ((uint8_t *)out)[at] =
+                        kernel_requantise_u7(sum, parameter[o], conv->preshift, conv->shift);
                 } else {
-                    ((int32_t *)out)[at + o] = sum;
+                    ((int32_t *)out)[at] = sum;
                 }
             }
         }

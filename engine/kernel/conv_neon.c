@@ -36,6 +36,9 @@ static size_t block_bytes(const struct kernel_conv *conv)
 
 size_t NAME(packed_bytes)(const struct kernel_conv *conv)
 {
+    if (conv->output == KERNEL_CONV_CODES) {
+        return kernel_conv_packed_bytes_c(conv);
+    }
     return block_bytes(conv) * ((conv->out_c + CHANNELS - 1) / CHANNELS);
 }
 
@@ -54,8 +57,12 @@ static void pack_group(const struct kernel_conv *conv, const int8_t *weights, ui
 }
 
 void NAME(pack)(const struct kernel_conv *conv, const int8_t *weights, const int32_t *bias,
-                const int32_t *mult, void *packed)
+                const int32_t *mult, const int32_t *threshold, void *packed)
 {
+    if (conv->output == KERNEL_CONV_CODES) {
+        kernel_conv_pack_c(conv, weights, bias, mult, threshold, packed);
+        return;
+    }
     int8_t *to = packed;
 
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS) {
@@ -63,7 +70,8 @@ void NAME(pack)(const struct kernel_conv *conv, const int8_t *weights, const int
 
         for (uint32_t i = 0; i < CHANNELS; i++) {
             head[i] = first + i < conv->out_c ? bias[first + i] : 0;
-            head[CHANNELS + i] = mult != NULL && first + i < conv->out_c ? mult[first + i] : 0;
+            head[CHANNELS + i] =
+                conv->output == KERNEL_CONV_U7 && first + i < conv->out_c ? mult[first + i] : 0;
         }
         to += CHANNELS * 8;
         for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
@@ -146,13 +154,13 @@ ALWAYS_INLINE void put(const struct block *block, const int32x4_t sum[VECTORS], 
     at += block->first;
     for (uint32_t v = 0; v < VECTORS; v++) {
         int32x4_t value = sum[v];
-        if (conv->requantise) {
+        if (conv->output == KERNEL_CONV_U7) {
             value = requantise(conv, value, vld1q_s32(block->mult + 4 * v));
         }
         vst1q_s32(words + 4 * v, value);
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (conv->requantise) {
+        if (conv->output == KERNEL_CONV_U7) {
             ((uint8_t *)out)[at + i] = (uint8_t)words[i];
         } else {
             ((int32_t *)out)[at + i] = words[i];
@@ -249,6 +257,10 @@ static void map_single(const struct block *block, const uint8_t *in, void *out, 
 void NAME(run)(const struct kernel_conv *conv, const void *packed, const uint8_t *in, void *out,
                size_t out_row)
 {
+    if (conv->output == KERNEL_CONV_CODES) {
+        kernel_conv_run_c(conv, packed, in, out, out_row);
+        return;
+    }
     const int8_t *at = packed;
 
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS, at += block_bytes(conv)) {

@@ -13,7 +13,8 @@
 #define KERNEL_CONV_DECLARE(isa)                                                                   \
     size_t kernel_conv_packed_bytes_##isa(const struct kernel_conv *conv);                         \
     void kernel_conv_pack_##isa(const struct kernel_conv *conv, const int8_t *weights,             \
-                                const int32_t *bias, const int32_t *mult, void *packed);           \
+                                const int32_t *bias, const int32_t *mult,                          \
+                                const int32_t *threshold, void *packed);                           \
     void kernel_conv_run_##isa(const struct kernel_conv *conv, const void *packed,                 \
                                const uint8_t *in, void *out, size_t out_row)
 

@@ -108,7 +108,7 @@ static void plan_conv(struct cursor *cursor, uint32_t index, uint8_t peak, struc
         .pool = fused ? 2 : 1,
         .preshift = layer->preshift,
         .shift = layer->shift,
-        .requantise = layer->output == NETWORK_OUTPUT_U7,
+        .output = layer->output == NETWORK_OUTPUT_U7 ? KERNEL_CONV_U7 : KERNEL_CONV_SUMS,
     };
     window_of(layer, in->shape, &step->conv.in_c, kernel, stride);
     step->conv.kernel_h = kernel[0];
@@ -262,8 +262,7 @@ static int pack_conv(const struct network_plan *plan, const struct plan_step *st
         }
         bias[o] = (int32_t)(layer->bias_s32[o] - offset * sum);
     }
-    plan->kernels.conv.pack(&step->conv, layer->weight_s8, bias,
-                            step->conv.requantise ? layer->mult : NULL, packed);
+    plan->kernels.conv.pack(&step->conv, layer->weight_s8, bias, layer->mult, NULL, packed);
     free(bias);
     return 0;
 }

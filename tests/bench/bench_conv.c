@@ -109,7 +109,7 @@ static double time_layer(const struct kernel_table *table, const struct layer *l
         .out_c = layer->out_c,
         .pool = layer->pool,
         .shift = 8,
-        .requantise = 1,
+        .output = KERNEL_CONV_U7,
     };
     const size_t filter = (size_t)layer->kernel * layer->kernel * layer->in_c * layer->out_c;
     const size_t in_bytes = (layer->size + layer->kernel - 1) * conv.in_row + KERNEL_CONV_TAIL;
@@ -130,7 +130,7 @@ static double time_layer(const struct kernel_table *table, const struct layer *l
     for (uint32_t i = 0; i < conv.out_c; i++) {
         mult[i] = 1 << 28;
     }
-    table->conv.pack(&conv, weights, bias, mult, packed);
+    table->conv.pack(&conv, weights, bias, mult, NULL, packed);
     for (int i = -WARMUP; i < RUNS; i++) {
         double start = now_us();
         table->conv.run(&conv, packed, in, out, out_row);

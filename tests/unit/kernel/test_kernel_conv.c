@@ -7,6 +7,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -108,6 +109,54 @@ static int64_t naive(const struct kernel_conv *conv, const int8_t *weights, cons
     return best;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static int32_t held(int64_t value)
+{
+    return (int32_t)(value < INT32_MIN ? INT32_MIN : value > INT32_MAX ? INT32_MAX : value);
+}
+
+/* Thresholds of one channel around `sum`, one of its sums: it itself and its neighbours, the ends
+ * of the type, numbers about 2^16 apart, anything. */
+static void random_thresholds(int64_t sum, uint32_t levels, int32_t *threshold)
+{
+    const uint32_t kind = random_below(4);
+
+    for (uint32_t i = 0; i < levels; i++) {
+        int32_t near = held(sum + (int64_t)random_below(5) - 2);
+
+        switch (kind) {
+        case 0:
+            threshold[i] = near;
+            break;
+        case 1:
+            threshold[i] = (const int32_t[]){INT32_MIN, near, INT32_MAX}[random_below(3)];
+            break;
+        case 2:
+            threshold[i] = i % 2 ? held((int64_t)near + 65534 - random_below(3)) : near;
+            break;
+        default:
+            threshold[i] = held(sum + ((int64_t)random_below(400000) - 200000));
+        }
+    }
+    qsort(threshold, levels, sizeof(*threshold), ascending);
+}
+
+static uint8_t code_of(const struct kernel_conv *conv, int64_t sum, const int32_t *threshold)
+{
+    uint32_t n = 0;
+
+    while (n < conv->levels && sum >= threshold[n]) {
+        n++;
+    }
+    return conv->codes[n];
+}
+
 struct shape {
     uint32_t in_c, kernel_h, kernel_w, stride, out_w, out_h, out_c, pool, in_max;
 };
@@ -131,7 +180,7 @@ static const struct shape shapes[] = {
 };
 
 static void check_one(const struct kernel_conv_ops *ops, const struct shape *shape, enum fill fill,
-                      int requantise)
+                      enum kernel_conv_output output, uint32_t levels)
 {
     struct kernel_conv conv = {
         .in_c = shape->in_c,
@@ -146,20 +195,24 @@ static void check_one(const struct kernel_conv_ops *ops, const struct shape *sha
         .pool = shape->pool,
         .preshift = random_below(3),
         .shift = 1 + random_below(12),
-        .requantise = requantise,
+        .output = output,
+        .levels = levels,
     };
+    const bool bytes = output != KERNEL_CONV_SUMS;
     const uint32_t columns = (conv.out_w * conv.pool - 1) * conv.stride_x + conv.kernel_w;
     const uint32_t rows = (conv.out_h * conv.pool - 1) * conv.stride_y + conv.kernel_h;
     const size_t filter = (size_t)conv.kernel_h * conv.kernel_w * conv.in_c;
     const size_t out_row = (size_t)conv.out_w * conv.out_c + random_below(9);
-    const size_t element = requantise ? 1 : 4, out_bytes = conv.out_h * out_row * element;
+    const size_t element = bytes ? 1 : 4, out_bytes = conv.out_h * out_row * element;
     struct guarded in, packed, out;
     int8_t *weights = malloc(conv.out_c * filter);
     int32_t *bias = malloc(conv.out_c * sizeof(*bias)), *mult = malloc(conv.out_c * sizeof(*mult));
+    int32_t *threshold = malloc(conv.out_c * KERNEL_CONV_LEVELS_MAX * sizeof(*threshold));
 
     assert_non_null(weights);
     assert_non_null(bias);
     assert_non_null(mult);
+    assert_non_null(threshold);
     conv.in_row = columns * conv.in_c + random_below(5);
     guarded_init(&in, (size_t)rows * conv.in_row + KERNEL_CONV_TAIL, 1);
     for (size_t i = 0; i < in.bytes; i++) {
@@ -174,8 +227,17 @@ static void check_one(const struct kernel_conv_ops *ops, const struct shape *sha
         bias[i] = (int32_t)random_below(20001) - 10000;
         mult[i] = (int32_t)(1 + random_below(INT32_MAX));
     }
+    for (uint32_t i = 0; i <= levels; i++) {
+        conv.codes[i] = (uint8_t)(i * 16 + random_below(16));
+    }
+    for (uint32_t i = 0; i < conv.out_c; i++) {
+        int64_t sum = naive(&conv, weights, bias, in.start, random_below(conv.out_w),
+                            random_below(conv.out_h), i);
+        random_thresholds(sum, levels, threshold + (size_t)i * levels);
+    }
     guarded_init(&packed, ops->packed_bytes(&conv), 64);
-    ops->pack(&conv, weights, bias, requantise ? mult : NULL, packed.start);
+    ops->pack(&conv, weights, bias, output == KERNEL_CONV_U7 ? mult : NULL,
+              output == KERNEL_CONV_CODES ? threshold : NULL, packed.start);
     guarded_init(&out, out_bytes, element);
     memset(out.start, 0xa5, out_bytes);
     ops->run(&conv, packed.start, in.start, out.start, out_row);
@@ -189,7 +251,10 @@ static void check_one(const struct kernel_conv_ops *ops, const struct shape *sha
             }
             int64_t sum = naive(&conv, weights, bias, in.start, x, y, o);
             assert_true(sum >= INT32_MIN && sum <= INT32_MAX);
-            if (requantise) {
+            if (output == KERNEL_CONV_CODES) {
+                assert_int_equal(out.start[at],
+                                 code_of(&conv, sum, threshold + (size_t)o * levels));
+            } else if (bytes) {
                 assert_int_equal(out.start[at], kernel_requantise_u7((int32_t)sum, mult[o],
                                                                      conv.preshift, conv.shift));
             } else {
@@ -203,10 +268,12 @@ static void check_one(const struct kernel_conv_ops *ops, const struct shape *sha
     free(weights);
     free(bias);
     free(mult);
+    free(threshold);
 }
 
 static void test_every_mask(void **state)
 {
+    static const uint32_t levels[] = {1, 2, 3, 7};
     static const char *const masks[] = {"c", "avx2", "neon", "all"};
     const uint32_t cpu = kernel_cpu_detect();
 
@@ -219,8 +286,12 @@ static void test_every_mask(void **state)
         kernel_table_init(&table, cpu & mask);
         for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
             for (int fill = FILL_RANDOM; fill <= FILL_EDGE; fill++) {
-                check_one(&table.conv, &shapes[i], (enum fill)fill, 1);
-                check_one(&table.conv, &shapes[i], (enum fill)fill, 0);
+                check_one(&table.conv, &shapes[i], (enum fill)fill, KERNEL_CONV_SUMS, 0);
+                check_one(&table.conv, &shapes[i], (enum fill)fill, KERNEL_CONV_U7, 0);
+                for (size_t k = 0; k < sizeof(levels) / sizeof(levels[0]); k++) {
+                    check_one(&table.conv, &shapes[i], (enum fill)fill, KERNEL_CONV_CODES,
+                              levels[k]);
+                }
             }
         }
     }
