@@ -3,13 +3,15 @@
 /*
  * ocellus-lab export: a float model and training pictures -> a packed model file. Decodes and codes
  * the pictures, leaves the arithmetic to quantise.c and checks the result against the float model.
+ * A run directory is export_trained.c's.
  */
-#include "engine/lab/lab.h"
+#include "engine/lab/export.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cjson/cJSON.h>
 
@@ -18,6 +20,7 @@
 #include "engine/kernel/kernel.h"
 #include "engine/lab/calibrate.h"
 #include "engine/lab/file.h"
+#include "engine/lab/lab.h"
 #include "engine/lab/model.h"
 #include "engine/lab/options.h"
 #include "engine/lab/progress.h"
@@ -30,7 +33,7 @@
 
 struct export
 {
-    struct kernel_table kernels;
+    const struct kernel_table *kernels;
     struct lab_model model;
     struct lab_tree tree;
     struct gradient_spec front; /* of the packed model */
@@ -41,31 +44,38 @@ struct export
     struct lab_draft draft;
 };
 
-static int parse(const struct lab_args *args, struct export *export, uint64_t *ret_images)
+static int parse(const struct lab_args *args, struct kernel_table *kernels,
+                 struct lab_export_request *ret_request)
 {
+    uint64_t images = IMAGES_DEFAULT;
     uint32_t mask;
-    *ret_images = IMAGES_DEFAULT;
-    if (lab_args_number(args, LAB_OPTION_IMAGES, 1, IMAGES_MAX, ret_images) < 0 ||
+    if (lab_args_number(args, LAB_OPTION_IMAGES, 1, IMAGES_MAX, &images) < 0 ||
         lab_args_cpu_mask(args, &mask) < 0) {
         return -EINVAL;
     }
-    kernel_table_init(&export->kernels, kernel_cpu_detect() & mask);
+    *ret_request = (struct lab_export_request){.model = args->operands[0],
+                                               .pictures = args->values[LAB_OPTION_CALIBRATE],
+                                               .output = args->values[LAB_OPTION_OUTPUT],
+                                               .images = (uint32_t)images,
+                                               .cpu = kernel_cpu_detect() & mask,
+                                               .kernels = kernels};
+    kernel_table_init(kernels, ret_request->cpu);
     return 0;
 }
 
-static int open_all(struct export *export, const struct lab_args *args, uint64_t images)
+static int open_all(struct export *export, const struct lab_export_request *request)
 {
-    int r = lab_model_open(&export->model, args->operands[0], &export->kernels);
+    int r = lab_model_open(&export->model, request->model, export->kernels);
     if (r < 0) {
         return r;
     }
     const struct network_input *input = export->model.input;
     r = lab_quantise_front(&input->front, &export->front);
     if (r < 0) {
-        lab_error("%s: float log-gradient codes cannot be packed", args->operands[0]);
+        lab_error("%s: float log-gradient codes cannot be packed", request->model);
         return r;
     }
-    r = lab_tree_init(&export->tree, args->values[LAB_OPTION_CALIBRATE]);
+    r = lab_tree_init(&export->tree, request->pictures);
     if (r < 0) {
         return r;
     }
@@ -75,7 +85,8 @@ static int open_all(struct export *export, const struct lab_args *args, uint64_t
         codes * gradient_channels(&input->front) * gradient_code_size(&input->front);
     frames->packed_stride =
         codes * gradient_channels(&export->front) * gradient_code_size(&export->front);
-    frames->count = images < export->tree.file_count ? (uint32_t)images : export->tree.file_count;
+    frames->count =
+        request->images < export->tree.file_count ? request->images : export->tree.file_count;
     export->float_codes = calloc(frames->count, frames->float_stride);
     export->packed_codes = export->front.coding == input->front.coding
                                ? export->float_codes
@@ -132,8 +143,8 @@ static int code_picture(struct export *export, struct image_decoder *decoder, ui
 
 static int code_pictures(struct export *export)
 {
-    const struct image_ops ops = {.accumulate_u16 = export->kernels.accumulate_u16,
-                                  .accumulate_u8 = export->kernels.accumulate_u8};
+    const struct image_ops ops = {.accumulate_u16 = export->kernels->accumulate_u16,
+                                  .accumulate_u8 = export->kernels->accumulate_u8};
     struct image_decoder *decoder = NULL;
     uint16_t *planes = calloc(lab_model_plane_values(&export->model), sizeof(*planes));
     int r = planes ? image_decoder_create(NULL, &ops, &decoder) : -ENOMEM;
@@ -192,7 +203,7 @@ static int write_model(struct export *export, const char *path)
 static int compare(struct export *export, const char *path)
 {
     struct lab_model packed;
-    int r = lab_model_open(&packed, path, &export->kernels);
+    int r = lab_model_open(&packed, path, export->kernels);
     if (r < 0) {
         return r;
     }
@@ -229,23 +240,32 @@ static int run(struct export *export, const char *output)
     return r < 0 ? r : compare(export, output);
 }
 
-int lab_export(const struct lab_args *args)
+static int export_float(const struct lab_export_request *request)
 {
     struct export *export = calloc(1, sizeof(*export)); /* a draft is too large for the stack */
-    uint64_t images;
     if (!export) {
         lab_error("out of memory");
-        return LAB_EXIT_FAILED;
+        return -ENOMEM;
     }
-    if (parse(args, export, &images) < 0) {
-        free(export);
-        return LAB_EXIT_USAGE;
-    }
-    int r = open_all(export, args, images);
+    export->kernels = request->kernels;
+    int r = open_all(export, request);
     if (r == 0) {
-        r = run(export, args->values[LAB_OPTION_OUTPUT]);
+        r = run(export, request->output);
     }
     close_all(export);
     free(export);
+    return r;
+}
+
+int lab_export(const struct lab_args *args)
+{
+    struct lab_export_request request;
+    struct kernel_table kernels;
+    struct stat status;
+    if (parse(args, &kernels, &request) < 0) {
+        return LAB_EXIT_USAGE;
+    }
+    bool trained = stat(request.model, &status) == 0 && S_ISDIR(status.st_mode);
+    int r = trained ? lab_export_trained(&request) : export_float(&request);
     return r < 0 ? LAB_EXIT_FAILED : LAB_EXIT_OK;
 }

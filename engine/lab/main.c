@@ -43,14 +43,16 @@ static const struct lab_command commands[] = {
     },
     {
         .name = "export",
-        .operands = "FLOAT_MODEL",
+        .operands = "FLOAT_MODEL|RUN",
         .operand_count = 1,
         .options = BIT(CALIBRATE) | BIT(CPU_MASK) | BIT(IMAGES) | BIT(OUTPUT),
         .required = BIT(CALIBRATE) | BIT(OUTPUT),
-        .summary = "quantise a float model into a packed one",
+        .summary = "pack a trained or a float model",
         .about =
-            "Turns float weights into 8-bit weights and 7-bit activations, fitted on training\n"
-            "pictures. The result is deterministic for the same model, pictures and options.",
+            "Of the directory of a training that has ended, the integers that it learned with\n"
+            "are packed as they are; the model is refused where its scores are not the trainer's\n"
+            "own on the pictures. Of a file, float weights are fitted to 8-bit weights and 7-bit\n"
+            "activations on the pictures. The same input gives the same file.",
         .run = lab_export,
     },
     {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* Folds what a trainer holds into a model description. Reads no file and changes no weight. */
+/* Folds what a trainer holds into a float or a packed model. Reads no file and changes no weight.
+ */
 #include "engine/lab/master.h"
 
 #include <errno.h>
@@ -9,6 +10,15 @@
 #include <string.h>
 
 #include "engine/lab/draft.h"
+
+/* A model on its way from the trainer into a draft. */
+struct folding {
+    const struct lab_recipe *recipe;
+    const struct train *train;
+    bool packed;
+    struct lab_draft draft;
+    const char *reason; /* a static sentence, or NULL */
+};
 
 static const float *values_of(const struct train *train, uint32_t layer, enum train_tensor tensor)
 {
@@ -33,7 +43,7 @@ static void affine(const struct train *train, uint32_t layer, uint32_t channel, 
 }
 
 /* [in][out] -> [out][in], times the norm's gain */
-static int fold(const struct train *train, uint32_t index, struct network_layer *layer)
+static int fold_float(const struct train *train, uint32_t index, struct network_layer *layer)
 {
     struct train_view view;
     int r = train_view(train, index, TRAIN_WEIGHT, &view);
@@ -42,6 +52,7 @@ static int fold(const struct train *train, uint32_t index, struct network_layer 
     }
     size_t inputs = view.count / layer->out;
     float *weight = calloc(view.count, sizeof(*weight)), *bias = calloc(layer->out, sizeof(*bias));
+    layer->weights = NETWORK_WEIGHTS_F32;
     layer->weight_f32 = weight;
     layer->bias_f32 = bias;
     if (!weight || !bias) {
@@ -58,18 +69,47 @@ static int fold(const struct train *train, uint32_t index, struct network_layer 
     return 0;
 }
 
-static int add_weighted(const struct lab_recipe *recipe, const struct train *train, uint32_t index,
-                        struct lab_draft *draft)
+/* The integers that the trainer's own passes use. */
+static int fold_packed(struct folding *folding, uint32_t index, struct network_layer *layer)
 {
+    struct train_view view;
+    int r = train_view(folding->train, index, TRAIN_WEIGHT, &view);
+    if (r < 0) {
+        return r;
+    }
+    struct train_fold fold = {.weights = calloc(view.count, 1),
+                              .bias = calloc(layer->out, sizeof(int32_t)),
+                              .mult = calloc(layer->out, sizeof(int32_t))};
+    layer->weights = NETWORK_WEIGHTS_S8;
+    layer->weight_s8 = fold.weights;
+    layer->bias_s32 = fold.bias;
+    layer->mult = fold.mult;
+    if (!fold.weights || !fold.bias || !fold.mult) {
+        return -ENOMEM;
+    }
+    r = train_fold(folding->train, index, 0, &fold);
+    if (r == -ENOTSUP) {
+        folding->reason = "a layer was not trained with 8-bit weights between 7-bit activations, "
+                          "or its numbers do not fit 32 bits";
+    }
+    layer->preshift = fold.preshift;
+    layer->shift = fold.shift;
+    return r;
+}
+
+static int add_weighted(struct folding *folding, uint32_t index)
+{
+    const struct lab_recipe *recipe = folding->recipe;
     const struct train_layer *from = &recipe->layers[index];
-    struct network_layer *layer = lab_draft_add(draft, recipe->names[index]);
+    struct network_layer *layer = lab_draft_add(&folding->draft, recipe->names[index]);
     if (!layer) {
         return -EFBIG;
     }
-    bool conv = from->operation == TRAIN_CONV;
+    bool conv = from->operation == TRAIN_CONV, last = index + 1 == recipe->layer_count;
     layer->op = conv ? NETWORK_OP_CONV : NETWORK_OP_DENSE;
-    layer->weights = NETWORK_WEIGHTS_F32;
-    layer->output = index + 1 == recipe->layer_count ? NETWORK_OUTPUT_SCORES : NETWORK_OUTPUT_F32;
+    layer->output = last              ? NETWORK_OUTPUT_SCORES
+                    : folding->packed ? NETWORK_OUTPUT_U7
+                                      : NETWORK_OUTPUT_F32;
     layer->relu = from->activation == TRAIN_RELU;
     layer->out = from->out;
     for (int axis = 0; conv && axis < 2; axis++) {
@@ -77,7 +117,8 @@ static int add_weighted(const struct lab_recipe *recipe, const struct train *tra
         layer->stride[axis] = from->stride[axis];
         layer->pad[axis] = from->pad[axis];
     }
-    return fold(train, index, layer);
+    return folding->packed ? fold_packed(folding, index, layer)
+                           : fold_float(folding->train, index, layer);
 }
 
 static int add_pool(struct lab_draft *draft, enum network_op op, const uint16_t *kernel,
@@ -95,44 +136,66 @@ static int add_pool(struct lab_draft *draft, enum network_op op, const uint16_t 
     return 0;
 }
 
-static int add_layer(const struct lab_recipe *recipe, const struct train *train, uint32_t index,
-                     struct lab_draft *draft)
+static int add_layer(struct folding *folding, uint32_t index)
 {
-    const struct train_layer *from = &recipe->layers[index];
+    const struct train_layer *from = &folding->recipe->layers[index];
     if (from->operation == TRAIN_AVERAGE_POOL) {
-        return add_pool(draft, NETWORK_OP_AVGPOOL, from->kernel, from->stride);
+        return add_pool(&folding->draft, NETWORK_OP_AVGPOOL, from->kernel, from->stride);
     }
     if (from->operation == TRAIN_GLOBAL_POOL) {
-        return add_pool(draft, NETWORK_OP_GLOBALAVGPOOL, NULL, NULL);
+        return add_pool(&folding->draft, NETWORK_OP_GLOBALAVGPOOL, NULL, NULL);
     }
-    int r = add_weighted(recipe, train, index, draft);
+    int r = add_weighted(folding, index);
     return r == 0 && from->pool[0] > 0
-               ? add_pool(draft, NETWORK_OP_MAXPOOL, from->pool, from->pool_stride)
+               ? add_pool(&folding->draft, NETWORK_OP_MAXPOOL, from->pool, from->pool_stride)
                : r;
+}
+
+static int write_model(const struct lab_recipe *recipe, const struct train *train, bool packed,
+                       const char *const *labels, uint32_t label_count, const char *provenance,
+                       void **ret_bytes, size_t *ret_size, const char **ret_reason)
+{
+    struct folding *folding = calloc(1, sizeof(*folding)); /* too large for the stack */
+    int r = 0;
+    if (!folding) {
+        return -ENOMEM;
+    }
+    folding->recipe = recipe;
+    folding->train = train;
+    folding->packed = packed;
+    struct network_description *description = &folding->draft.description;
+    lab_draft_init(&folding->draft);
+    description->name = recipe->name;
+    description->input = recipe->input;
+    description->labels = labels;
+    description->label_count = label_count;
+    description->provenance = provenance;
+    for (uint32_t i = 0; r == 0 && i < recipe->layer_count; i++) {
+        r = add_layer(folding, i);
+    }
+    if (r == 0) {
+        r = network_model_write(description, ret_bytes, ret_size, &folding->reason);
+    }
+    if (r < 0 && folding->reason) {
+        *ret_reason = folding->reason;
+    }
+    lab_draft_finish(&folding->draft);
+    free(folding);
+    return r;
 }
 
 int lab_master_write(const struct lab_recipe *recipe, const struct train *train,
                      const char *const *labels, uint32_t label_count, const char *provenance,
                      void **ret_bytes, size_t *ret_size, const char **ret_reason)
 {
-    struct lab_draft *draft = calloc(1, sizeof(*draft)); /* too large for the stack */
-    int r = 0;
-    if (!draft) {
-        return -ENOMEM;
-    }
-    lab_draft_init(draft);
-    draft->description.name = recipe->name;
-    draft->description.input = recipe->input;
-    draft->description.labels = labels;
-    draft->description.label_count = label_count;
-    draft->description.provenance = provenance;
-    for (uint32_t i = 0; r == 0 && i < recipe->layer_count; i++) {
-        r = add_layer(recipe, train, i, draft);
-    }
-    if (r == 0) {
-        r = network_model_write(&draft->description, ret_bytes, ret_size, ret_reason);
-    }
-    lab_draft_finish(draft);
-    free(draft);
-    return r;
+    return write_model(recipe, train, false, labels, label_count, provenance, ret_bytes, ret_size,
+                       ret_reason);
+}
+
+int lab_master_pack(const struct lab_recipe *recipe, const struct train *train,
+                    const char *const *labels, uint32_t label_count, const char *provenance,
+                    void **ret_bytes, size_t *ret_size, const char **ret_reason)
+{
+    return write_model(recipe, train, true, labels, label_count, provenance, ret_bytes, ret_size,
+                       ret_reason);
 }

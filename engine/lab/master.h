@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* A trained network as a float model in the network's schema. */
+/* A trained network as a float or a packed model in the network's schema. */
 #ifndef OCELLUS_ENGINE_LAB_MASTER_H
 #define OCELLUS_ENGINE_LAB_MASTER_H
 
@@ -17,5 +17,14 @@
 int lab_master_write(const struct lab_recipe *recipe, const struct train *train,
                      const char *const *labels, uint32_t label_count, const char *provenance,
                      void **ret_bytes, size_t *ret_size, const char **ret_reason);
+
+/*
+ * The same as a packed model, by train_fold: its scores are those of the trainer's passes without
+ * learning, of which one must have been the last. Errors: also -ENOTSUP where the recipe's codings
+ * are not those of a packed model.
+ */
+int lab_master_pack(const struct lab_recipe *recipe, const struct train *train,
+                    const char *const *labels, uint32_t label_count, const char *provenance,
+                    void **ret_bytes, size_t *ret_size, const char **ret_reason);
 
 #endif

@@ -24,7 +24,8 @@ struct option_row {
 static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_BITS] = {"bits", 0, "N", "bits of the simulated converter: 8 to 16 (default 12)"},
     [LAB_OPTION_BRIGHTNESS] = {"brightness", 0, NULL, "sweep the exposure from 1/32 to 8"},
-    [LAB_OPTION_CALIBRATE] = {"calibrate", 0, "DIR", "folder-per-class tree of training pictures"},
+    [LAB_OPTION_CALIBRATE] = {"calibrate", 0, "DIR",
+                              "folder-per-class tree to fit to or compare on"},
     [LAB_OPTION_CFA] = {"cfa", 0, "ORDER", "RGGB (default), GRBG, GBRG or BGGR"},
     [LAB_OPTION_COMPARE] = {"compare", 0, "MODEL", "count how often another model agrees"},
     [LAB_OPTION_CPU_MASK] = {"cpu-mask", 0, "MASK",
