@@ -23,8 +23,11 @@
 #ifndef OCELLUS_ENGINE_KERNEL_BITS_H
 #define OCELLUS_ENGINE_KERNEL_BITS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "engine/kernel/pool.h"
 
 /* kernel_h * kernel_w * ceil(in_c / 64) is at most this, half of it with ternary weights. */
 #define KERNEL_BITS_WORDS_MAX 256u
@@ -37,6 +40,17 @@ struct kernel_bits_conv {
     uint32_t pool;                      /* 1 or 2 */
     int ternary_input, ternary_weights; /* else binary */
     int sums;                           /* int32 results, else bits */
+};
+
+/* Whether the kernels take a convolution that long (KERNEL_BITS_WORDS_MAX). */
+bool kernel_bits_fits(const struct kernel_bits_conv *conv);
+
+/* Byte codes [height][width][channels] as a bit map, row by row; a border is the caller's. */
+struct kernel_bits_map {
+    uint32_t width, height, channels;
+    size_t in_row;  /* bytes between the rows of codes */
+    size_t out_row; /* words between the rows of the map */
+    uint8_t zero;   /* signs: code > zero; nonzero: code != zero; 0..127, as codes are */
 };
 
 /*
@@ -65,6 +79,12 @@ struct kernel_bits_ops {
                 const uint64_t *nonzero, void *out, size_t out_row);
     /* in: a binary map or one half of a ternary one; out: [out_h][out_w][words], without gaps. */
     void (*gather)(const struct kernel_bits_gather *gather, const uint64_t *in, uint64_t *out);
+    /* nonzero: NULL for a binary map. Nothing outside the codes is read. */
+    void (*from_codes)(const struct kernel_bits_map *map, const uint8_t *in, uint64_t *signs,
+                       uint64_t *nonzero);
+    /* The maximum over windows of a binary map, which is OR. channels, in_row and out_row of the
+     * pool count words. */
+    void (*max_binary)(const struct kernel_pool *pool, const uint64_t *in, uint64_t *out);
 };
 
 #endif

@@ -148,3 +148,56 @@ void kernel_bits_gather_c(const struct kernel_bits_gather *gather, const uint64_
         }
     }
 }
+
+bool kernel_bits_fits(const struct kernel_bits_conv *conv)
+{
+    const uint64_t most = KERNEL_BITS_WORDS_MAX / (conv->ternary_weights ? 2 : 1);
+    const uint64_t pixel = ((uint64_t)conv->in_c + 63) / 64;
+
+    return conv->kernel_h <= most && conv->kernel_w <= most && pixel <= most &&
+           conv->kernel_h * pixel * conv->kernel_w <= most;
+}
+
+void kernel_bits_from_codes_c(const struct kernel_bits_map *map, const uint8_t *in, uint64_t *signs,
+                              uint64_t *nonzero)
+{
+    const uint32_t of_pixel = words(map->channels);
+
+    for (uint32_t y = 0; y < map->height; y++) {
+        const uint8_t *code = in + y * map->in_row;
+
+        for (size_t i = 0; i < (size_t)map->width * of_pixel; i++) {
+            const uint32_t first = (uint32_t)(i % of_pixel) * 64;
+            const uint32_t bits = map->channels - first < 64 ? map->channels - first : 64;
+            uint64_t above = 0, other = 0;
+
+            for (uint32_t bit = 0; bit < bits; bit++, code++) {
+                above |= (uint64_t)(*code > map->zero) << bit;
+                other |= (uint64_t)(*code != map->zero) << bit;
+            }
+            signs[y * map->out_row + i] = above;
+            if (nonzero != NULL) {
+                nonzero[y * map->out_row + i] = other;
+            }
+        }
+    }
+}
+
+void kernel_bits_max_binary_c(const struct kernel_pool *pool, const uint64_t *in, uint64_t *out)
+{
+    for (uint32_t y = 0; y < pool->out_h; y++, out += pool->out_row) {
+        const uint64_t *row = in + (size_t)y * pool->stride_y * pool->in_row;
+
+        for (size_t i = 0; i < (size_t)pool->out_w * pool->channels; i++) {
+            const uint64_t *corner =
+                row + i / pool->channels * pool->stride_x * pool->channels + i % pool->channels;
+            uint64_t any = 0;
+
+            for (uint32_t tap = 0; tap < pool->window_h * pool->window_w; tap++) {
+                any |= corner[tap / pool->window_w * pool->in_row +
+                              (size_t)(tap % pool->window_w) * pool->channels];
+            }
+            out[i] = any;
+        }
+    }
+}

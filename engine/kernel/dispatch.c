@@ -15,11 +15,19 @@
         kernel_conv_packed_bytes_##isa, kernel_conv_pack_##isa, kernel_conv_run_##isa              \
     }
 
-#define BITS_OPS(isa, gather)                                                                      \
+/* maps: the instruction set of what only moves bits */
+#define BITS_OPS(isa, maps)                                                                        \
     (struct kernel_bits_ops)                                                                       \
     {                                                                                              \
         kernel_bits_packed_bytes_##isa, kernel_bits_pack_##isa, kernel_bits_run_##isa,             \
-            kernel_bits_gather_##gather                                                            \
+            kernel_bits_gather_##maps, kernel_bits_from_codes_c, kernel_bits_max_binary_c          \
+    }
+
+#define DEPTHWISE_OPS(isa)                                                                         \
+    (struct kernel_depthwise_ops)                                                                  \
+    {                                                                                              \
+        kernel_depthwise_packed_bytes_##isa, kernel_depthwise_pack_##isa,                          \
+            kernel_depthwise_run_##isa                                                             \
     }
 
 void kernel_table_init(struct kernel_table *table, uint32_t cpu)
@@ -31,10 +39,13 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         .unpack_mipi10 = kernel_unpack_mipi10_c,
         .unpack_mipi12 = kernel_unpack_mipi12_c,
         .conv = CONV_OPS(c),
-        .real = {kernel_real_packed_bytes_c, kernel_real_pack_c, kernel_real_run_c},
+        .real = {kernel_real_packed_bytes_c, kernel_real_pack_c, kernel_real_run_c,
+                 kernel_real_depthwise_c},
         .pool = {kernel_pool_max_u7_c, kernel_pool_mean_u7_c, kernel_pool_max_f32_c,
-                 kernel_pool_mean_f32_c},
+                 kernel_pool_mean_f32_c, kernel_pool_add_u7_c, kernel_pool_add_f32_c},
         .bits = BITS_OPS(c, c),
+        .encode = {kernel_encode_u7_c, kernel_encode_codes_c},
+        .depthwise = DEPTHWISE_OPS(c),
     };
 #if defined(__x86_64__)
     if (cpu & KERNEL_CPU_AVX2) {

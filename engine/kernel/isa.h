@@ -30,10 +30,32 @@ void kernel_real_pack_c(const struct kernel_real *conv, const float *weights, co
 void kernel_real_run_c(const struct kernel_real *conv, const void *packed, const float *in,
                        float *out, size_t out_row);
 
+void kernel_real_depthwise_c(const struct kernel_real *conv, const float *weights,
+                             const float *bias, const float *in, float *out, size_t out_row);
+
 void kernel_pool_max_u7_c(const struct kernel_pool *pool, const uint8_t *in, uint8_t *out);
 void kernel_pool_mean_u7_c(const struct kernel_pool *pool, const uint8_t *in, uint8_t *out);
 void kernel_pool_max_f32_c(const struct kernel_pool *pool, const float *in, float *out);
 void kernel_pool_mean_f32_c(const struct kernel_pool *pool, const float *in, float *out);
+
+void kernel_pool_add_u7_c(const struct kernel_add *add, const uint8_t *a, const uint8_t *b,
+                          uint8_t *out);
+void kernel_pool_add_f32_c(const struct kernel_add *add, const float *a, const float *b,
+                           float *out);
+
+void kernel_encode_u7_c(const struct kernel_encode *encode, const int32_t *bias,
+                        const int32_t *mult, const int32_t *in, uint8_t *out);
+void kernel_encode_codes_c(const struct kernel_encode *encode, const int32_t *threshold,
+                           const int32_t *in, uint8_t *out);
+
+#define KERNEL_DEPTHWISE_DECLARE(isa)                                                              \
+    size_t kernel_depthwise_packed_bytes_##isa(const struct kernel_depthwise *conv);               \
+    void kernel_depthwise_pack_##isa(const struct kernel_depthwise *conv, const int8_t *weights,   \
+                                     const int32_t *bias, const int32_t *mult, void *packed);      \
+    void kernel_depthwise_run_##isa(const struct kernel_depthwise *conv, const void *packed,       \
+                                    const uint8_t *in, uint8_t *out, size_t out_row)
+
+KERNEL_DEPTHWISE_DECLARE(c);
 
 #define KERNEL_BITS_DECLARE(isa)                                                                   \
     size_t kernel_bits_packed_bytes_##isa(const struct kernel_bits_conv *conv);                    \
@@ -52,6 +74,10 @@ void kernel_bits_gather_c(const struct kernel_bits_gather *gather, const uint64_
                           uint64_t *out);
 void kernel_bits_gather_avx2(const struct kernel_bits_gather *gather, const uint64_t *in,
                              uint64_t *out);
+
+void kernel_bits_from_codes_c(const struct kernel_bits_map *map, const uint8_t *in, uint64_t *signs,
+                              uint64_t *nonzero);
+void kernel_bits_max_binary_c(const struct kernel_pool *pool, const uint64_t *in, uint64_t *out);
 
 #define KERNEL_ACCUMULATE_DECLARE(isa)                                                             \
     void kernel_accumulate_u16_##isa(uint32_t *acc, const uint16_t *row, size_t pitch,             \

@@ -21,6 +21,8 @@
 
 #include "engine/kernel/bits.h"
 #include "engine/kernel/conv.h"
+#include "engine/kernel/depthwise.h"
+#include "engine/kernel/encode.h"
 #include "engine/kernel/pool.h"
 #include "engine/kernel/real.h"
 
@@ -37,6 +39,8 @@ struct kernel_table {
     struct kernel_real_ops real;
     struct kernel_pool_ops pool;
     struct kernel_bits_ops bits;
+    struct kernel_encode_ops encode;
+    struct kernel_depthwise_ops depthwise;
 };
 
 /* Fill the table for `cpu` (kernel_cpu_detect() & mask). Call once before threads share it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* Portable pooling: the definition of pool.h, one output value after the other. */
+/* Portable pooling and addition: the definition of pool.h, one output value after the other. */
 #include "engine/kernel/isa.h"
 
 /* Element of the input where the window of output pixel (x, y) starts. */
@@ -90,4 +90,35 @@ void kernel_pool_max_f32_c(const struct kernel_pool *pool, const float *in, floa
 void kernel_pool_mean_f32_c(const struct kernel_pool *pool, const float *in, float *out)
 {
     EACH_OUTPUT(mean_f32)
+}
+
+void kernel_pool_add_u7_c(const struct kernel_add *add, const uint8_t *a, const uint8_t *b,
+                          uint8_t *out)
+{
+    const uint32_t half = 1u << (add->shift - 1);
+
+    for (uint32_t y = 0; y < add->height; y++) {
+        for (uint32_t x = 0; x < add->width; x++) {
+            const uint32_t value = (a[x] * add->mult[0] + b[x] * add->mult[1] + half) >> add->shift;
+
+            out[x] = (uint8_t)(value > 127 ? 127 : value);
+        }
+        a += add->a_row;
+        b += add->b_row;
+        out += add->out_row;
+    }
+}
+
+void kernel_pool_add_f32_c(const struct kernel_add *add, const float *a, const float *b, float *out)
+{
+    for (uint32_t y = 0; y < add->height; y++) {
+        for (uint32_t x = 0; x < add->width; x++) {
+            const float value = a[x] + b[x];
+
+            out[x] = !add->relu || value > 0 ? value : 0;
+        }
+        a += add->a_row;
+        b += add->b_row;
+        out += add->out_row;
+    }
 }

@@ -5,6 +5,8 @@
  * bias and takes one product after the other in the order ky, kx, c, each rounded (no fused
  * multiply-add), so that every instruction set gives the same bits.
  *
+ * The depthwise one has a filter for each channel of its own (out_c is in_c), its order is ky, kx.
+ *
  * INPUT and OUTPUT are laid out as in conv.h, with elements in place of bytes. With relu, an output
  * that is not above 0 becomes 0.
  */
@@ -29,6 +31,9 @@ struct kernel_real_ops {
                  void *packed);
     void (*run)(const struct kernel_real *conv, const void *packed, const float *in, float *out,
                 size_t out_row);
+    /* weights: [in_c][kernel_h][kernel_w], as they come; bias: [in_c]. */
+    void (*depthwise)(const struct kernel_real *conv, const float *weights, const float *bias,
+                      const float *in, float *out, size_t out_row);
 };
 
 #endif

@@ -96,3 +96,33 @@ void kernel_real_run_c(const struct kernel_real *conv, const void *packed, const
         block += (taps(conv) + 1) * BLOCK;
     }
 }
+
+/* in points at the filter's first tap. */
+static float filtered(const struct kernel_real *conv, const float *in, const float *filter,
+                      float sum)
+{
+    for (uint32_t ky = 0; ky < conv->kernel_h; ky++, in += conv->in_row) {
+        for (uint32_t kx = 0; kx < conv->kernel_w; kx++) {
+            sum += in[(size_t)kx * conv->in_c] * *filter++;
+        }
+    }
+    return !conv->relu || sum > 0 ? sum : 0;
+}
+
+void kernel_real_depthwise_c(const struct kernel_real *conv, const float *weights,
+                             const float *bias, const float *in, float *out, size_t out_row)
+{
+    const size_t filter = (size_t)conv->kernel_h * conv->kernel_w;
+
+    for (uint32_t y = 0; y < conv->out_h; y++, out += out_row) {
+        const float *row = in + (size_t)y * conv->stride_y * conv->in_row;
+
+        for (size_t x = 0; x < conv->out_w; x++) {
+            const float *patch = row + x * conv->stride_x * conv->in_c;
+
+            for (uint32_t c = 0; c < conv->in_c; c++) {
+                out[x * conv->in_c + c] = filtered(conv, patch + c, weights + c * filter, bias[c]);
+            }
+        }
+    }
+}

@@ -6,61 +6,15 @@
  * buffers that begin or end at an inaccessible page, the space around the results compared.
  * OCELLUS_TEST_SEED repeats a run.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include <cmocka.h>
-
-#include "engine/kernel/cpu.h"
-#include "engine/kernel/kernel.h"
-
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((random_state >> 33) % n);
-}
+#include "tests/unit/kernel/kernel_test.h"
 
 static uint64_t random_word(void)
 {
     return (uint64_t)random_below(1u << 22) << 44 ^ (uint64_t)random_below(1u << 22) << 22 ^
            random_below(1u << 22);
-}
-
-/* A buffer between two inaccessible pages, touching the one before it or the one after it (as near
- * as its alignment allows). */
-struct guarded {
-    uint8_t *map, *start;
-    size_t map_bytes, bytes;
-};
-
-static void guarded_init(struct guarded *guarded, size_t bytes, size_t align, int at_end)
-{
-    const size_t page = 4096, inner = (bytes + align + page - 1) / page * page;
-
-    guarded->map_bytes = inner + 2 * page;
-    guarded->bytes = bytes;
-    guarded->map =
-        mmap(NULL, guarded->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(guarded->map, MAP_FAILED);
-    assert_int_equal(mprotect(guarded->map, page, PROT_NONE), 0);
-    assert_int_equal(mprotect(guarded->map + page + inner, page, PROT_NONE), 0);
-    guarded->start = guarded->map + page;
-    if (at_end) {
-        guarded->start += (inner - bytes) / align * align;
-    }
-}
-
-static void guarded_finish(struct guarded *guarded)
-{
-    munmap(guarded->map, guarded->map_bytes);
 }
 
 static uint32_t words(uint32_t channels)
@@ -303,20 +257,6 @@ static void reference(const struct kernel_bits_ops *c, struct sample *sample)
     check_reference_bits(sample);
 }
 
-static const char *const masks[] = {"c", "avx2", "avx512", "neon", "all"};
-
-enum { MASKS = sizeof(masks) / sizeof(masks[0]) };
-
-static void tables(struct kernel_table table[MASKS])
-{
-    for (uint32_t i = 0; i < MASKS; i++) {
-        uint32_t mask;
-
-        assert_int_equal(kernel_cpu_mask_parse(masks[i], &mask), 0);
-        kernel_table_init(&table[i], kernel_cpu_detect() & mask);
-    }
-}
-
 static void check_shape(const struct shape *shape, uint32_t coding, enum fill fill)
 {
     const int at_end = (int)random_below(2);
@@ -451,14 +391,12 @@ static void test_gather(void **state)
 
 int main(void)
 {
-    const char *seed = getenv("OCELLUS_TEST_SEED");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chosen_shapes),
         cmocka_unit_test(test_random_shapes),
         cmocka_unit_test(test_gather),
     };
 
-    random_state = seed != NULL ? strtoull(seed, NULL, 0) : 1;
-    print_message("seed %llu\n", (unsigned long long)random_state);
+    random_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
