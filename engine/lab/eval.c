@@ -78,6 +78,25 @@ static int match_labels(struct lab_eval *eval)
     return 0;
 }
 
+/* Of two labels, the one that --positive names, or the second. */
+static int choose_positive(struct lab_eval *eval, const struct lab_args *args)
+{
+    const char *name = args->values[LAB_OPTION_POSITIVE];
+    const struct network_model *model = eval->models[0].model;
+    if (!name) {
+        eval->positive = 1;
+        return 0;
+    }
+    for (uint32_t i = 0; i < 2 && eval->models[0].labels == 2; i++) {
+        if (strcmp(network_model_label(model, i), name) == 0) {
+            eval->positive = i;
+            return 0;
+        }
+    }
+    lab_error("--positive: '%s' is none of two labels of the model", name);
+    return -EINVAL;
+}
+
 static int check_comparable(const struct lab_eval *eval)
 {
     const struct lab_model *a = &eval->models[0], *b = &eval->models[1];
@@ -94,11 +113,14 @@ static int check_comparable(const struct lab_eval *eval)
 
 static int make_tallies(struct lab_eval *eval)
 {
+    uint32_t labels = eval->models[0].labels;
     eval->class_pictures = calloc(eval->tree.class_count, sizeof(*eval->class_pictures));
     bool made = eval->class_pictures != NULL;
     for (uint32_t e = 0; e < eval->exposure_count; e++) {
-        eval->tallies[e].class_right = calloc(eval->tree.class_count, sizeof(uint64_t));
-        made = made && eval->tallies[e].class_right;
+        struct lab_tally *tally = &eval->tallies[e];
+        tally->said = calloc((size_t)eval->tree.class_count * labels, sizeof(*tally->said));
+        tally->answers = labels == 2 ? calloc(eval->limit, sizeof(*tally->answers)) : NULL;
+        made = made && tally->said && (labels != 2 || tally->answers);
     }
     size_t most = 0;
     for (uint32_t m = 0; m < eval->model_count; m++) {
@@ -119,6 +141,10 @@ static int open_all(struct lab_eval *eval, const struct lab_args *args, uint64_t
         return r;
     }
     eval->model_count = 1;
+    r = choose_positive(eval, args);
+    if (r < 0) {
+        return r;
+    }
     if (other) {
         r = lab_model_open(&eval->models[1], other, &eval->kernels);
         if (r < 0) {
@@ -152,7 +178,8 @@ static void close_all(struct lab_eval *eval)
         free(eval->planes[m]);
     }
     for (uint32_t e = 0; e < LAB_EXPOSURES_MAX; e++) {
-        free(eval->tallies[e].class_right);
+        free(eval->tallies[e].said);
+        free(eval->tallies[e].answers);
     }
     free(eval->class_pictures);
     free(eval->label_of_class);
@@ -222,7 +249,12 @@ static void measure(struct lab_eval *eval, uint32_t class_index, uint16_t white)
         struct lab_tally *tally = &eval->tallies[e];
         uint32_t label = classify(eval, 0, e, white);
         tally->right += label == truth;
-        tally->class_right[class_index] += label == truth;
+        tally->said[(size_t)class_index * eval->models[0].labels + label]++;
+        if (tally->answers) {
+            const int32_t *scores = eval->models[0].scores;
+            int64_t margin = (int64_t)scores[eval->positive] - scores[1 - eval->positive];
+            tally->answers[eval->pictures] = (struct lab_answer){margin, truth == eval->positive};
+        }
         if (eval->model_count > 1) {
             uint32_t other = classify(eval, 1, e, white);
             tally->other_right += other == truth;

@@ -60,7 +60,7 @@ static const struct lab_command commands[] = {
         .operands = "MODEL DIR",
         .operand_count = 2,
         .options = BIT(BITS) | BIT(BRIGHTNESS) | BIT(COMPARE) | BIT(CPU_MASK) | BIT(JSON) |
-                   BIT(LIMIT) | BIT(NOISE) | BIT(SEED),
+                   BIT(LIMIT) | BIT(NOISE) | BIT(POSITIVE) | BIT(SEED),
         .summary = "measure a model over a folder-per-class tree",
         .about =
             "DIR holds one folder per class, named like the model's labels. --brightness repeats\n"

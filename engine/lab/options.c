@@ -39,6 +39,8 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_NOISE] = {"noise", 0, NULL, "add shot and read noise"},
     [LAB_OPTION_OUT] = {"out", 0, "DIR", "run directory (default: the recipe's name)"},
     [LAB_OPTION_OUTPUT] = {"output", 'o', "FILE", "where the result is written"},
+    [LAB_OPTION_POSITIVE] = {"positive", 0, "LABEL",
+                             "of two labels, what to look for (default: the second)"},
     [LAB_OPTION_RESUME] = {"resume", 0, NULL, "go on after the last checkpoint, if there is one"},
     [LAB_OPTION_RUNS] = {"runs", 0, "N", "how often a network runs (default 1000)"},
     [LAB_OPTION_SEED] = {"seed", 0, "N", "seed of everything random (default 1)"},

@@ -19,6 +19,7 @@ LAB = BUILD / "engine" / "lab" / "ocellus-lab"
 GOLDEN = SOURCE / "tests" / "data" / "golden"
 LG3 = MODELS / "cifar10-lg3.safetensors"
 SRGB3 = MODELS / "cifar10-srgb3.safetensors"
+PERSON = MODELS / "person.safetensors"
 LABELS = "airplane automobile bird cat deer dog frog horse ship truck".split()
 
 
@@ -111,6 +112,32 @@ def test_eval_counts(tree):
     assert "eval: 3/3" in err  # plain lines where there is no terminal
     assert "pictures   3" in lab("eval", LG3, tree)[0]
     assert json.loads(lab("eval", "--json", "--limit", 2, LG3, tree)[0])["pictures_by_class"] == {"ship": 1, "truck": 1}
+
+
+def test_eval_of_two_classes_draws_curves(tmp_path):
+    for name, pictures in (("person", ["disc", "stripes"]), ("background", ["road", "texture", "gradient"])):
+        (tmp_path / name).mkdir()
+        for picture in pictures:
+            shutil.copy(GOLDEN / f"{picture}.jpg", tmp_path / name)
+    found = json.loads(lab("eval", "--json", "--brightness", "--bits", 16, PERSON, tmp_path)[0])
+    assert found["positive"] == "person" and len(found["results"]) == 9
+    for result in found["results"]:
+        table = result["taken_for"]
+        right = {name: table[name].get(name, 0) for name in table}
+        assert right == result["right_by_class"] and sum(right.values()) == result["right"]
+        assert sum(table["person"].values()) == 2 and sum(table["background"].values()) == 3
+        share = (right["person"] / 2 + right["background"] / 3) / 2
+        assert abs(result["balanced_percent"] - 100 * share) < 1e-9
+        mistaken, recall = zip(*[point[:2] for point in result["roc"]])
+        assert list(mistaken) == sorted(set(mistaken)) and list(recall) == sorted(set(recall)) and recall[-1] == 1
+        assert 0 <= result["area"] <= 1
+    other = json.loads(lab("eval", "--json", "--positive", "background", PERSON, tmp_path)[0])
+    plain = json.loads(lab("eval", "--json", PERSON, tmp_path)[0])
+    assert other["positive"] == "background"
+    assert abs(other["results"][0]["area"] - plain["results"][0]["area"]) < 1e-12
+    text, _ = lab("eval", PERSON, tmp_path)
+    assert "balanced" in text and "taken for" in text and "area under the curve of 'person'" in text
+    assert "cat" in lab("eval", "--positive", "cat", PERSON, tmp_path, code=1)[1]
 
 
 def test_eval_is_the_same_with_every_instruction_set(tree):
