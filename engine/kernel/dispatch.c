@@ -15,6 +15,13 @@
         kernel_conv_packed_bytes_##isa, kernel_conv_pack_##isa, kernel_conv_run_##isa              \
     }
 
+#define LOG_OPS(isa)                                                                               \
+    (struct kernel_log_ops)                                                                        \
+    {                                                                                              \
+        kernel_log_packed_bytes_##isa, kernel_log_workspace_bytes_##isa, kernel_log_pack_##isa,    \
+            kernel_log_run_##isa                                                                   \
+    }
+
 /* maps: the instruction set of what only moves bits */
 #define BITS_OPS(isa, maps)                                                                        \
     (struct kernel_bits_ops)                                                                       \
@@ -46,6 +53,7 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         .bits = BITS_OPS(c, c),
         .encode = {kernel_encode_u7_c, kernel_encode_codes_c},
         .depthwise = DEPTHWISE_OPS(c),
+        .log = LOG_OPS(c),
     };
 #if defined(__x86_64__)
     if (cpu & KERNEL_CPU_AVX2) {

@@ -24,6 +24,16 @@ KERNEL_CONV_DECLARE(avx512vnni);
 KERNEL_CONV_DECLARE(neon);
 KERNEL_CONV_DECLARE(dotprod);
 
+#define KERNEL_LOG_DECLARE(isa)                                                                    \
+    size_t kernel_log_packed_bytes_##isa(const struct kernel_log *conv);                           \
+    size_t kernel_log_workspace_bytes_##isa(const struct kernel_log *conv);                        \
+    void kernel_log_pack_##isa(const struct kernel_log *conv, const int8_t *weights,               \
+                               const int64_t *threshold, void *packed);                            \
+    void kernel_log_run_##isa(const struct kernel_log *conv, const void *packed,                   \
+                              const uint8_t *in, void *workspace, void *out, size_t out_row)
+
+KERNEL_LOG_DECLARE(c);
+
 size_t kernel_real_packed_bytes_c(const struct kernel_real *conv);
 void kernel_real_pack_c(const struct kernel_real *conv, const float *weights, const float *bias,
                         void *packed);

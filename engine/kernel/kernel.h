@@ -23,6 +23,7 @@
 #include "engine/kernel/conv.h"
 #include "engine/kernel/depthwise.h"
 #include "engine/kernel/encode.h"
+#include "engine/kernel/log.h"
 #include "engine/kernel/pool.h"
 #include "engine/kernel/real.h"
 
@@ -41,6 +42,7 @@ struct kernel_table {
     struct kernel_bits_ops bits;
     struct kernel_encode_ops encode;
     struct kernel_depthwise_ops depthwise;
+    struct kernel_log_ops log;
 };
 
 /* Fill the table for `cpu` (kernel_cpu_detect() & mask). Call once before threads share it. */
