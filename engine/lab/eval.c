@@ -58,43 +58,18 @@ static int parse(const struct lab_args *args, struct lab_eval *eval, uint64_t *r
 /* The model's label for each folder of the tree. */
 static int match_labels(struct lab_eval *eval)
 {
-    const struct network_model *model = eval->models[0].model;
     eval->label_of_class = calloc(eval->tree.class_count, sizeof(*eval->label_of_class));
     if (!eval->label_of_class) {
         return -ENOMEM;
     }
     for (uint32_t c = 0; c < eval->tree.class_count; c++) {
-        uint32_t label = 0, labels = eval->models[0].labels;
-        while (label < labels &&
-               strcmp(network_model_label(model, label), eval->tree.classes[c]) != 0) {
-            label++;
-        }
-        if (label == labels) {
-            lab_error("folder '%s' is no label of the model", eval->tree.classes[c]);
+        const char *name = eval->tree.classes[c];
+        if (lab_model_find_label(&eval->models[0], name, &eval->label_of_class[c]) < 0) {
+            lab_error("folder '%s' is no label of the model", name);
             return -EINVAL;
         }
-        eval->label_of_class[c] = label;
     }
     return 0;
-}
-
-/* Of two labels, the one that --positive names, or the second. */
-static int choose_positive(struct lab_eval *eval, const struct lab_args *args)
-{
-    const char *name = args->values[LAB_OPTION_POSITIVE];
-    const struct network_model *model = eval->models[0].model;
-    if (!name) {
-        eval->positive = 1;
-        return 0;
-    }
-    for (uint32_t i = 0; i < 2 && eval->models[0].labels == 2; i++) {
-        if (strcmp(network_model_label(model, i), name) == 0) {
-            eval->positive = i;
-            return 0;
-        }
-    }
-    lab_error("--positive: '%s' is none of two labels of the model", name);
-    return -EINVAL;
 }
 
 static int check_comparable(const struct lab_eval *eval)
@@ -141,7 +116,7 @@ static int open_all(struct lab_eval *eval, const struct lab_args *args, uint64_t
         return r;
     }
     eval->model_count = 1;
-    r = choose_positive(eval, args);
+    r = lab_model_positive(&eval->models[0], args->values[LAB_OPTION_POSITIVE], &eval->positive);
     if (r < 0) {
         return r;
     }

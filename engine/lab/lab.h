@@ -24,6 +24,7 @@ const char *lab_image_error(int error);
 
 /* The commands; each returns an enum lab_exit. */
 int lab_bench(const struct lab_args *args);
+int lab_calibrate(const struct lab_args *args);
 int lab_capture(const struct lab_args *args);
 int lab_export(const struct lab_args *args);
 int lab_eval(const struct lab_args *args);

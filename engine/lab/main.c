@@ -27,6 +27,18 @@ static const struct lab_command commands[] = {
         .run = lab_bench,
     },
     {
+        .name = "calibrate",
+        .operands = "MODEL DIR",
+        .operand_count = 2,
+        .options = BIT(CPU_MASK) | BIT(FALSE_POSITIVES) | BIT(JSON) | BIT(OUTPUT) | BIT(POSITIVE) |
+                   BIT(RECALL),
+        .summary = "measure what a model's confidence is worth",
+        .about = "Measures the calibration error, the temperature that makes it least, and of two\n"
+                 "labels the thresholds for wished rates, on pictures that the model was not\n"
+                 "trained with. --output writes a copy of a packed model with that temperature.",
+        .run = lab_calibrate,
+    },
+    {
         .name = "capture",
         .operands = "PICTURE",
         .operand_count = 1,

@@ -109,3 +109,27 @@ uint32_t lab_model_classify(struct lab_model *model, const uint16_t *planes, uin
     network_run(model->plan, model->arena, model->codes, model->scores);
     return network_argmax(model->scores, model->labels);
 }
+
+int lab_model_find_label(const struct lab_model *model, const char *name, uint32_t *ret_label)
+{
+    for (uint32_t i = 0; i < model->labels; i++) {
+        if (strcmp(network_model_label(model->model, i), name) == 0) {
+            *ret_label = i;
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+int lab_model_positive(const struct lab_model *model, const char *name, uint32_t *ret_label)
+{
+    if (!name) {
+        *ret_label = 1;
+        return 0;
+    }
+    if (model->labels != 2 || lab_model_find_label(model, name, ret_label) < 0) {
+        lab_error("--positive: '%s' is none of two labels of the model", name);
+        return -ENOENT;
+    }
+    return 0;
+}

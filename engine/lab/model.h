@@ -36,6 +36,13 @@ void lab_model_close(struct lab_model *model);
 uint32_t lab_model_classify(struct lab_model *model, const uint16_t *planes,
                             uint16_t nominal_white);
 
+/* The label of that name. Errors: -ENOENT. */
+int lab_model_find_label(const struct lab_model *model, const char *name, uint32_t *ret_label);
+
+/* Of two labels the one that is looked for: `name`, or for NULL the second. Errors, told on
+ * standard error: -ENOENT, also for a name where there are not two labels. */
+int lab_model_positive(const struct lab_model *model, const char *name, uint32_t *ret_label);
+
 /* Values in the planes that the model asks for. */
 size_t lab_model_plane_values(const struct lab_model *model);
 

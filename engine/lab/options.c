@@ -32,6 +32,8 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
                              "instruction sets: all, c, avx2, ... or a number"},
     [LAB_OPTION_DATA] = {"data", 0, "DIR", "folder-per-class tree of training pictures"},
     [LAB_OPTION_EXPOSURE] = {"exposure", 0, "A/B", "exposure relative to nominal (default 1)"},
+    [LAB_OPTION_FALSE_POSITIVES] = {"false-positives", 0, "P",
+                                    "percent that may be mistaken (default 1)"},
     [LAB_OPTION_HELP] = {"help", 'h', NULL, "print this help"},
     [LAB_OPTION_IMAGES] = {"images", 0, "N", "how many pictures to calibrate with"},
     [LAB_OPTION_JSON] = {"json", 0, NULL, "print JSON, an object a line, instead of text"},
@@ -41,6 +43,7 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_OUTPUT] = {"output", 'o', "FILE", "where the result is written"},
     [LAB_OPTION_POSITIVE] = {"positive", 0, "LABEL",
                              "of two labels, what to look for (default: the second)"},
+    [LAB_OPTION_RECALL] = {"recall", 0, "P", "percent that must be found (default 95)"},
     [LAB_OPTION_RESUME] = {"resume", 0, NULL, "go on after the last checkpoint, if there is one"},
     [LAB_OPTION_RUNS] = {"runs", 0, "N", "how often a network runs (default 1000)"},
     [LAB_OPTION_SEED] = {"seed", 0, "N", "seed of everything random (default 1)"},
@@ -244,6 +247,22 @@ int lab_args_size(const struct lab_args *args, enum lab_option option, uint32_t 
     if (text && !read_pair(text, 'x', 2, 0, ret_width, ret_height)) {
         return refuse(args, option, "WxH, each from 2 to 4096");
     }
+    return 0;
+}
+
+int lab_args_percent(const struct lab_args *args, enum lab_option option, double *ret_percent)
+{
+    const char *text = args->values[option];
+    char *end;
+    if (!text) {
+        return 0;
+    }
+    double percent = strtod(text, &end);
+    if (text[0] == '\0' || text[strspn(text, "0123456789.")] != '\0' || *end != '\0' ||
+        percent > 100) {
+        return refuse(args, option, "a percentage from 0 to 100");
+    }
+    *ret_percent = percent;
     return 0;
 }
 

@@ -21,6 +21,7 @@ enum lab_option {
     LAB_OPTION_CPU_MASK,
     LAB_OPTION_DATA,
     LAB_OPTION_EXPOSURE,
+    LAB_OPTION_FALSE_POSITIVES,
     LAB_OPTION_HELP,
     LAB_OPTION_IMAGES,
     LAB_OPTION_JSON,
@@ -29,6 +30,7 @@ enum lab_option {
     LAB_OPTION_OUT,
     LAB_OPTION_OUTPUT,
     LAB_OPTION_POSITIVE,
+    LAB_OPTION_RECALL,
     LAB_OPTION_RESUME,
     LAB_OPTION_RUNS,
     LAB_OPTION_SEED,
@@ -84,6 +86,9 @@ int lab_args_fraction(const struct lab_args *args, enum lab_option option, uint3
                       uint32_t *ret_den);
 int lab_args_size(const struct lab_args *args, enum lab_option option, uint32_t *ret_width,
                   uint32_t *ret_height);
+
+/* A percentage, "99.5", of [0, 100]; else as above. */
+int lab_args_percent(const struct lab_args *args, enum lab_option option, double *ret_percent);
 
 /* --cpu-mask as the kernel module reads it; KERNEL_CPU_ALL when not given. */
 int lab_args_cpu_mask(const struct lab_args *args, uint32_t *ret_mask);

@@ -4,6 +4,7 @@
 
 import hashlib
 import json
+import math
 import os
 import pty
 import random
@@ -50,7 +51,7 @@ def test_help_and_version():
     for arguments in (["--help"], ["-h"], ["--version"]):
         out, err = lab(*arguments)
         assert "ocellus-lab" in out and err == ""
-    for command in ("capture", "export", "eval", "show", "train"):
+    for command in ("calibrate", "capture", "export", "eval", "show", "train"):
         assert command in lab("--help")[0]
         out, err = lab(command, "--help")
         assert f"ocellus-lab {command}" in out and "--help" in out and err == ""
@@ -61,7 +62,8 @@ def test_help_and_version():
     ["capture", GOLDEN / "road.jpg"], ["capture", "-o", "x", "--exposure", "0", "y"],
     ["capture", "-o", "x", "--bits", "17", "y"], ["capture", "-o", "x", "--size", "1x1", "y"],
     ["eval", LG3], ["eval", "--cpu-mask", "abacus", LG3, "."], ["eval", "--limit", "0", LG3, "."],
-    ["export", "-o", "x", "model"], ["export", "--calibrate", ".", "model"],
+    ["calibrate", "--recall", "101", LG3, "."], ["calibrate", "--recall", "-1", LG3, "."], ["calibrate", LG3],
+    ["calibrate", "--false-positives", "1.2.3", LG3, "."], ["export", "-o", "x", "model"], ["export", "--calibrate", ".", "model"],
 ])
 def test_wrong_command_lines_are_told_and_exit_with_2(arguments):
     out, err = lab(*arguments, code=2)
@@ -138,6 +140,40 @@ def test_eval_of_two_classes_draws_curves(tmp_path):
     text, _ = lab("eval", PERSON, tmp_path)
     assert "balanced" in text and "taken for" in text and "area under the curve of 'person'" in text
     assert "cat" in lab("eval", "--positive", "cat", PERSON, tmp_path, code=1)[1]
+
+
+def test_calibrate_writes_a_copy_with_the_temperature(tmp_path):
+    tree, copy, again = tmp_path / "tree", tmp_path / "copy", tmp_path / "again"
+    for name, pictures in (("person", ["disc", "stripes"]), ("background", ["road", "texture", "gradient"])):
+        (tree / name).mkdir(parents=True)
+        for picture in pictures:
+            shutil.copy(GOLDEN / f"{picture}.jpg", tree / name)
+    found = json.loads(lab("calibrate", "--json", "--recall", "100", "-o", copy, PERSON, tree)[0])
+    assert found["model"] == sha256(PERSON) and found["pictures"] == 5
+    assert found["loss_after"] <= found["loss_before"]
+    recall = found["thresholds"][0]
+    assert (recall["wished"], recall["found_percent"]) == ("recall", 100)
+    for wish in found["thresholds"][1:]:  # only where any threshold mistakes so few
+        assert wish["wished"] == "false_positives" and wish["mistaken_percent"] == 0
+    before, after = (json.loads(lab("eval", "--json", model, tree)[0])["results"][0] for model in (PERSON, copy))
+    assert before["taken_for"] == after["taken_for"] and before["area"] == after["area"]
+    # The copy is as certain as the temperature says, and needs none of its own.
+    odds = [[math.log(point[2] / (1 - point[2])) for point in result["roc"]] for result in (before, after)]
+    for plain, cooled in zip(*odds):
+        assert abs(cooled * found["temperature"] - plain) < 1e-3 * (1 + abs(plain))
+    second = json.loads(lab("calibrate", "--json", "-o", again, copy, tree)[0])
+    if 0.06 < found["temperature"] < 19:  # not at a bound
+        assert abs(second["temperature"] - 1) < 1e-3
+    assert '"calibration":{' in lab("show", copy)[0]
+    text, _ = lab("calibrate", PERSON, tree)
+    assert "temperature" in text and "calibration error" in text and "found at least 95 %" in text
+    float_model = tmp_path / "float"
+    write_float_model(float_model)
+    for name in ("ship", "truck"):
+        (tmp_path / "other" / name).mkdir(parents=True)
+        shutil.copy(GOLDEN / "road.jpg", tmp_path / "other" / name)
+    assert "only a packed model" in lab("calibrate", "-o", again, float_model, tmp_path / "other", code=1)[1]
+    assert "no label" in lab("calibrate", PERSON, tmp_path / "other", code=1)[1]
 
 
 def test_eval_is_the_same_with_every_instruction_set(tree):
