@@ -33,7 +33,8 @@ struct options {
 };
 
 static const char usage_text[] =
-    "usage: ocellus infer FILE... [--camera NAME] [--model NAME] [--json] [--socket PATH]\n"
+    "usage: ocellus infer FILE... [--camera NAME] [--model NAME] [--point NAME] [--json]\n"
+    "                             [--socket PATH]\n"
     "       ocellus status [--json] [--socket PATH]\n"
     "       ocellus --help | --version\n"
     "\n"
@@ -42,6 +43,7 @@ static const char usage_text[] =
     "\n"
     "  -c, --camera NAME  the camera the frames came from (default: default)\n"
     "  -m, --model NAME   a model other than the camera's\n"
+    "  -p, --point NAME   an operating point of the model, or auto\n"
     "  -j, --json         one JSON object per line\n"
     "  -s, --socket PATH  the daemon's socket (default: $OCELLUS_SOCKET, else " OCELLUS_SOCKET ")\n"
     "\n"
@@ -142,6 +144,10 @@ static void print_result(const struct options *options, const char *file,
     printf("%s: %s %.1f%%  (decode %.2f ms, gradient %.2f, network %.2f, total %.2f)", file,
            result->label, result->confidence * 100, times->decode / 1000, times->gradient / 1000,
            times->network / 1000, times->total / 1000);
+    if (result->cascade.detector != NULL) {
+        printf("; %s: %s %.1f%%", result->cascade.detector, result->cascade.label,
+               result->cascade.confidence * 100);
+    }
     print_warnings(result->warnings);
     putchar('\n');
 }
@@ -270,23 +276,23 @@ static int run_status(const struct options *options, int count)
 static int parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option long_options[] = {
-        {"camera", required_argument, NULL, 'c'},
-        {"model", required_argument, NULL, 'm'},
-        {"json", no_argument, NULL, 'j'},
-        {"socket", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
+        {"camera", required_argument, NULL, 'c'}, {"model", required_argument, NULL, 'm'},
+        {"point", required_argument, NULL, 'p'},  {"json", no_argument, NULL, 'j'},
+        {"socket", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:m:js:h", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:m:p:js:h", long_options, NULL)) != -1) {
         switch (option) {
         case 'c':
             options->frame.camera = optarg;
             break;
         case 'm':
             options->frame.model = optarg;
+            break;
+        case 'p':
+            options->frame.point = optarg;
             break;
         case 'j':
             options->json = true;

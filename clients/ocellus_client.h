@@ -88,6 +88,7 @@ struct ocellus_sensor {
 struct ocellus_frame {
     const char *camera; /* 1 to 63 of A-Z a-z 0-9 _ . -, starting with neither . nor - */
     const char *model;
+    const char *point;  /* an operating point of the model, or "auto" */
     const char *format; /* "jpeg", "raw", "pnm" or "sensor"; NULL: the bytes tell */
     const struct ocellus_sensor *sensor;
 };
@@ -110,6 +111,13 @@ enum ocellus_warning {
     OCELLUS_WARNING_OTHER = 1 << 30,    /* one that this library does not know; see json */
 };
 
+/* What the detector said where the model is a cascade's; detector is NULL where it is none. */
+struct ocellus_cascade {
+    const char *detector, *label;
+    double confidence; /* of the label against the strongest other one */
+    int awake;         /* not 0: the result is that of the model that was woken */
+};
+
 /* Everything in it belongs to it, down to the strings. */
 struct ocellus_result {
     const char *camera;
@@ -118,9 +126,11 @@ struct ocellus_result {
     double confidence;
     const struct ocellus_score *scores; /* in the model's order */
     size_t score_count;
-    const char *model_name, *model_id;
+    const char *model_name, *model_id, *point;
     uint64_t generation; /* of the model's weights */
-    const char *format;  /* what the image was: "jpeg", "raw", "pnm", "sensor" */
+    uint64_t macs;       /* multiply-accumulates of this frame */
+    struct ocellus_cascade cascade;
+    const char *format; /* what the image was: "jpeg", "raw", "pnm", "sensor" */
     uint32_t width, height, orientation, reduction;
     struct ocellus_times times;
     uint32_t warnings; /* enum ocellus_warning, or-ed */

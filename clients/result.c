@@ -110,6 +110,19 @@ static bool read_warnings(struct ocellus_result *result, const cJSON *list)
     return cJSON_IsArray(list);
 }
 
+/* It is there where the model is the detector of a cascade. */
+static bool read_cascade(struct ocellus_result *result, const cJSON *cascade)
+{
+    if (cascade == NULL) {
+        return true;
+    }
+    result->cascade.awake = cJSON_IsTrue(member(cascade, "awake"));
+    return get_text(cascade, "detector", &result->cascade.detector) &&
+           get_text(cascade, "label", &result->cascade.label) &&
+           get_number(cascade, "confidence", &result->cascade.confidence) &&
+           cJSON_IsBool(member(cascade, "awake"));
+}
+
 static bool read_fields(struct owner *owner)
 {
     struct ocellus_result *result = &owner->result;
@@ -121,6 +134,8 @@ static bool read_fields(struct owner *owner)
            get_text(root, "label", &result->label) &&
            get_number(root, "confidence", &result->confidence) &&
            get_text(model, "name", &result->model_name) &&
+           get_text(model, "point", &result->point) && get_u64(root, "macs", &result->macs) &&
+           read_cascade(result, member(root, "cascade")) &&
            get_text(model, "id", &result->model_id) &&
            get_u64(model, "generation", &result->generation) &&
            get_text(image, "format", &result->format) && get_u32(image, "width", &result->width) &&

@@ -52,9 +52,13 @@ static const struct value_key daemon_keys[] = {
 };
 static const struct value_key model_keys[] = {
     KEY(struct config_model, "path", VALUE_PATH, path, 0, 0),
+    KEY(struct config_model, "wakes", VALUE_NAME, wakes, 0, 0),
+    KEY(struct config_model, "wake-label", VALUE_LABEL, wake_label, 0, 0),
+    KEY(struct config_model, "wake-confidence", VALUE_COUNT, wake_confidence, 1, 99),
 };
 static const struct value_key camera_keys[] = {
     KEY(struct config_camera, "model", VALUE_NAME, model, 0, 0),
+    KEY(struct config_camera, "point", VALUE_NAME, point, 0, 0),
     KEY(struct config_camera, "enabled", VALUE_BOOL, enabled, 0, 0),
 };
 
@@ -139,6 +143,7 @@ static int enter_model(struct loader *loader, const char *title, const char *nam
     }
     if (i == config->model_count) {
         memcpy(config->models[i].name, name, strlen(name) + 1);
+        config->models[i].wake_confidence = 50;
         loader->model_origin[i] = (struct origin){loader->file, loader->line};
         config->model_count++;
     }
@@ -468,6 +473,27 @@ __attribute__((format(printf, 4, 5))) static int fail_key(struct loader *loader,
                 reason);
 }
 
+static int check_model(struct loader *loader, uint32_t index)
+{
+    const struct config_model *model = &loader->config->models[index];
+    const struct origin *origin = &loader->model_origin[index];
+
+    if (model->path[0] == '\0') {
+        return fail(loader, -EBADMSG, origin->file, origin->line, "model '%s' has no path",
+                    model->name);
+    }
+    if ((model->wakes[0] == '\0') != (model->wake_label[0] == '\0')) {
+        return fail(loader, -EBADMSG, origin->file, origin->line,
+                    "model '%s' needs both 'wakes' and 'wake-label', or neither", model->name);
+    }
+    if (model->wakes[0] != '\0' &&
+        (!has_model(loader->config, model->wakes) || strcmp(model->wakes, model->name) == 0)) {
+        return fail(loader, -EBADMSG, origin->file, origin->line,
+                    "model '%s' wakes '%s', which is no other [model]", model->name, model->wakes);
+    }
+    return 0;
+}
+
 /* What only the whole can break. Fills in the names of default models. */
 static int check_whole(struct loader *loader, const char *path)
 {
@@ -477,10 +503,8 @@ static int check_whole(struct loader *loader, const char *path)
         return fail(loader, -EBADMSG, path, 0, "no [model NAME] section");
     }
     for (uint32_t i = 0; i < config->model_count; i++) {
-        if (config->models[i].path[0] == '\0') {
-            return fail(loader, -EBADMSG, loader->model_origin[i].file,
-                        loader->model_origin[i].line, "model '%s' has no path",
-                        config->models[i].name);
+        if (check_model(loader, i) < 0) {
+            return loader->result;
         }
     }
     if (config->default_model[0] == '\0') {

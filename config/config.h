@@ -21,11 +21,17 @@
 struct config_model { /* [model NAME] */
     char name[CONFIG_NAME_BYTES];
     char path[4096]; /* path = FILE */
+    /* A cascade: where this model sees wake-label, the frame goes on to another, which answers. */
+    char wakes[CONFIG_NAME_BYTES];      /* wakes = NAME of another [model]; default: none */
+    char wake_label[CONFIG_NAME_BYTES]; /* wake-label = LABEL of this model; needed with wakes */
+    uint32_t wake_confidence;           /* wake-confidence = 50: percent, 1..99 */
 };
 
 struct config_camera { /* [camera NAME] */
     char name[CONFIG_NAME_BYTES];
     char model[CONFIG_NAME_BYTES]; /* model = NAME of a [model]; default: the default model */
+    char point[CONFIG_NAME_BYTES]; /* point = NAME of an operating point of the model, or auto: a
+                                      cheaper one under load; default empty: the model's first */
     bool enabled;                  /* enabled = yes|no; frames of a disabled camera are refused */
 };
 

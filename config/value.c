@@ -175,6 +175,8 @@ static const char *string_fault(uint8_t kind, const char *text)
                                             : "an address such as 127.0.0.1:8080 or [::1]:8080";
     case VALUE_NAME:
         return config_value_name_valid(text) ? NULL : "a name (letters, digits, _ . -, at most 63)";
+    case VALUE_LABEL:
+        return !empty ? NULL : "a label";
     case VALUE_GROUP:
         return empty || config_value_name_valid(text) ? NULL : "the name of a group";
     default:

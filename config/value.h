@@ -22,6 +22,7 @@ enum value_kind {
     VALUE_SOCKET,  /* char[]: absolute or empty */
     VALUE_ADDRESS, /* char[]: IPV4:PORT, [IPV6]:PORT or empty */
     VALUE_NAME,    /* char[]: of a camera or model */
+    VALUE_LABEL,   /* char[]: of a model's class; not empty */
     VALUE_GROUP,   /* char[]: of a user group, or empty */
     VALUE_WORD,    /* char[]: small letters and digits */
 };

@@ -4,6 +4,7 @@
 #include "daemon/admission.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 struct camera {
     char name[PROTO_CAMERA_BYTES];
     uint32_t model_index;
+    const char *point; /* of the configuration; empty: the model's first */
     bool declared, enabled;
     bool queued; /* in the queue of cameras with a waiting frame */
     struct frame *waiting, *working;
@@ -27,6 +29,7 @@ struct admission {
     uv_timer_t timer;
     struct pool *pool;
     const struct config *config;
+    const struct models *models;
     struct camera *first, *last; /* the queue: not working, served in turn */
     bool dispatching, stopped;
     uint64_t ticks, frame_ids;
@@ -43,26 +46,17 @@ struct admission {
         (camera)->counters.name++;                                                                 \
     } while (0)
 
-static int find_model(const struct config *config, const char *name)
-{
-    for (uint32_t i = 0; i < config->model_count; i++) {
-        if (strcmp(config->models[i].name, name) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-static void set_camera(struct camera *camera, const struct config *config, const char *name,
+static void set_camera(struct camera *camera, const struct models *models, const char *name,
                        const char *model)
 {
-    int index = find_model(config, model); /* the configuration was checked: it is there */
-    *camera = (struct camera){.enabled = true, .model_index = index < 0 ? 0 : (uint32_t)index};
+    int index = models_find(models, model); /* the configuration was checked: it is there */
+    *camera = (struct camera){
+        .enabled = true, .model_index = index < 0 ? 0 : (uint32_t)index, .point = ""};
     memcpy(camera->name, name, strlen(name) + 1);
 }
 
-int admission_create(uv_loop_t *loop, const struct config *config, struct pool *pool,
-                     struct admission **ret_admission)
+int admission_create(uv_loop_t *loop, const struct config *config, const struct models *models,
+                     struct pool *pool, struct admission **ret_admission)
 {
     struct admission *admission =
         calloc(1, sizeof(*admission) + config->cameras_max * sizeof(admission->cameras[0]));
@@ -75,10 +69,12 @@ int admission_create(uv_loop_t *loop, const struct config *config, struct pool *
     admission->frame_ids = ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS) * 1024;
     admission->pool = pool;
     admission->config = config;
+    admission->models = models;
     for (uint32_t i = 0; i < config->camera_count; i++) {
         const struct config_camera *declared = &config->cameras[i];
         struct camera *camera = &admission->cameras[admission->camera_count++];
-        set_camera(camera, config, declared->name, declared->model);
+        set_camera(camera, models, declared->name, declared->model);
+        camera->point = declared->point;
         camera->declared = true;
         camera->enabled = declared->enabled;
     }
@@ -154,7 +150,7 @@ static struct camera *add_camera(struct admission *admission, const char *name)
     if (place == NULL) {
         return NULL;
     }
-    set_camera(place, config, name, config->default_model);
+    set_camera(place, admission->models, name, config->default_model);
     return place;
 }
 
@@ -183,11 +179,29 @@ static struct camera *dequeue(struct admission *admission)
     return camera;
 }
 
+/* The operating point of a frame that leaves the choice to us: the first when nothing waits, a
+ * cheaper one for each frame that waits per worker. Points are listed from the dearest down. */
+static uint32_t choose_point(const struct admission *admission, uint32_t count)
+{
+    struct pool_stats stats;
+    uint32_t waiting = 0;
+    pool_get_stats(admission->pool, &stats);
+    for (const struct camera *camera = admission->first; camera != NULL; camera = camera->next) {
+        waiting++;
+    }
+    uint32_t point = waiting / (stats.ready > 0 ? stats.ready : 1);
+    return point < count ? point : count - 1;
+}
+
 /* Hand the camera's waiting frame to the pool. False when the pool has no worker for it now. */
 static bool start_waiting(struct admission *admission, struct camera *camera)
 {
     struct frame *frame = camera->waiting;
     int r;
+    if (strcmp(frame->point, "auto") == 0) {
+        frame->point_index =
+            choose_point(admission, admission->models->list[frame->model_index].point_count);
+    }
     do {
         r = pool_start_frame(admission->pool, frame);
     } while (r == -EIO); /* that worker is gone now: there are only so many */
@@ -273,12 +287,31 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+/* Which model and operating point. A camera's point is one of its own model. */
+static enum proto_error set_network(struct admission *admission, struct frame *frame,
+                                    const struct camera *camera, int model,
+                                    const char **ret_message)
+{
+    bool own = frame->model[0] == '\0' || (uint32_t)model == camera->model_index;
+    frame->model_index = own ? camera->model_index : (uint32_t)model;
+    if (frame->point[0] == '\0' && own) {
+        snprintf(frame->point, sizeof(frame->point), "%s", camera->point);
+    }
+    int point = models_find_point(&admission->models->list[frame->model_index], frame->point);
+    if (point < 0) {
+        *ret_message = "the model has no such operating point";
+        return PROTO_NOT_FOUND;
+    }
+    frame->point_index = point == MODELS_POINT_AUTO ? 0 : (uint32_t)point;
+    return PROTO_OK;
+}
+
 /* Which camera and model, or why not. *ret_camera is NULL when it is not known. */
 static enum proto_error admit(struct admission *admission, struct frame *frame,
                               struct camera **ret_camera, const char **ret_message)
 {
     struct camera *camera = find_camera(admission, frame->camera);
-    int model = frame->model[0] != '\0' ? find_model(admission->config, frame->model) : 0;
+    int model = frame->model[0] != '\0' ? models_find(admission->models, frame->model) : 0;
     *ret_camera = camera;
     if (admission->stopped) {
         *ret_message = "the daemon is shutting down";
@@ -300,8 +333,7 @@ static enum proto_error admit(struct admission *admission, struct frame *frame,
         *ret_message = "this camera is disabled";
         return PROTO_FORBIDDEN;
     }
-    frame->model_index = frame->model[0] != '\0' ? (uint32_t)model : camera->model_index;
-    return PROTO_OK;
+    return set_network(admission, frame, camera, model, ret_message);
 }
 
 void admission_submit(struct admission *admission, struct frame *frame)

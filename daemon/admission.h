@@ -20,6 +20,7 @@
 
 #include "config/config.h"
 #include "daemon/frame.h"
+#include "daemon/models.h"
 #include "daemon/pool.h"
 
 /* Every frame sent is counted once: admitted frames end as answered, failed, superseded, expired or
@@ -39,8 +40,9 @@ struct admission_camera {
 
 struct admission;
 
-int admission_create(uv_loop_t *loop, const struct config *config, struct pool *pool,
-                     struct admission **ret_admission);
+/* config, models and pool are borrowed. */
+int admission_create(uv_loop_t *loop, const struct config *config, const struct models *models,
+                     struct pool *pool, struct admission **ret_admission);
 
 /* Answer the waiting frames TOO_BUSY and take no more; to be called before pool_destroy. */
 void admission_stop(struct admission *admission);

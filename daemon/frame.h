@@ -19,6 +19,7 @@ struct frame {
     /* set by the door */
     char camera[PROTO_CAMERA_BYTES];
     char model[PROTO_CAMERA_BYTES]; /* empty: the camera's */
+    char point[PROTO_CAMERA_BYTES]; /* operating point, or "auto"; empty: the camera's */
     enum job_source source;
     uint8_t *bytes; /* JOB_SOURCE_REGION: malloc'd, owned by the frame */
     int fd;         /* MAP and PREAD: owned by the frame, else -1 */
@@ -39,7 +40,7 @@ struct frame {
     uint64_t id;
     uint64_t deadline_ns;
     uint64_t started_ns;
-    uint32_t model_index;
+    uint32_t model_index, point_index; /* of "auto" it is set when a worker gets the frame */
     bool cancelled; /* nobody waits for its result any more: it only has to come back */
 };
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,68 @@ static int load_one(const struct config_model *config, struct model *model, cons
     error = network_model_load(bytes, model->bytes, &model->network, ret_reason);
     munmap(bytes, model->bytes);
     snprintf(model->name, sizeof(model->name), "%s", config->name);
+    if (error == 0) {
+        model->point_count = network_model_points(model->network);
+        for (uint32_t i = 0; i < model->point_count; i++) {
+            model->points[i] = network_model_point(model->network, i);
+        }
+    }
     return error;
+}
+
+/* Percent -> score margin: that of two labels at which softmax gives the first so much. */
+static int32_t margin_of(uint32_t confidence)
+{
+    double p = confidence / 100.0;
+    return (int32_t)lround(log(p / (1 - p)) * 65536);
+}
+
+/* The cascade that starts with the model. The configuration has seen to it that the name is
+ * another's. */
+static int link_cascade(struct models *models, uint32_t index, const struct config_model *config,
+                        char *ret_reason, size_t size)
+{
+    struct model *model = &models->list[index];
+    uint32_t label = 0, labels = network_model_labels(model->network);
+
+    if (config->wakes[0] == '\0') {
+        return 0;
+    }
+    while (label < labels &&
+           strcmp(network_model_label(model->network, label), config->wake_label) != 0) {
+        label++;
+    }
+    if (label == labels || labels < 2) {
+        snprintf(ret_reason, size, "model %s: wake-label: the model has no label '%s'%s",
+                 model->name, config->wake_label, labels < 2 ? " beside another one" : "");
+        return -EINVAL;
+    }
+    model->wakes = 1 + (uint32_t)models_find(models, config->wakes);
+    model->wake_label = label;
+    model->wake_margin = margin_of(config->wake_confidence);
+    return 0;
+}
+
+/* What only the model files can tell about the rest of the configuration. */
+static int link_config(struct models *models, const struct config *config, char *ret_reason,
+                       size_t size)
+{
+    for (uint32_t i = 0; i < models->count; i++) {
+        int error = link_cascade(models, i, &config->models[i], ret_reason, size);
+        if (error < 0) {
+            return error;
+        }
+    }
+    for (uint32_t i = 0; i < config->camera_count; i++) {
+        const struct config_camera *camera = &config->cameras[i];
+        const struct model *model = &models->list[models_find(models, camera->model)];
+        if (models_find_point(model, camera->point) < 0) {
+            snprintf(ret_reason, size, "camera %s: model %s has no operating point '%s'",
+                     camera->name, camera->model, camera->point);
+            return -EINVAL;
+        }
+    }
+    return 0;
 }
 
 int models_load(const struct config *config, struct models **ret_models, char *ret_reason,
@@ -127,6 +189,11 @@ int models_load(const struct config *config, struct models **ret_models, char *r
         if (strcmp(model->name, config->default_model) == 0) {
             models->standard = i;
         }
+    }
+    int linked = link_config(models, config, ret_reason, size);
+    if (linked < 0) {
+        models_destroy(models);
+        return linked;
     }
     *ret_models = models;
     return 0;
@@ -156,6 +223,19 @@ int models_find(const struct models *models, const char *name)
     return -ENOENT;
 }
 
+int models_find_point(const struct model *model, const char *name)
+{
+    if (strcmp(name, "auto") == 0) {
+        return MODELS_POINT_AUTO;
+    }
+    for (uint32_t i = 0; i < model->point_count; i++) {
+        if (name[0] == '\0' || strcmp(model->points[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    return -ENOENT;
+}
+
 static const char *format_name(unsigned kind)
 {
     static const char *const names[] = {"unknown", "jpeg", "raw", "pnm", "sensor"};
@@ -179,7 +259,8 @@ static void name_scores(struct models *models, const struct network_model *netwo
 void models_describe(struct models *models, const struct frame *frame,
                      const struct job_result *result, struct proto_result *ret_result)
 {
-    const struct model *model = &models->list[frame->model_index];
+    const struct model *asked = &models->list[frame->model_index];
+    const struct model *model = result->awake ? &models->list[asked->wakes - 1] : asked;
     uint32_t best = network_argmax(result->scores, result->label_count);
     name_scores(models, model->network, result);
     *ret_result = (struct proto_result){
@@ -191,6 +272,8 @@ void models_describe(struct models *models, const struct frame *frame,
         .score_count = result->label_count,
         .model_name = model->name,
         .model_id = network_model_id(model->network),
+        .point = model->points[result->awake ? 0 : frame->point_index],
+        .macs = result->macs,
         .generation = result->generation,
         .format = format_name(result->info.kind),
         .width = result->info.width,
@@ -207,4 +290,10 @@ void models_describe(struct models *models, const struct frame *frame,
             },
         .warnings = result->info.warnings,
     };
+    if (asked->wakes != 0) {
+        ret_result->cascade.detector = asked->name;
+        ret_result->cascade.label = network_model_label(asked->network, asked->wake_label);
+        ret_result->cascade.confidence = (float)(1 / (1 + exp(-result->wake_margin / 65536.0)));
+        ret_result->cascade.awake = result->awake;
+    }
 }

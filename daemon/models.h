@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "daemon/frame.h"
 #include "daemon/worker/job.h"
+#include "engine/network/model.h"
 #include "proto/result.h"
 
 struct model {
@@ -20,6 +21,12 @@ struct model {
     int memfd;                     /* the file's bytes, sealed against every change */
     uint64_t bytes;
     uint64_t generation; /* of the weights; 0 as shipped */
+    uint32_t point_count;
+    const char *points[NETWORK_POINTS_MAX]; /* names, the default first; the network's */
+    /* A cascade: 1 + the index of the model behind this one (0: none), and which label with which
+     * margin wakes it (engine/network/cascade.h). */
+    uint32_t wakes, wake_label;
+    int32_t wake_margin;
 };
 
 struct models {
@@ -36,6 +43,11 @@ void models_destroy(struct models *models);
 
 /* Index of the model with this name, -ENOENT when there is none. */
 int models_find(const struct models *models, const char *name);
+
+/* Index of the operating point; MODELS_POINT_AUTO for "auto"; 0 for an empty name. Errors: -ENOENT.
+ */
+#define MODELS_POINT_AUTO 1000
+int models_find_point(const struct model *model, const char *name);
 
 /* Put names to a checked result of a frame that was just finished. *ret_result borrows from models
  * and frame until the next call. */

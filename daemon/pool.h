@@ -21,6 +21,9 @@ struct pool_model {
     uint64_t bytes;
     uint64_t generation;
     uint32_t label_count;
+    /* A cascade: 1 + the index of the model behind this one (0: none), and what wakes it. */
+    uint32_t wakes, wake_label;
+    int32_t wake_margin;
 };
 
 struct pool_options {

@@ -200,9 +200,14 @@ static int send_next_model(struct pool_worker *worker)
 int pool_worker_run(struct pool_worker *worker, struct frame *frame)
 {
     struct pool *pool = worker->pool;
+    const struct pool_model *model = &pool->options.models[frame->model_index];
     struct job_message message = {
         .op = JOB_OP_FRAME,
         .model = frame->model_index,
+        .point = frame->point_index,
+        .wakes = model->wakes,
+        .wake_label = model->wake_label,
+        .wake_margin = model->wake_margin,
         .sequence = ++pool->sequence,
         .length = frame->length,
         .source = frame->source,
@@ -242,6 +247,16 @@ static void worker_died(struct pool_worker *worker)
     pool_changed(worker->pool);
 }
 
+/* Whether a stage of a cascade that cannot have answered claims to, or one answered that had not.
+ */
+static bool wrong_stage(const struct pool_model *model, const struct job_result *result)
+{
+    if (model->wakes == 0) {
+        return result->awake || result->wake_margin != 0;
+    }
+    return result->awake != (result->wake_margin >= model->wake_margin);
+}
+
 /* Copies the result of the worker's frame out of the region, then checks the copy. */
 static bool take_result(const struct pool_worker *worker, struct job_result *result)
 {
@@ -250,6 +265,12 @@ static bool take_result(const struct pool_worker *worker, struct job_result *res
     memcpy(result, worker->region, JOB_RESULT_HEAD_BYTES);
     /* Shared memory must not be read a second time in place of the copy. */
     atomic_signal_fence(memory_order_seq_cst);
+    if (wrong_stage(model, result)) {
+        return false;
+    }
+    if (result->awake) {
+        model = &worker->pool->options.models[model->wakes - 1];
+    }
     if (!job_result_valid(result, worker->sequence, model->label_count) ||
         result->generation != model->generation ||
         (frame->kind != IMAGE_KIND_AUTO && result->info.kind != frame->kind) ||

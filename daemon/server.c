@@ -278,6 +278,9 @@ static int start_pool(struct server *server)
             .bytes = model->bytes,
             .generation = model->generation,
             .label_count = network_model_labels(model->network),
+            .wakes = model->wakes,
+            .wake_label = model->wake_label,
+            .wake_margin = model->wake_margin,
         };
     }
     int r = pool_create(&server->loop, &options, &server->pool);
@@ -285,7 +288,7 @@ static int start_pool(struct server *server)
         log_error("workers: %s: %s", config->worker_path, strerror(-r));
         return r;
     }
-    r = admission_create(&server->loop, config, server->pool, &server->admission);
+    r = admission_create(&server->loop, config, server->models, server->pool, &server->admission);
     if (r < 0) {
         log_error("%s", strerror(-r));
     }

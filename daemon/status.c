@@ -106,6 +106,13 @@ static void put_models(struct builder *builder, cJSON *root, const struct models
         put_string(builder, entry, "name", model->name);
         put_string(builder, entry, "id", network_model_id(model->network));
         put_number(builder, entry, "generation", (double)model->generation);
+        cJSON *points = put_array(builder, entry, "points");
+        for (uint32_t k = 0; builder->good && k < model->point_count; k++) {
+            builder->good = cJSON_AddItemToArray(points, cJSON_CreateString(model->points[k]));
+        }
+        if (model->wakes != 0) {
+            put_string(builder, entry, "wakes", models->list[model->wakes - 1].name);
+        }
         cJSON *labels = put_array(builder, entry, "labels");
         for (uint32_t k = 0; builder->good && k < network_model_labels(model->network); k++) {
             const char *label = network_model_label(model->network, k);

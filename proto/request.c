@@ -32,7 +32,8 @@ struct progress {
 enum field {
     FIELD_CAMERA,
     FIELD_MODEL,
-    FIELD_KIND,
+    FIELD_POINT,
+    FIELD_FORMAT,
     FIELD_FD,
     FIELD_DATA,
     FIELD_SENSOR,
@@ -49,7 +50,7 @@ enum field {
 
 #define BIT(field)    (1u << (field))
 #define SENSOR_FIELDS (BIT(FIELD_COUNT) - BIT(FIELD_WIDTH))
-#define QUERY_FIELDS  (BIT(FIELD_MODEL) | BIT(FIELD_KIND) | SENSOR_FIELDS)
+#define QUERY_FIELDS  (BIT(FIELD_MODEL) | BIT(FIELD_POINT) | BIT(FIELD_FORMAT) | SENSOR_FIELDS)
 #define CALL_FIELDS   (BIT(FIELD_WIDTH) - 1u)
 
 static const char *const kind_words[] = {"jpeg", "raw", "pnm", "sensor", NULL};
@@ -65,8 +66,9 @@ static int fail(struct progress *progress, const char *reason)
 static int set_name(struct progress *progress, char *name, const struct value *value)
 {
     if (value->text == NULL || !proto_name_valid(value->text)) {
-        return fail(progress, "a camera or model name is 1 to 63 of A-Z a-z 0-9 _ . - and starts "
-                              "with neither . nor -");
+        return fail(progress,
+                    "the name of a camera, model or point is 1 to 63 of A-Z a-z 0-9 _ . - "
+                    "and starts with neither . nor -");
     }
     memcpy(name, value->text, strlen(value->text) + 1);
     return 0;
@@ -143,7 +145,9 @@ static int set_field(struct progress *progress, enum field field, const struct v
         return set_name(progress, request->camera, value);
     case FIELD_MODEL:
         return set_name(progress, request->model, value);
-    case FIELD_KIND:
+    case FIELD_POINT:
+        return set_name(progress, request->point, value);
+    case FIELD_FORMAT:
         return set_kind(progress, value);
     case FIELD_FD:
         if (value->number < 0 || value->number > INT16_MAX) {
@@ -159,16 +163,15 @@ static int set_field(struct progress *progress, enum field field, const struct v
     }
 }
 
-/* The field of `allowed` with this name, or FIELD_COUNT. kind is called format on Varlink. */
-static enum field find_field(const char *name, unsigned allowed, const char *kind_name)
+/* The field of `allowed` with this name, or FIELD_COUNT. */
+static enum field find_field(const char *name, unsigned allowed)
 {
     static const char *const names[FIELD_COUNT] = {
-        "camera", "model",  "",    "fd",      "data",  "sensor", "width",
-        "height", "stride", "cfa", "packing", "black", "white",  "nominal_white",
+        "camera", "model",  "point", "format",  "fd",    "data",  "sensor",        "width",
+        "height", "stride", "cfa",   "packing", "black", "white", "nominal_white",
     };
     for (unsigned i = 0; i < FIELD_COUNT; i++) {
-        const char *known = i == FIELD_KIND ? kind_name : names[i];
-        if ((allowed & BIT(i)) != 0 && strcmp(name, known) == 0) {
+        if ((allowed & BIT(i)) != 0 && strcmp(name, names[i]) == 0) {
             return (enum field)i;
         }
     }
@@ -247,7 +250,7 @@ static int set_pair(struct progress *progress, const char *pair, size_t length)
         http_percent_decode(tail, (size_t)(pair + length - tail), text, sizeof(text)) < 0) {
         return fail(progress, "a query parameter is too long or badly escaped");
     }
-    enum field field = find_field(name, QUERY_FIELDS, "kind");
+    enum field field = find_field(name, QUERY_FIELDS);
     if (field == FIELD_COUNT) {
         return fail(progress, "unknown query parameter");
     }
@@ -286,7 +289,7 @@ static int set_members(struct progress *progress, const cJSON *object, unsigned 
     const cJSON *item;
     cJSON_ArrayForEach(item, object)
     {
-        enum field field = find_field(item->string, allowed, "format");
+        enum field field = find_field(item->string, allowed);
         if (field == FIELD_COUNT) {
             return fail(progress, "unknown parameter");
         }

@@ -6,11 +6,12 @@
  * impossible sensor descriptions are refused by the worker.
  *
  *   HTTP     PUT
- * /v1/frames/porch?model=night&kind=sensor&width=640&height=480&cfa=GBRG&packing=mipi10 Varlink
- * {"camera":"porch","model":"night","format":"sensor","fd":0,
+ * /v1/frames/porch?model=night&point=w64&format=sensor&width=640&height=480&cfa=GBRG&packing=mipi10
+ *   Varlink
+ * {"camera":"porch","model":"night","point":"w64","format":"sensor","fd":0,
  *             "sensor":{"width":640,"height":480,"cfa":"GBRG","packing":"mipi10"}}
  *
- *   kind, format   jpeg, raw, pnm or sensor; absent: the bytes are looked at, or sensor when one is
+ *   format         jpeg, raw, pnm or sensor; absent: the bytes are looked at, or sensor when one is
  * described sensor         width, height, cfa, packing; and stride (default: no padding), black
  * (0), white (the largest value of the packing), nominal_white (65535). Words are not case
  * sensitive.
@@ -57,6 +58,7 @@ struct proto_sensor {
 struct proto_request {
     char camera[PROTO_CAMERA_BYTES]; /* "default" unless named */
     char model[PROTO_CAMERA_BYTES];  /* empty: the camera's */
+    char point[PROTO_CAMERA_BYTES];  /* operating point, or "auto"; empty: the camera's */
     enum proto_kind kind;
     struct proto_sensor sensor; /* kind SENSOR */
     /* Varlink only */

@@ -86,18 +86,32 @@ static bool add_scores(cJSON *root, const struct proto_result *result)
     return scores != NULL;
 }
 
-static bool add_details(cJSON *root, const struct proto_result *result)
+static bool add_model(cJSON *root, const struct proto_result *result)
 {
     cJSON *model = add_child(root, "model", cJSON_CreateObject());
     bool good = model != NULL && add_string(model, "name", result->model_name) &&
+                add_string(model, "point", result->point) &&
                 add_string(model, "id", result->model_id) &&
-                add_whole(model, "generation", (int64_t)result->generation);
+                add_whole(model, "generation", (int64_t)result->generation) &&
+                add_whole(root, "macs", (int64_t)result->macs);
+    if (!good || result->cascade.detector == NULL) {
+        return good;
+    }
+    cJSON *cascade = add_child(root, "cascade", cJSON_CreateObject());
+    return cascade != NULL && add_string(cascade, "detector", result->cascade.detector) &&
+           add_string(cascade, "label", result->cascade.label) &&
+           add_probability(cascade, "confidence", result->cascade.confidence) &&
+           cJSON_AddBoolToObject(cascade, "awake", result->cascade.awake) != NULL;
+}
 
-    cJSON *image = good ? add_child(root, "image", cJSON_CreateObject()) : NULL;
-    good = image != NULL && add_string(image, "format", result->format) &&
-           add_whole(image, "width", result->width) && add_whole(image, "height", result->height) &&
-           add_whole(image, "orientation", result->orientation) &&
-           add_whole(image, "reduction", result->reduction);
+static bool add_details(cJSON *root, const struct proto_result *result)
+{
+    cJSON *image = add_child(root, "image", cJSON_CreateObject());
+    bool good = image != NULL && add_string(image, "format", result->format) &&
+                add_whole(image, "width", result->width) &&
+                add_whole(image, "height", result->height) &&
+                add_whole(image, "orientation", result->orientation) &&
+                add_whole(image, "reduction", result->reduction);
 
     const struct proto_times *times = &result->times;
     cJSON *object = good ? add_child(root, "times_us", cJSON_CreateObject()) : NULL;
@@ -126,7 +140,7 @@ struct cJSON *proto_result_to_json(const struct proto_result *result)
         !add_whole(root, "frame", (int64_t)result->frame) ||
         !add_string(root, "label", result->label) ||
         !add_probability(root, "confidence", result->confidence) || !add_scores(root, result) ||
-        !add_details(root, result)) {
+        !add_model(root, result) || !add_details(root, result)) {
         cJSON_Delete(root);
         return NULL;
     }

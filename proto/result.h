@@ -6,7 +6,9 @@
  *
  *   {"camera":"porch","frame":7204631552000001,"label":"cat","confidence":0.83,
  *    "scores":[{"label":"cat","probability":0.83,"score":131072}, ...in the model's order...],
- *    "model":{"name":"cifar10-lg3","id":"<sha256>","generation":0},
+ *    "model":{"name":"cifar10-lg3","point":"default","id":"<sha256>","generation":0},
+ *    "macs":7962624,
+ *    "cascade":{"detector":"face","label":"face","confidence":0.97,"awake":true},   of a cascade
  *    "image":{"format":"jpeg","width":640,"height":480,"orientation":1,"reduction":4},
  *    "times_us":{"wait":3.1,"decode":511.0,"gradient":12.4,"network":96.0,"total":640.2},
  *    "warnings":["constant"]}
@@ -14,6 +16,7 @@
 #ifndef OCELLUS_PROTO_RESULT_H
 #define OCELLUS_PROTO_RESULT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,7 +44,14 @@ struct proto_result {
     float confidence;
     const struct proto_score *scores;
     uint32_t score_count;
-    const char *model_name, *model_id;
+    const char *model_name, *model_id, *point;
+    uint64_t macs; /* multiply-accumulates of this frame, both stages of a cascade */
+    /* What the first stage of a cascade said; detector is NULL where there is none. */
+    struct {
+        const char *detector, *label;
+        float confidence; /* of the label against the strongest other one */
+        bool awake;       /* the result is the second stage's */
+    } cascade;
     uint64_t generation;
     const char *format; /* "jpeg", "raw", "pnm", "sensor" */
     uint32_t width, height, orientation, reduction;

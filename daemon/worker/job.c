@@ -11,6 +11,9 @@
  * wrapping. */
 #define STAGE_NS_MAX UINT64_C(3600000000000)
 
+/* Two stages of the largest network. JSON carries whole numbers below 2^53. */
+#define MACS_MAX (UINT64_C(1) << 42)
+
 #define WARNINGS_KNOWN (IMAGE_WARN_CONSTANT | IMAGE_WARN_DAMAGED | IMAGE_WARN_TRUNCATED)
 
 size_t job_frame_offset(void)
@@ -48,7 +51,8 @@ static bool info_valid(const struct image_info *info)
 bool job_result_valid(const struct job_result *result, uint64_t sequence, uint32_t label_count)
 {
     return result->sequence == sequence && result->label_count == label_count &&
-           label_count <= NETWORK_LABELS_MAX && result->codes_bytes <= JOB_CODES_MAX &&
-           result->decode_ns <= STAGE_NS_MAX && result->gradient_ns <= STAGE_NS_MAX &&
-           result->network_ns <= STAGE_NS_MAX && info_valid(&result->info);
+           label_count <= NETWORK_LABELS_MAX && result->awake <= 1 && result->macs <= MACS_MAX &&
+           result->codes_bytes <= JOB_CODES_MAX && result->decode_ns <= STAGE_NS_MAX &&
+           result->gradient_ns <= STAGE_NS_MAX && result->network_ns <= STAGE_NS_MAX &&
+           info_valid(&result->info);
 }

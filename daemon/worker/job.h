@@ -12,10 +12,11 @@
  * MODEL: hand over or replace model `model` (fd: the sealed memfd of a model file); done.status
  * tells whether it was taken.
  *
- * FRAME: bytes -> planes -> codes -> scores. The bytes lie in the region (source REGION: the daemon
- * copied them there and does not touch them until the reply), in the passed memfd (MAP: sealed
- * against shrinking, mapped read-only and cached by inode), or in the passed regular file (PREAD:
- * read into private memory).
+ * FRAME: bytes -> planes -> codes -> scores. In a cascade, where the model's scores say the wake
+ * label with at least the wake margin, the same for the model behind it, whose scores are the
+ * result then. The bytes lie in the region (source REGION: the daemon copied them there and does
+ * not touch them until the reply), in the passed memfd (MAP: sealed against shrinking, mapped
+ * read-only and cached by inode), or in the passed regular file (PREAD: read into private memory).
  *
  * A worker that gets a message it does not understand exits. The daemon copies the result head out
  * of the region before it looks at any field, then checks all of them (job_result_valid).
@@ -47,7 +48,11 @@ struct job_message {
     uint64_t length;            /* bytes of the model or frame */
     uint32_t source;            /* enum job_source */
     uint32_t kind;              /* enum image_kind */
-    uint32_t want_codes;        /* FRAME: return packed codes */
+    uint32_t want_codes;        /* FRAME: return packed codes, those of the model that answers */
+    uint32_t point;             /* FRAME: operating point of the model */
+    uint32_t wakes;             /* FRAME: 1 + the model behind it in a cascade; 0: none */
+    uint32_t wake_label;        /* index among the model's labels */
+    int32_t wake_margin;        /* see engine/network/cascade.h */
     struct image_sensor sensor; /* for IMAGE_KIND_SENSOR */
 };
 
@@ -65,6 +70,9 @@ struct job_result {
     uint32_t label_count;
     int32_t scores[NETWORK_LABELS_MAX];
     uint64_t decode_ns, gradient_ns, network_ns;
+    uint64_t macs;        /* multiply-accumulates, of both stages of a cascade */
+    int32_t wake_margin;  /* what the first stage of a cascade reached; 0 where there is none */
+    uint32_t awake;       /* 1: the scores are those of the model behind the one asked for */
     uint32_t codes_bytes; /* 0..JOB_CODES_MAX; ternary: plus plane, then minus plane */
     uint8_t codes[JOB_CODES_MAX];
 };

@@ -135,7 +135,9 @@ fail:
 
 static void unload(struct worker_model *model)
 {
-    network_plan_destroy(model->plan);
+    for (size_t i = 0; i < NETWORK_POINTS_MAX; i++) {
+        network_plan_destroy(model->plans[i]);
+    }
     network_model_destroy(model->model);
     *model = (struct worker_model){0};
 }
@@ -177,40 +179,51 @@ static int reserve(void **buffer, size_t *capacity, size_t size)
     return 0;
 }
 
+static size_t code_count(const struct network_input *input)
+{
+    return (size_t)input->target.width * input->target.height * gradient_channels(&input->front);
+}
+
 /* target is at most 4096x4096 with 3 planes, codes at most 6 of 4 bytes a pixel: no product
  * overflows 64 bits. */
-static int reserve_buffers(struct worker *worker, struct worker_model *model)
+static int reserve_buffers(struct worker *worker, const struct worker_model *model, uint32_t point)
 {
-    const struct network_input *input = network_model_input(model->model);
-    size_t pixels = (size_t)input->target.width * input->target.height;
-    size_t codes = pixels * gradient_channels(&input->front);
+    const struct network_input *input = network_model_input(model->model, point);
+    size_t values = (size_t)input->target.width * input->target.height * input->target.channels;
     void *planes = worker->planes;
-    void *bytes = worker->codes;
-    model->code_count = (uint32_t)codes;
-    int err = reserve(&worker->arena, &worker->arena_bytes, network_plan_arena_bytes(model->plan));
+    void *codes = worker->codes;
+    int err = reserve(&worker->arena, &worker->arena_bytes,
+                      network_plan_arena_bytes(model->plans[point]));
     if (err == 0) {
-        err = reserve(&planes, &worker->planes_bytes,
-                      pixels * input->target.channels * sizeof(uint16_t));
+        err = reserve(&planes, &worker->planes_bytes, values * sizeof(uint16_t));
         worker->planes = planes;
     }
     if (err == 0) {
-        err = reserve(&bytes, &worker->codes_bytes, codes * gradient_code_size(&input->front));
-        worker->codes = bytes;
+        err = reserve(&codes, &worker->codes_bytes,
+                      code_count(input) * gradient_code_size(&input->front));
+        worker->codes = codes;
     }
     return err;
 }
 
-/* The whole line for one frame. Writes the head of `result` but its sequence; codes stay in
- * worker->codes. */
-static int run(struct worker *worker, const struct worker_model *model, const uint8_t *bytes,
-               size_t size, enum image_kind kind, const struct image_sensor *sensor,
-               struct job_result *result)
+/* A frame as the stages of a cascade see it. */
+struct picture {
+    const uint8_t *bytes;
+    size_t size;
+    enum image_kind kind;
+    const struct image_sensor *sensor;
+};
+
+/* The whole line for one model. Adds to the times and work of `result`, and writes what else is in
+ * its head but its sequence; codes stay in worker->codes. */
+static int run(struct worker *worker, const struct worker_model *model, uint32_t point,
+               const struct picture *picture, struct job_result *result)
 {
-    const struct network_input *input = network_model_input(model->model);
+    const struct network_input *input = network_model_input(model->model, point);
     struct image_info info;
     uint64_t start = now_ns();
-    int err = image_decode(worker->decoder, bytes, size, kind, sensor, &input->target,
-                           worker->planes, &info);
+    int err = image_decode(worker->decoder, picture->bytes, picture->size, picture->kind,
+                           picture->sensor, &input->target, worker->planes, &info);
     if (err < 0) {
         return err;
     }
@@ -218,23 +231,31 @@ static int run(struct worker *worker, const struct worker_model *model, const ui
     gradient_encode(&input->front, worker->planes, input->target.width, input->target.height,
                     info.nominal_white, worker->codes);
     uint64_t encoded = now_ns();
-    network_run(model->plan, worker->arena, worker->codes, result->scores);
-    result->network_ns = now_ns() - encoded;
-    result->gradient_ns = encoded - decoded;
-    result->decode_ns = decoded - start;
+    network_run(model->plans[point], worker->arena, worker->codes, result->scores);
+    result->network_ns += now_ns() - encoded;
+    result->gradient_ns += encoded - decoded;
+    result->decode_ns += decoded - start;
+    result->macs += network_plan_macs(model->plans[point]);
     result->info = info;
     result->generation = model->generation;
     result->label_count = network_model_labels(model->model);
-    result->codes_bytes = 0;
     return 0;
 }
 
+static void start_result(struct job_result *result)
+{
+    result->decode_ns = result->gradient_ns = result->network_ns = result->macs = 0;
+    result->wake_margin = 0;
+    result->awake = 0;
+    result->codes_bytes = 0;
+}
+
 /* Ternary codes as bit planes, others as they are if they fit. */
-static void return_codes(const struct worker *worker, const struct worker_model *model,
+static void return_codes(const struct worker *worker, const struct network_input *input,
                          struct job_result *result)
 {
-    const struct gradient_spec *front = &network_model_input(model->model)->front;
-    size_t count = model->code_count;
+    const struct gradient_spec *front = &input->front;
+    size_t count = code_count(input);
     if (front->coding == GRADIENT_CODING_TERNARY) {
         size_t plane = gradient_bits_bytes(count);
         if (plane <= JOB_CODES_MAX / 2) {
@@ -246,6 +267,21 @@ static void return_codes(const struct worker *worker, const struct worker_model 
         result->codes_bytes = (uint32_t)(count * gradient_code_size(front));
         memcpy(result->codes, worker->codes, result->codes_bytes);
     }
+}
+
+static int prepare_point(struct worker *worker, struct worker_model *model, uint32_t point)
+{
+    const struct picture picture = {builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_JPEG, NULL};
+    int err = network_plan_create(model->model, point, &worker->kernels, &model->plans[point]);
+    if (err == 0) {
+        err = reserve_buffers(worker, model, point);
+    }
+    if (err == 0) {
+        /* The first frame shall cost what every other does. */
+        start_result(worker->region);
+        err = run(worker, model, point, &picture, worker->region);
+    }
+    return err;
 }
 
 /* Errors: those of network_model_load and network_plan_create; the old model then stays. */
@@ -263,16 +299,8 @@ static int load(struct worker *worker, const struct job_message *message, int fd
     }
     int err = network_model_load(bytes, message->length, &model.model, NULL);
     munmap(bytes, message->length);
-    if (err == 0) {
-        err = network_plan_create(model.model, &worker->kernels, &model.plan);
-    }
-    if (err == 0) {
-        err = reserve_buffers(worker, &model);
-    }
-    if (err == 0) {
-        /* The first frame shall cost what every other does. */
-        err = run(worker, &model, builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_JPEG, NULL,
-                  worker->region);
+    for (uint32_t i = 0; err == 0 && i < network_model_points(model.model); i++) {
+        err = prepare_point(worker, &model, i);
     }
     if (err < 0) {
         unload(&model);
@@ -345,28 +373,74 @@ static bool wants_recycling(enum image_kind kind, const uint8_t *bytes, size_t l
     return err == -ENOMEM || (err == -EBADMSG && raw);
 }
 
+/* The score of the label over the best other one. */
+static int32_t margin(const int32_t *scores, uint32_t count, uint32_t label)
+{
+    int64_t best = INT32_MIN;
+    for (uint32_t i = 0; i < count; i++) {
+        best = i != label && scores[i] > best ? scores[i] : best;
+    }
+    int64_t above = scores[label] - best;
+    return above > INT32_MAX ? INT32_MAX : above < INT32_MIN ? INT32_MIN : (int32_t)above;
+}
+
+/* The model that the message names, and the one behind it in a cascade if that wakes it. */
+static int run_stages(struct worker *worker, const struct job_message *message,
+                      const struct picture *picture, struct job_result *result)
+{
+    const struct worker_model *model = &worker->models[message->model];
+    uint32_t point = message->point;
+    start_result(result);
+    int err = run(worker, model, point, picture, result);
+    if (err < 0) {
+        return err;
+    }
+    if (message->wakes != 0) {
+        result->wake_margin = margin(result->scores, result->label_count, message->wake_label);
+        result->awake = result->wake_margin >= message->wake_margin;
+    }
+    if (result->awake) {
+        model = &worker->models[message->wakes - 1];
+        point = 0;
+        err = run(worker, model, point, picture, result);
+    }
+    if (err == 0 && message->want_codes) {
+        return_codes(worker, network_model_input(model->model, point), result);
+    }
+    return err;
+}
+
 static void handle_frame(struct worker *worker, const struct job_message *message, int fd,
                          struct job_done *done)
 {
-    const struct worker_model *model = &worker->models[message->model];
     struct job_result *result = worker->region;
-    enum image_kind kind = message->kind;
-    size_t length = message->length;
-    const uint8_t *bytes;
-    done->status = find_bytes(worker, message, fd, &bytes);
+    struct picture picture = {
+        .size = message->length,
+        .kind = message->kind,
+        .sensor = message->kind == IMAGE_KIND_SENSOR ? &message->sensor : NULL,
+    };
+    done->status = find_bytes(worker, message, fd, &picture.bytes);
     if (done->status < 0) {
         return;
     }
-    done->status = run(worker, model, bytes, length, kind,
-                       kind == IMAGE_KIND_SENSOR ? &message->sensor : NULL, result);
+    done->status = run_stages(worker, message, &picture, result);
     if (done->status < 0) {
-        done->recycle = wants_recycling(kind, bytes, length, done->status);
+        done->recycle = wants_recycling(picture.kind, picture.bytes, picture.size, done->status);
         return;
     }
     result->sequence = message->sequence;
-    if (message->want_codes) {
-        return_codes(worker, model, result);
+}
+
+/* The models and the operating point that the message names are here. */
+static bool known_models(const struct worker *worker, const struct job_message *message)
+{
+    const struct worker_model *model = &worker->models[message->model];
+    if (model->model == NULL || message->point >= network_model_points(model->model)) {
+        return false;
     }
+    return message->wakes == 0 ||
+           (message->wakes <= JOB_MODELS_MAX && worker->models[message->wakes - 1].model != NULL &&
+            message->wake_label < network_model_labels(model->model));
 }
 
 static bool understood(const struct worker *worker, const struct job_message *message, int fd)
@@ -377,7 +451,7 @@ static bool understood(const struct worker *worker, const struct job_message *me
     if (message->op == JOB_OP_MODEL) {
         return fd >= 0 && message->length <= SIZE_MAX;
     }
-    return message->op == JOB_OP_FRAME && worker->models[message->model].model != NULL &&
+    return message->op == JOB_OP_FRAME && known_models(worker, message) &&
            message->length <= worker->options.frame_bytes_max &&
            message->source <= JOB_SOURCE_PREAD && message->kind <= IMAGE_KIND_SENSOR &&
            (message->source == JOB_SOURCE_REGION) == (fd < 0);

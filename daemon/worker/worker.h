@@ -21,10 +21,9 @@ struct worker_options {
 };
 
 struct worker_model {
-    struct network_model *model; /* NULL: none */
-    struct network_plan *plan;
+    struct network_model *model;                    /* NULL: none */
+    struct network_plan *plans[NETWORK_POINTS_MAX]; /* by operating point */
     uint64_t generation;
-    uint32_t code_count; /* codes of one frame */
 };
 
 struct worker {

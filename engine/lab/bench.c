@@ -180,11 +180,11 @@ struct part {
     const char *name, *op;
 };
 
-static struct part part_of(const struct network_description *description,
-                           const struct figures *figures, uint32_t layer)
+static struct part part_of(const struct network_point *point, const struct figures *figures,
+                           uint32_t layer)
 {
     static const char *const ops[] = {"conv", "dense", "maxpool", "avgpool", "globalavgpool"};
-    const struct network_layer *layers = description->layers;
+    const struct network_layer *layers = point->layers;
     if (layer > 0 && !figures->timed[layer - 1]) {
         return (struct part){layers[layer - 1].name, "conv+maxpool"};
     }
@@ -199,28 +199,27 @@ static double gops(const struct lab_model *model, const struct figures *figures)
 static void print_text(const struct lab_model *model, const struct mask *mask,
                        const struct figures *figures)
 {
-    const struct network_description *description = network_model_describe(model->model);
-    printf("%-16s %-7s %10.2f %10.2f %10.0f %8.1f %9zu %9zu %9.0f\n", description->name, mask->name,
-           figures->median_us, figures->p99_us, 1e6 / figures->median_us, gops(model, figures),
-           network_plan_arena_bytes(model->plan), network_plan_packed_bytes(model->plan),
-           figures->load_us);
-    for (uint32_t i = 0; i < description->layer_count; i++) {
+    const struct network_point *point = &network_model_describe(model->model)->points[0];
+    printf("%-16s %-7s %10.2f %10.2f %10.0f %8.1f %9zu %9zu %9.0f\n",
+           network_model_name(model->model), mask->name, figures->median_us, figures->p99_us,
+           1e6 / figures->median_us, gops(model, figures), network_plan_arena_bytes(model->plan),
+           network_plan_packed_bytes(model->plan), figures->load_us);
+    for (uint32_t i = 0; i < point->layer_count; i++) {
         if (figures->timed[i]) {
-            struct part part = part_of(description, figures, i);
+            struct part part = part_of(point, figures, i);
             printf("    %-13s %-6.6s %10.2f\n", part.op, part.name, figures->layer_us[i]);
         }
     }
 }
 
-static cJSON *layers_json(const struct network_description *description,
-                          const struct figures *figures)
+static cJSON *layers_json(const struct network_point *point, const struct figures *figures)
 {
     cJSON *list = cJSON_CreateArray();
-    for (uint32_t i = 0; i < description->layer_count; i++) {
+    for (uint32_t i = 0; i < point->layer_count; i++) {
         if (!figures->timed[i]) {
             continue;
         }
-        struct part part = part_of(description, figures, i);
+        struct part part = part_of(point, figures, i);
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "name", part.name);
         cJSON_AddStringToObject(item, "op", part.op);
@@ -248,7 +247,7 @@ static int print_json(const struct lab_model *model, const struct mask *mask,
     cJSON_AddNumberToObject(root, "packed_bytes", (double)network_plan_packed_bytes(model->plan));
     cJSON_AddNumberToObject(root, "load_us", figures->load_us);
     cJSON_AddItemToObject(root, "layers",
-                          layers_json(network_model_describe(model->model), figures));
+                          layers_json(&network_model_describe(model->model)->points[0], figures));
     char *text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
     if (!text) {

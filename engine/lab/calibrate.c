@@ -118,8 +118,8 @@ static void init_input(struct lab_calibration *calibration, const struct gradien
     calibration->stages[0].in_max = srgb ? 127 : front->coding == GRADIENT_CODING_SEVEN ? 3 : 1;
 }
 
-int lab_calibration_init(struct lab_calibration *calibration,
-                         const struct network_description *from, const struct gradient_spec *front)
+int lab_calibration_init(struct lab_calibration *calibration, const struct network_point *from,
+                         const struct gradient_spec *front)
 {
     struct network_shape shape = network_input_shape(&from->input);
     size_t largest = shape_size(shape);

@@ -56,8 +56,8 @@ struct lab_calibration {
  * front: that of the packed model. `from` must outlive the calibration. On failure it must be
  * finished, too. Errors: -ENOTSUP (a layer that cannot be packed), -EFBIG, -ENOMEM.
  */
-int lab_calibration_init(struct lab_calibration *calibration,
-                         const struct network_description *from, const struct gradient_spec *front);
+int lab_calibration_init(struct lab_calibration *calibration, const struct network_point *from,
+                         const struct gradient_spec *front);
 void lab_calibration_finish(struct lab_calibration *calibration);
 
 /*

@@ -285,11 +285,14 @@ static int write_copy(const struct calibrating *calibrating, const char *path)
 {
     struct network_description description = *network_model_describe(calibrating->model.model);
     struct network_layer layers[NETWORK_LAYERS_MAX];
-    struct network_layer *last = &layers[description.layer_count - 1];
+    struct network_point points[NETWORK_POINTS_MAX];
+    struct network_point *point = &points[0]; /* the one that was measured */
+    struct network_layer *last = &layers[description.points[0].layer_count - 1];
     const char *reason = NULL;
     void *bytes = NULL;
     size_t size;
-    memcpy(layers, description.layers, description.layer_count * sizeof(*layers));
+    memcpy(points, description.points, description.point_count * sizeof(*points));
+    memcpy(layers, point->layers, point->layer_count * sizeof(*layers));
     if (last->weights == NETWORK_WEIGHTS_F32) {
         lab_error("%s: only a packed model can be written with its temperature",
                   network_model_name(calibrating->model.model));
@@ -299,7 +302,8 @@ static int write_copy(const struct calibrating *calibrating, const char *path)
     char *origin = describe_origin(calibrating);
     int r = mult && origin ? divide(last, calibrating->temperature, mult, last) : -ENOMEM;
     if (r == 0) {
-        description.layers = layers;
+        point->layers = layers;
+        description.points = points;
         description.provenance = origin;
         r = network_model_write(&description, &bytes, &size, &reason);
     }

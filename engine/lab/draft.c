@@ -9,12 +9,14 @@
 void lab_draft_init(struct lab_draft *draft)
 {
     memset(draft, 0, sizeof(*draft));
-    draft->description.layers = draft->layers;
+    draft->point = (struct network_point){.name = "default", .layers = draft->layers};
+    draft->description.points = &draft->point;
+    draft->description.point_count = 1;
 }
 
 void lab_draft_finish(struct lab_draft *draft)
 {
-    for (uint32_t i = 0; i < draft->description.layer_count; i++) {
+    for (uint32_t i = 0; i < draft->point.layer_count; i++) {
         const struct network_layer *layer = &draft->layers[i];
         free((void *)layer->weight_s8);
         free((void *)layer->weight_f32);
@@ -27,7 +29,7 @@ void lab_draft_finish(struct lab_draft *draft)
 
 struct network_layer *lab_draft_add(struct lab_draft *draft, const char *name)
 {
-    uint32_t index = draft->description.layer_count;
+    uint32_t index = draft->point.layer_count;
     if (index == NETWORK_LAYERS_MAX || (name && strlen(name) > NETWORK_LAYER_NAME_MAX)) {
         return NULL;
     }
@@ -37,6 +39,6 @@ struct network_layer *lab_draft_add(struct lab_draft *draft, const char *name)
         strcpy(draft->names[index], name);
         layer->name = draft->names[index];
     }
-    draft->description.layer_count++;
+    draft->point.layer_count++;
     return layer;
 }

@@ -12,6 +12,7 @@ struct lab_draft {
     /* name, labels and provenance are borrowed; layers and layer_count are kept by the calls below.
      */
     struct network_description description;
+    struct network_point point; /* the only one */
     struct network_layer layers[NETWORK_LAYERS_MAX];
     char names[NETWORK_LAYERS_MAX][NETWORK_LAYER_NAME_MAX + 1];
 };

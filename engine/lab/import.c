@@ -114,7 +114,7 @@ static int read_log_gradient(struct importer *importer, const cJSON *input,
 static int read_input(struct importer *importer)
 {
     const cJSON *input = cJSON_GetObjectItemCaseSensitive(importer->root, "input");
-    struct network_input *to = &importer->draft.description.input;
+    struct network_input *to = &importer->draft.point.input;
     to->target.width = number_of(input, "width", 4096);
     to->target.height = number_of(input, "height", 4096);
     to->target.channels = IMAGE_RGB;
@@ -178,7 +178,7 @@ static int write_provenance(struct importer *importer)
 
 static struct network_layer *last_weighted(struct importer *importer)
 {
-    uint32_t count = importer->draft.description.layer_count;
+    uint32_t count = importer->draft.point.layer_count;
     struct network_layer *layer = count > 0 ? &importer->draft.layers[count - 1] : NULL;
     return layer && layer->weight_f32 ? layer : NULL;
 }

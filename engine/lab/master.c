@@ -166,7 +166,7 @@ static int write_model(const struct lab_recipe *recipe, const struct train *trai
     struct network_description *description = &folding->draft.description;
     lab_draft_init(&folding->draft);
     description->name = recipe->name;
-    description->input = recipe->input;
+    folding->draft.point.input = recipe->input;
     description->labels = labels;
     description->label_count = label_count;
     description->provenance = provenance;

@@ -62,9 +62,9 @@ int lab_model_open_bytes(struct lab_model *model, const char *name, const uint8_
     memset(model, 0, sizeof(*model));
     int r = load(model, bytes, size, &reason);
     if (r == 0) {
-        model->input = network_model_input(model->model);
+        model->input = network_model_input(model->model, 0);
         model->labels = network_model_labels(model->model);
-        r = network_plan_create(model->model, kernels, &model->plan);
+        r = network_plan_create(model->model, 0, kernels, &model->plan);
     }
     if (r == 0) {
         r = make_buffers(model);

@@ -160,7 +160,8 @@ int lab_quantise(struct lab_model *model, const struct lab_frames *frames,
 {
     const struct network_description *from = network_model_describe(model->model);
     struct gradient_spec front;
-    int r = lab_quantise_front(&from->input.front, &front);
+    const struct network_point *point = &from->points[0];
+    int r = lab_quantise_front(&point->input.front, &front);
     if (r < 0) {
         *ret_reason = "float log-gradient codes cannot be packed";
         return r;
@@ -171,12 +172,12 @@ int lab_quantise(struct lab_model *model, const struct lab_frames *frames,
     }
     lab_draft_init(draft);
     draft->description.name = from->name;
-    draft->description.input = from->input;
-    draft->description.input.front = front;
+    draft->point.input = point->input;
+    draft->point.input.front = front;
     draft->description.label_count = from->label_count;
     draft->description.labels = from->labels;
     draft->description.provenance = from->provenance;
-    r = lab_calibration_init(calibration, from, &front);
+    r = lab_calibration_init(calibration, point, &front);
     if (r == 0) {
         lab_calibration_watch(calibration, model, frames, progress, labels);
         r = pack(calibration, draft);

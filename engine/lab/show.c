@@ -67,6 +67,20 @@ static void print_layer(const struct network_layer *layer, struct network_shape 
     putchar('\n');
 }
 
+static void print_point(const struct network_point *point)
+{
+    struct network_shape shape = network_input_shape(&point->input), next;
+    printf("point       %s\n", point->name);
+    print_input(&point->input);
+    puts("layers");
+    for (uint32_t i = 0; i < point->layer_count; i++) {
+        if (network_layer_shape(&point->layers[i], shape, &next, NULL) == 0) {
+            print_layer(&point->layers[i], shape, next);
+            shape = next;
+        }
+    }
+}
+
 int lab_show(const struct lab_args *args)
 {
     struct kernel_table kernels;
@@ -78,15 +92,9 @@ int lab_show(const struct lab_args *args)
     const struct network_description *description = network_model_describe(model.model);
     printf("name        %s\nid          %s\nfile        %zu bytes\n", description->name,
            network_model_id(model.model), model.file_bytes);
-    print_input(&description->input);
     print_labels(description);
-    puts("layers");
-    struct network_shape shape = network_input_shape(&description->input), next;
-    for (uint32_t i = 0; i < description->layer_count; i++) {
-        if (network_layer_shape(&description->layers[i], shape, &next, NULL) == 0) {
-            print_layer(&description->layers[i], shape, next);
-            shape = next;
-        }
+    for (uint32_t i = 0; i < description->point_count; i++) {
+        print_point(&description->points[i]);
     }
     printf("work        %llu multiply-accumulates a frame, %zu bytes of arena\n",
            (unsigned long long)network_plan_macs(model.plan), network_plan_arena_bytes(model.plan));

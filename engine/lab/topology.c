@@ -110,7 +110,7 @@ static int add_pool(struct lab_draft *draft, bool whole)
 
 static int add_layers(struct lab_draft *draft, const struct topology *topology)
 {
-    struct network_shape shape = network_input_shape(&draft->description.input);
+    struct network_shape shape = network_input_shape(&draft->point.input);
     uint64_t seed = 1;
     int r = 0;
     for (int i = 0; r == 0 && i < WORDS_MAX && topology->layers[i]; i++) {
@@ -163,7 +163,7 @@ int lab_topology_write(const char *name, uint8_t **ret_bytes, size_t *ret_size)
     draft->description.name = name;
     draft->description.labels = labels;
     draft->description.label_count = LABELS;
-    describe_input(&draft->description.input, topology->gradient);
+    describe_input(&draft->point.input, topology->gradient);
     void *bytes = NULL;
     int r = add_layers(draft, topology);
     if (r == 0) {

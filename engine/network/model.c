@@ -66,23 +66,36 @@ static int attach(const struct network_model *model, struct network_layer *layer
     return 0;
 }
 
-static int attach_all(struct network_model *model, const char **ret_reason)
+static int attach_point(struct network_model *model, uint32_t point, uint32_t *used,
+                        const char **ret_reason)
 {
-    struct network_shape shape = network_input_shape(&model->description.input);
-    uint32_t used = 0;
+    struct network_shape shape = network_input_shape(&model->points[point].input);
 
-    for (uint32_t i = 0; i < model->description.layer_count; i++) {
-        struct network_layer *layer = &model->layers[i];
+    for (uint32_t i = 0; i < model->points[point].layer_count; i++) {
+        struct network_layer *layer = &model->layers[point][i];
         struct network_shape out;
         int result = network_layer_shape(layer, shape, &out, ret_reason);
 
         if (result == 0 && network_layer_has_weights(layer)) {
-            result = attach(model, layer, shape, &used, ret_reason);
+            result = attach(model, layer, shape, used, ret_reason);
         }
         if (result < 0) {
             return result;
         }
         shape = out;
+    }
+    return 0;
+}
+
+static int attach_all(struct network_model *model, const char **ret_reason)
+{
+    uint32_t used = 0;
+
+    for (uint32_t i = 0; i < model->description.point_count; i++) {
+        int result = attach_point(model, i, &used, ret_reason);
+        if (result < 0) {
+            return result;
+        }
     }
     /* Names of layers are all different, so as many tensors as were attached are all there are. */
     if (used != network_safetensors_count(model->file)) {
@@ -110,8 +123,9 @@ static int load(struct network_model *model, const void *bytes, size_t size,
     if (result == 0) {
         result = attach_all(model, ret_reason);
     }
-    if (result == 0) {
-        result = network_model_check(&model->description, &model->macs, ret_reason);
+    for (uint32_t i = 0; result == 0 && i < model->description.point_count; i++) {
+        result = network_model_check(&model->points[i], model->description.label_count,
+                                     &model->macs[i], ret_reason);
     }
     if (result == 0) {
         SHA256Data(bytes, size, model->id);
@@ -150,7 +164,9 @@ void network_model_destroy(struct network_model *model)
     }
     network_safetensors_destroy(model->file);
     cJSON_Delete(model->json);
-    free(model->layers);
+    for (uint32_t i = 0; i < NETWORK_POINTS_MAX; i++) {
+        free(model->layers[i]);
+    }
     free(model->labels);
     cJSON_free(model->provenance);
     free(model);
@@ -166,9 +182,19 @@ const char *network_model_id(const struct network_model *model)
     return model->id;
 }
 
-const struct network_input *network_model_input(const struct network_model *model)
+uint32_t network_model_points(const struct network_model *model)
 {
-    return &model->description.input;
+    return model->description.point_count;
+}
+
+const char *network_model_point(const struct network_model *model, uint32_t point)
+{
+    return model->points[point].name;
+}
+
+const struct network_input *network_model_input(const struct network_model *model, uint32_t point)
+{
+    return &model->points[point].input;
 }
 
 uint32_t network_model_labels(const struct network_model *model)

@@ -9,17 +9,25 @@
  *
  *   {"format": 1,
  *    "name": "cifar10-lg3",                    1..64 of A-Z a-z 0-9 . _ -
- *    "input": {"source": "log-gradient",       or "srgb"
- *              "width": 32, "height": 32,
- *              "planes": "rgb",                or "grey"
- *              "fit": "cover",                 or "contain", "stretch"
- *              "coding": "ternary",            or "seven", "f32"; of srgb "u7", "f32"
- *              "merge": "all",                 or "strongest"; log gradient only
- *              "ratio": [[9, 8]],              three of "seven"; not with "f32", not with srgb
- *              "floor": 64},                   log gradient only
  *    "labels": ["airplane", ...],              all different; printable UTF-8 below 64 bytes
- *    "layers": [LAYER, ...],
+ *    "points": [POINT, ...],                   1..8 operating points, the first is the default
  *    "provenance": {...}}                      optional; any object, kept
+ *   A model of one point may say "input": INPUT, "layers": [LAYER, ...] in place of "points"; its
+ *   point is called "default".
+ *
+ *   POINT is a complete network, after BinarEye's widths (Moons et al. 2018, 1804.05554). All
+ * points of a model want the same planes: width, height, planes and fit are equal.
+ *   {"name": "w64", "input": INPUT, "layers": [LAYER, ...]}   name: 1..32 of a-z 0-9 _, once
+ *
+ *   INPUT
+ *   {"source": "log-gradient",                 or "srgb"
+ *    "width": 32, "height": 32,
+ *    "planes": "rgb",                          or "grey"
+ *    "fit": "cover",                           or "contain", "stretch"
+ *    "coding": "ternary",                      or "seven", "f32"; of srgb "u7", "f32"
+ *    "merge": "all",                           or "strongest"; log gradient only
+ *    "ratio": [[9, 8]],                        three of "seven"; not with "f32", not with srgb
+ *    "floor": 64}                              log gradient only
  *
  *   LAYER is one of
  *   {"op": "conv", "name": "conv1",            name: 1..32 of a-z 0-9 _, once per model
@@ -64,7 +72,7 @@
 #define NETWORK_FILE_MAX       (64u << 20) /* bytes of a model file */
 #define NETWORK_NAME_MAX       64u         /* of a model */
 #define NETWORK_LAYER_NAME_MAX 32u
-#define NETWORK_LAYERS_MAX     64u
+#define NETWORK_LAYERS_MAX     64u /* of one point */
 #define NETWORK_CHANNELS_MAX   4096u
 #define NETWORK_KERNEL_MAX     31u          /* of conv, a side; also of stride */
 #define NETWORK_VALUES_MAX     (1u << 26)   /* of one activation */
@@ -103,14 +111,21 @@ struct network_layer {
     const int32_t *mult;
 };
 
-struct network_description {
+/* One complete network of a model. */
+struct network_point {
     const char *name;
     struct network_input input;
-    uint32_t label_count;
-    const char *const *labels;
     uint32_t layer_count;
     const struct network_layer *layers;
-    const char *provenance; /* an object as JSON text, or NULL */
+};
+
+struct network_description {
+    const char *name;
+    uint32_t label_count;
+    const char *const *labels;
+    uint32_t point_count;
+    const struct network_point *points; /* the first is the default */
+    const char *provenance;             /* an object as JSON text, or NULL */
 };
 
 /* Rows, columns and channels of an activation. */

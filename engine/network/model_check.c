@@ -224,24 +224,24 @@ static int check_layer(const struct network_layer *layer, bool last, struct flow
     return 0;
 }
 
-int network_model_check(const struct network_description *description, uint64_t *ret_macs,
+int network_model_check(const struct network_point *point, uint32_t labels, uint64_t *ret_macs,
                         const char **ret_reason)
 {
     struct flow flow = {
-        .shape = network_input_shape(&description->input),
-        .is_float = description->input.front.coding == GRADIENT_CODING_F32,
-        .peak = network_input_peak(&description->input),
+        .shape = network_input_shape(&point->input),
+        .is_float = point->input.front.coding == GRADIENT_CODING_F32,
+        .peak = network_input_peak(&point->input),
     };
     uint64_t macs = 0;
 
-    for (uint32_t i = 0; i < description->layer_count; i++) {
-        int result = check_layer(&description->layers[i], i + 1 == description->layer_count, &flow,
-                                 &macs, ret_reason);
+    for (uint32_t i = 0; i < point->layer_count; i++) {
+        int result =
+            check_layer(&point->layers[i], i + 1 == point->layer_count, &flow, &macs, ret_reason);
         if (result < 0) {
             return result;
         }
     }
-    if (flow.shape.channels != description->label_count) {
+    if (flow.shape.channels != labels) {
         return refuse(ret_reason, -EBADMSG, "The last layer has not one output per label.");
     }
     *ret_macs = macs;

@@ -12,11 +12,12 @@ struct network_safetensors;
 struct network_model {
     struct network_safetensors *file; /* owns the tensors */
     struct cJSON *json;               /* owns the strings */
-    struct network_layer *layers;
+    struct network_point points[NETWORK_POINTS_MAX];
+    struct network_layer *layers[NETWORK_POINTS_MAX];
+    uint64_t macs[NETWORK_POINTS_MAX]; /* of one run */
     const char **labels;
     char *provenance;
     char id[NETWORK_ID_BYTES];
-    uint64_t macs;                          /* of one run */
     struct network_description description; /* points into the above */
 };
 
@@ -46,7 +47,7 @@ uint8_t network_input_peak(const struct network_input *input);
 
 /* Layers against each other, weights against their bounds. Errors: -EBADMSG, -EFBIG, with reason.
  */
-int network_model_check(const struct network_description *description, uint64_t *ret_macs,
+int network_model_check(const struct network_point *point, uint32_t labels, uint64_t *ret_macs,
                         const char **ret_reason);
 
 #endif

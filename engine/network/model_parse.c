@@ -88,6 +88,8 @@ static bool read_pair(const cJSON *value, int64_t low, int64_t high, uint16_t pa
     return true;
 }
 
+static const char plain_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+
 static bool is_name(const char *text, size_t max, const char *characters)
 {
     size_t length = strlen(text);
@@ -254,8 +256,8 @@ static int parse_weighted(const cJSON *item, struct network_layer *layer, const 
     const cJSON *name = get(item, "name");
     uint8_t relu;
 
-    if (!cJSON_IsString(name) || !is_name(name->valuestring, NETWORK_LAYER_NAME_MAX,
-                                          "abcdefghijklmnopqrstuvwxyz0123456789_")) {
+    if (!cJSON_IsString(name) ||
+        !is_name(name->valuestring, NETWORK_LAYER_NAME_MAX, plain_letters)) {
         return refuse(ret_reason, "A layer's name is missing or not a plain word.");
     }
     layer->name = name->valuestring;
@@ -298,7 +300,22 @@ static int parse_layer(const cJSON *item, struct network_layer *layer, const cha
     return result;
 }
 
-static int parse_layers(const cJSON *list, struct network_model *model, const char **ret_reason)
+/* Whether a layer of this or an earlier point has the name. */
+static bool name_taken(const struct network_model *model, const char *name)
+{
+    uint32_t same = 0;
+
+    for (uint32_t i = 0; i < model->description.point_count; i++) {
+        for (uint32_t k = 0; k < model->points[i].layer_count; k++) {
+            const char *other = model->layers[i][k].name;
+            same += other != NULL && strcmp(other, name) == 0;
+        }
+    }
+    return same > 1; /* once is the layer itself */
+}
+
+static int parse_layers(const cJSON *list, struct network_model *model, uint32_t point,
+                        const char **ret_reason)
 {
     if (!cJSON_IsArray(list) || list->child == NULL) {
         return refuse(ret_reason, "The layers are missing.");
@@ -309,23 +326,76 @@ static int parse_layers(const cJSON *list, struct network_model *model, const ch
         *ret_reason = "There are too many layers.";
         return -EFBIG;
     }
-    model->layers = calloc(count, sizeof *model->layers);
-    if (model->layers == NULL) {
+    model->layers[point] = calloc(count, sizeof(struct network_layer));
+    if (model->layers[point] == NULL) {
         return -ENOMEM;
     }
-    model->description.layers = model->layers;
+    model->points[point].layers = model->layers[point];
     for (const cJSON *item = list->child; item != NULL; item = item->next) {
-        struct network_layer *layer = &model->layers[model->description.layer_count++];
+        struct network_layer *layer = &model->layers[point][model->points[point].layer_count++];
         int result = parse_layer(item, layer, ret_reason);
 
         if (result < 0) {
             return result;
         }
-        for (struct network_layer *other = model->layers; other < layer; other++) {
-            if (layer->name != NULL && other->name != NULL &&
-                strcmp(layer->name, other->name) == 0) {
-                return refuse(ret_reason, "Two layers have the same name.");
+        if (layer->name != NULL && name_taken(model, layer->name)) {
+            return refuse(ret_reason, "Two layers have the same name.");
+        }
+    }
+    return 0;
+}
+
+/* `object` has "input" and "layers": a point, or a model of one. */
+static int parse_point(const cJSON *object, struct network_model *model, const char *name,
+                       const char **ret_reason)
+{
+    uint32_t index = model->description.point_count++;
+    struct network_point *point = &model->points[index];
+
+    point->name = name;
+    int result = parse_input(get(object, "input"), &point->input, ret_reason);
+    if (result == 0) {
+        result = parse_layers(get(object, "layers"), model, index, ret_reason);
+    }
+    return result;
+}
+
+static bool same_target(const struct image_target *a, const struct image_target *b)
+{
+    return a->width == b->width && a->height == b->height && a->channels == b->channels &&
+           a->fit == b->fit;
+}
+
+static int parse_points(const cJSON *list, struct network_model *model, const char **ret_reason)
+{
+    static const char *const keys[] = {"name", "input", "layers", NULL};
+
+    if (!cJSON_IsArray(list) || list->child == NULL) {
+        return refuse(ret_reason, "The operating points are missing.");
+    }
+    if (cJSON_GetArraySize(list) > (int)NETWORK_POINTS_MAX) {
+        *ret_reason = "There are too many operating points.";
+        return -EFBIG;
+    }
+    for (const cJSON *item = list->child; item != NULL; item = item->next) {
+        const cJSON *name = get(item, "name");
+        uint32_t index = model->description.point_count;
+
+        if (!cJSON_IsObject(item) || !network_json_only(item, keys) || !cJSON_IsString(name) ||
+            !is_name(name->valuestring, NETWORK_LAYER_NAME_MAX, plain_letters)) {
+            return refuse(ret_reason, "An operating point has no plain name or an unknown key.");
+        }
+        int result = parse_point(item, model, name->valuestring, ret_reason);
+        if (result < 0) {
+            return result;
+        }
+        for (uint32_t i = 0; i < index; i++) {
+            if (strcmp(model->points[i].name, name->valuestring) == 0) {
+                return refuse(ret_reason, "Two operating points have the same name.");
             }
+        }
+        if (!same_target(&model->points[0].input.target, &model->points[index].input.target)) {
+            return refuse(ret_reason, "The operating points do not want the same planes.");
         }
     }
     return 0;
@@ -347,15 +417,17 @@ static int parse_provenance(const cJSON *object, struct network_model *model,
 
 int network_model_parse(struct network_model *model, const char **ret_reason)
 {
-    static const char *const keys[] = {"format", "name",       "input", "labels",
-                                       "layers", "provenance", NULL};
+    static const char *const keys[] = {"format", "name", "points", "labels", "provenance", NULL};
+    static const char *const single[] = {"format", "name",       "input", "labels",
+                                         "layers", "provenance", NULL};
+    const bool many = get(model->json, "points") != NULL;
     const cJSON *name = get(model->json, "name");
     int64_t format;
 
     if (!network_json_integer(get(model->json, "format"), 1, 1, &format)) {
         return refuse(ret_reason, "The model's format is missing or not 1.");
     }
-    if (!network_json_only(model->json, keys)) {
+    if (!network_json_only(model->json, many ? keys : single)) {
         return refuse(ret_reason, "The model has a key that is not known here.");
     }
     if (!cJSON_IsString(name) ||
@@ -365,13 +437,12 @@ int network_model_parse(struct network_model *model, const char **ret_reason)
                       "The model's name is missing or has other than A-Z a-z 0-9 . _ -");
     }
     model->description.name = name->valuestring;
+    model->description.points = model->points;
 
-    int result = parse_input(get(model->json, "input"), &model->description.input, ret_reason);
+    int result = many ? parse_points(get(model->json, "points"), model, ret_reason)
+                      : parse_point(model->json, model, "default", ret_reason);
     if (result == 0) {
         result = parse_labels(get(model->json, "labels"), model, ret_reason);
-    }
-    if (result == 0) {
-        result = parse_layers(get(model->json, "layers"), model, ret_reason);
     }
     if (result == 0) {
         result = parse_provenance(get(model->json, "provenance"), model, ret_reason);

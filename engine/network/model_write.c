@@ -107,23 +107,51 @@ static bool describe_layer(cJSON *list, const struct network_layer *layer)
            (add_pair(to, "kernel", layer->kernel) && add_pair(to, "stride", layer->stride));
 }
 
+static bool describe_layers(cJSON *to, const struct network_point *point)
+{
+    cJSON *list = cJSON_AddArrayToObject(to, "layers");
+    bool ok = list != NULL;
+
+    for (uint32_t i = 0; i < point->layer_count; i++) {
+        ok = ok && describe_layer(list, &point->layers[i]);
+    }
+    return ok;
+}
+
+static bool describe_points(cJSON *root, const struct network_description *description)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "points");
+
+    for (uint32_t i = 0; i < description->point_count; i++) {
+        const struct network_point *point = &description->points[i];
+        cJSON *to = cJSON_CreateObject();
+
+        if (!network_json_add(list, NULL, to) ||
+            cJSON_AddStringToObject(to, "name", point->name) == NULL ||
+            !describe_input(to, &point->input) || !describe_layers(to, point)) {
+            return false;
+        }
+    }
+    return list != NULL;
+}
+
 static bool describe(cJSON *root, const struct network_description *description)
 {
+    const struct network_point *first = &description->points[0];
+    /* A single point called "default" needs no list. */
+    const bool single = description->point_count == 1 && strcmp(first->name, "default") == 0;
     bool ok = add_number(root, "format", 1) &&
               cJSON_AddStringToObject(root, "name", description->name) != NULL &&
-              describe_input(root, &description->input) &&
+              (!single || describe_input(root, &first->input)) &&
               network_json_add(
                   root, "labels",
-                  cJSON_CreateStringArray(description->labels, (int)description->label_count));
-    cJSON *layers = cJSON_AddArrayToObject(root, "layers");
+                  cJSON_CreateStringArray(description->labels, (int)description->label_count)) &&
+              (single ? describe_layers(root, first) : describe_points(root, description));
 
-    for (uint32_t i = 0; i < description->layer_count; i++) {
-        ok = ok && describe_layer(layers, &description->layers[i]);
-    }
     if (description->provenance != NULL) {
         ok = ok && network_json_add(root, "provenance", cJSON_Parse(description->provenance));
     }
-    return ok && layers != NULL;
+    return ok;
 }
 
 static int metadata_text(const struct network_description *description, char **ret_text)
@@ -139,11 +167,11 @@ static int metadata_text(const struct network_description *description, char **r
     return 0;
 }
 
-#define PARTS 3u
+#define TENSORS_MAX (3u * NETWORK_LAYERS_MAX * NETWORK_POINTS_MAX)
 
 struct tensor_list {
-    char names[PARTS * NETWORK_LAYERS_MAX][NETWORK_LAYER_NAME_MAX + 8];
-    struct network_tensor tensors[PARTS * NETWORK_LAYERS_MAX];
+    char names[TENSORS_MAX][NETWORK_LAYER_NAME_MAX + 8];
+    struct network_tensor tensors[TENSORS_MAX];
     uint32_t count;
 };
 
@@ -188,13 +216,13 @@ static void add_layer_tensors(struct tensor_list *list, const struct network_lay
     }
 }
 
-static int list_tensors(const struct network_description *description, struct tensor_list *list,
+static int list_tensors(const struct network_point *point, struct tensor_list *list,
                         const char **ret_reason)
 {
-    struct network_shape shape = network_input_shape(&description->input);
+    struct network_shape shape = network_input_shape(&point->input);
 
-    for (uint32_t i = 0; i < description->layer_count; i++) {
-        const struct network_layer *layer = &description->layers[i];
+    for (uint32_t i = 0; i < point->layer_count; i++) {
+        const struct network_layer *layer = &point->layers[i];
         struct network_shape out;
         int result = network_layer_shape(layer, shape, &out, ret_reason);
 
@@ -223,7 +251,9 @@ static int write_checked(const struct network_description *description, struct t
         return result;
     }
     metadata.value = text;
-    result = list_tensors(description, list, ret_reason);
+    for (uint32_t i = 0; result == 0 && i < description->point_count; i++) {
+        result = list_tensors(&description->points[i], list, ret_reason);
+    }
     if (result == 0) {
         result = network_safetensors_write(list->tensors, list->count, &metadata, 1, &bytes, &size);
     }
@@ -248,8 +278,13 @@ int network_model_write(const struct network_description *description, void **re
     const char *reason = "The description cannot be written.";
     int result = -EINVAL;
 
-    if (description->layer_count <= NETWORK_LAYERS_MAX &&
-        description->label_count <= NETWORK_LABELS_MAX) {
+    bool fits = description->label_count <= NETWORK_LABELS_MAX && description->point_count >= 1 &&
+                description->point_count <= NETWORK_POINTS_MAX;
+
+    for (uint32_t i = 0; fits && i < description->point_count; i++) {
+        fits = description->points[i].layer_count <= NETWORK_LAYERS_MAX;
+    }
+    if (fits) {
         struct tensor_list *list = calloc(1, sizeof *list);
 
         result =

@@ -26,6 +26,7 @@
 #include "engine/gradient/gradient.h" /* struct gradient_spec: type only */
 #include "engine/image/image.h"       /* struct image_target: type only */
 
+#define NETWORK_POINTS_MAX  8u
 #define NETWORK_LABELS_MAX  1024u
 #define NETWORK_LABEL_BYTES 64u /* with the NUL; printable UTF-8, no control characters */
 #define NETWORK_ID_BYTES    65u /* 64 hex digits and the NUL */
@@ -51,14 +52,16 @@ void network_model_destroy(struct network_model *model);
 
 const char *network_model_name(const struct network_model *model);
 const char *network_model_id(const struct network_model *model);
-const struct network_input *network_model_input(const struct network_model *model);
+uint32_t network_model_points(const struct network_model *model);
+const char *network_model_point(const struct network_model *model, uint32_t point);
+const struct network_input *network_model_input(const struct network_model *model, uint32_t point);
 uint32_t network_model_labels(const struct network_model *model);
 const char *network_model_label(const struct network_model *model, uint32_t index);
 
-/* Lay the model out for a kernel table, which is copied. The model must outlive the plan. Errors:
- * -ENOMEM. */
-int network_plan_create(const struct network_model *model, const struct kernel_table *kernels,
-                        struct network_plan **ret_plan);
+/* Lay one operating point out for a kernel table, which is copied. The model must outlive the plan.
+ * Errors: -ENOMEM. */
+int network_plan_create(const struct network_model *model, uint32_t point,
+                        const struct kernel_table *kernels, struct network_plan **ret_plan);
 void network_plan_destroy(struct network_plan *plan);
 
 /* Bytes of the arena for one run; it must be 64-byte aligned. Its content need not survive between

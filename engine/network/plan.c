@@ -62,11 +62,11 @@ static bool is_2x2(const struct network_layer *layer)
 /* Whether the convolution may take the maximum itself: only where requantisation is monotone. */
 static bool fuses(const struct network_plan *plan, uint32_t index)
 {
-    const struct network_description *description = &plan->model->description;
-    const struct network_layer *layer = &description->layers[index];
+    const struct network_point *point = plan->point;
+    const struct network_layer *layer = &point->layers[index];
 
-    if (layer->op != NETWORK_OP_CONV || index + 1 == description->layer_count ||
-        !is_2x2(&description->layers[index + 1])) {
+    if (layer->op != NETWORK_OP_CONV || index + 1 == point->layer_count ||
+        !is_2x2(&point->layers[index + 1])) {
         return false;
     }
     for (uint32_t o = 0; o < layer->out; o++) {
@@ -93,7 +93,7 @@ static void window_of(const struct network_layer *layer, struct network_shape in
 static void plan_conv(struct cursor *cursor, uint32_t index, uint8_t peak, struct network_shape out,
                       bool fused)
 {
-    const struct network_layer *layer = &cursor->plan->model->description.layers[index];
+    const struct network_layer *layer = &cursor->plan->point->layers[index];
     const struct plan_buffer *in = cursor->in;
     struct plan_step *step =
         add_step(cursor, PLAN_CONV, index + (fused ? 1 : 0), out, NETWORK_TYPE_U8);
@@ -119,7 +119,7 @@ static void plan_conv(struct cursor *cursor, uint32_t index, uint8_t peak, struc
 
 static void plan_real(struct cursor *cursor, uint32_t index, struct network_shape out)
 {
-    const struct network_layer *layer = &cursor->plan->model->description.layers[index];
+    const struct network_layer *layer = &cursor->plan->point->layers[index];
     const struct plan_buffer *in = cursor->in;
     struct plan_step *step = add_step(cursor, PLAN_REAL, index, out, NETWORK_TYPE_F32);
     uint32_t kernel[2], stride[2];
@@ -140,7 +140,7 @@ static void plan_real(struct cursor *cursor, uint32_t index, struct network_shap
 
 static void plan_pool(struct cursor *cursor, uint32_t index, struct network_shape out)
 {
-    const struct network_layer *layer = &cursor->plan->model->description.layers[index];
+    const struct network_layer *layer = &cursor->plan->point->layers[index];
     const struct plan_buffer *in = cursor->in;
     const bool whole = layer->op == NETWORK_OP_GLOBALAVGPOOL;
     struct plan_step *step = add_step(cursor, PLAN_POOL, index, out, in->type);
@@ -160,8 +160,8 @@ static void plan_pool(struct cursor *cursor, uint32_t index, struct network_shap
 /* Plans the layer at `index` and returns how many layers that covers. */
 static uint32_t plan_layer(struct cursor *cursor, uint32_t index)
 {
-    const struct network_description *description = &cursor->plan->model->description;
-    const struct network_layer *layer = &description->layers[index];
+    const struct network_point *point = cursor->plan->point;
+    const struct network_layer *layer = &point->layers[index];
     struct network_shape in = cursor->in->shape, out = in;
 
     /* It was computed once already, by the loader: it cannot fail. */
@@ -180,12 +180,12 @@ static uint32_t plan_layer(struct cursor *cursor, uint32_t index)
         plan_real(cursor, index, out);
     } else {
         bool fused = fuses(cursor->plan, index);
-        uint8_t peak = index == 0 ? network_input_peak(&description->input) : 127;
+        uint8_t peak = index == 0 ? network_input_peak(&point->input) : 127;
 
         cursor->in->offset = peak < 127 ? peak : 0;
         settle(cursor->in, layer);
         if (fused) {
-            network_layer_shape(&description->layers[index + 1], out, &out, NULL);
+            network_layer_shape(&point->layers[index + 1], out, &out, NULL);
         }
         plan_conv(cursor, index, peak, out, fused);
         return fused ? 2 : 1;
@@ -209,15 +209,15 @@ static void place_buffers(struct network_plan *plan)
 
 static void lay_out(struct network_plan *plan)
 {
-    const struct network_description *description = &plan->model->description;
+    const struct network_point *point = plan->point;
     struct cursor cursor = {.plan = plan, .in = &plan->buffer[0]};
-    const bool is_float = description->input.front.coding == GRADIENT_CODING_F32 ||
-                          (network_layer_has_weights(&description->layers[0]) &&
-                           description->layers[0].weights == NETWORK_WEIGHTS_F32);
+    const bool is_float = point->input.front.coding == GRADIENT_CODING_F32 ||
+                          (network_layer_has_weights(&point->layers[0]) &&
+                           point->layers[0].weights == NETWORK_WEIGHTS_F32);
 
-    cursor.in->shape = network_input_shape(&description->input);
+    cursor.in->shape = network_input_shape(&point->input);
     cursor.in->type = is_float ? NETWORK_TYPE_F32 : NETWORK_TYPE_U8;
-    for (uint32_t i = 0; i < description->layer_count;) {
+    for (uint32_t i = 0; i < point->layer_count;) {
         i += plan_layer(&cursor, i);
     }
     settle(cursor.in, NULL);
@@ -247,7 +247,7 @@ static int pack_conv(const struct network_plan *plan, const struct plan_step *st
                      void *packed)
 {
     const struct network_layer *layer =
-        &plan->model->description.layers[step->layer - (step->conv.pool == 2 ? 1 : 0)];
+        &plan->point->layers[step->layer - (step->conv.pool == 2 ? 1 : 0)];
     const size_t count = (size_t)step->conv.kernel_h * step->conv.kernel_w * step->conv.in_c;
     int32_t *bias = malloc(layer->out * sizeof *bias);
 
@@ -282,7 +282,7 @@ static int pack(struct network_plan *plan)
     uint8_t *to = plan->packed;
     for (uint32_t i = 0; i < plan->steps; i++) {
         struct plan_step *step = &plan->step[i];
-        const struct network_layer *layer = &plan->model->description.layers[step->layer];
+        const struct network_layer *layer = &plan->point->layers[step->layer];
 
         step->packed = to;
         if (step->kind == PLAN_CONV) {
@@ -298,8 +298,8 @@ static int pack(struct network_plan *plan)
     return 0;
 }
 
-int network_plan_create(const struct network_model *model, const struct kernel_table *kernels,
-                        struct network_plan **ret_plan)
+int network_plan_create(const struct network_model *model, uint32_t point,
+                        const struct kernel_table *kernels, struct network_plan **ret_plan)
 {
     struct network_plan *plan = calloc(1, sizeof *plan);
 
@@ -307,6 +307,7 @@ int network_plan_create(const struct network_model *model, const struct kernel_t
         return -ENOMEM;
     }
     plan->model = model;
+    plan->point = &model->points[point];
     plan->kernels = *kernels;
     lay_out(plan);
     int result = pack(plan);
@@ -343,5 +344,5 @@ size_t network_plan_packed_bytes(const struct network_plan *plan)
 
 uint64_t network_plan_macs(const struct network_plan *plan)
 {
-    return plan->model->macs;
+    return plan->model->macs[plan->point - plan->model->points];
 }

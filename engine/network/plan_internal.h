@@ -48,6 +48,7 @@ struct plan_step {
 
 struct network_plan {
     const struct network_model *model;
+    const struct network_point *point; /* the model's */
     struct kernel_table kernels;
     uint32_t steps;
     struct plan_step step[PLAN_STEPS_MAX];

@@ -78,7 +78,7 @@ static void load_row(const struct plan_buffer *buffer, uint8_t coding, const voi
 
 static void load_codes(const struct network_plan *plan, uint8_t *arena, const uint8_t *codes)
 {
-    const struct gradient_spec *front = &plan->model->description.input.front;
+    const struct gradient_spec *front = &plan->point->input.front;
     const struct plan_buffer *buffer = &plan->buffer[0];
     const size_t count = (size_t)buffer->shape.width * buffer->shape.channels;
     uint8_t *to = inside(buffer, arena);
@@ -110,7 +110,7 @@ static void run_pool(const struct network_plan *plan, const struct plan_step *st
                      void *out)
 {
     const struct kernel_pool_ops *ops = &plan->kernels.pool;
-    const bool max = plan->model->description.layers[step->layer].op == NETWORK_OP_MAXPOOL;
+    const bool max = plan->point->layers[step->layer].op == NETWORK_OP_MAXPOOL;
 
     if (plan->buffer[step - plan->step].type == NETWORK_TYPE_U8) {
         (max ? ops->max_u7 : ops->mean_u7)(&step->pool, in, out);
@@ -143,7 +143,7 @@ static void run_step(const struct network_plan *plan, uint32_t i, uint8_t *arena
 {
     const struct plan_step *step = &plan->step[i];
     const struct plan_buffer *in = &plan->buffer[i], *out = &plan->buffer[i + 1];
-    const struct network_layer *layer = &plan->model->description.layers[step->layer];
+    const struct network_layer *layer = &plan->point->layers[step->layer];
     const bool last = i + 1 == plan->steps;
 
     fill_border(out, arena);

@@ -400,7 +400,7 @@ int main(int argc, char **argv)
     kernel_table_init(&kernels, kernel_cpu_detect());
     const struct image_ops ops = {kernels.accumulate_u16, kernels.accumulate_u8,
                                   kernels.unpack_mipi10, kernels.unpack_mipi12};
-    const struct image_target *target = &network_model_input(model)->target;
+    const struct image_target *target = &network_model_input(model, 0)->target;
     start_daemon(argv[1], argv[2]);
     printf("echo of 64 bytes between two processes:  %8.1f us\n", echo_us());
     const struct file *frames[] = {&vga, &small};

@@ -95,7 +95,7 @@ def held_workers(daemon):
 def test_frame_gets_a_result(daemon, picture, method):
     with daemon.web() as web:
         status, first = web.request(method, "/v1/frames/porch", picture)
-        _, second = web.request(method, "/v1/frames/porch?kind=pnm", picture)
+        _, second = web.request(method, "/v1/frames/porch?format=pnm", picture)
     assert status == 200
     assert first["camera"] == "porch"
     assert first["label"] in [score["label"] for score in first["scores"]]
@@ -128,7 +128,7 @@ def test_status_and_health(daemon, picture):
     check_sum(status["frames"])
 
 
-SENSOR = "kind=sensor&width=4&height=4&cfa=GBRG&packing=u8"
+SENSOR = "format=sensor&width=4&height=4&cfa=GBRG&packing=u8"
 ERRORS = [
     ("GET", "/", b"", 404, "NotFound"),
     ("GET", "/v1", b"", 404, "NotFound"),
@@ -145,8 +145,8 @@ ERRORS = [
     ("PUT", "/v1/frames/..", b"x", 400, "BadRequest"),
     ("PUT", "/v1/frames/" + 64 * "a", b"x", 400, "BadRequest"),
     ("PUT", "/v1/frames/porch?what=1", b"x", 400, "BadRequest"),
-    ("PUT", "/v1/frames/porch?kind=png", b"x", 400, "BadRequest"),
-    ("PUT", "/v1/frames/porch?kind=sensor", b"x", 400, "BadRequest"),
+    ("PUT", "/v1/frames/porch?format=png", b"x", 400, "BadRequest"),
+    ("PUT", "/v1/frames/porch?format=sensor", b"x", 400, "BadRequest"),
     ("PUT", "/v1/frames/porch?" + SENSOR + "&black=255", b"0123456789abcdef", 400, "BadRequest"),
     ("PUT", "/v1/frames/porch?" + SENSOR, b"0123456789abcde", 422, "Corrupt"),
     ("PUT", "/v1/frames/porch", b"", 400, "BadRequest"),
@@ -154,7 +154,7 @@ ERRORS = [
     ("PUT", "/v1/frames/garage", b"x", 403, "Forbidden"),
     ("PUT", "/v1/frames/porch", 100 * b"no image", 415, "Unsupported"),
     ("PUT", "/v1/frames/porch", b"P6\n64 48\n255\nxyz", 422, "Corrupt"),
-    ("PUT", "/v1/frames/porch?kind=jpeg", b"P6\n1 1\n255\nxyz", 422, "Corrupt"),
+    ("PUT", "/v1/frames/porch?format=jpeg", b"P6\n1 1\n255\nxyz", 422, "Corrupt"),
     ("PUT", "/v1/frames/porch", b"P5\n65535 65535\n255\n", 413, "TooLarge"),
     ("PUT", "/v1/frames/porch", bytes(MIB + 1), 413, "TooLarge"),
 ]
@@ -223,9 +223,9 @@ def test_compressed_body_is_unsupported(daemon, picture):
 def test_sensor_buffer(daemon):
     buffer = bytes((x * 7 + y * 13) % 256 for y in range(48) for x in range(64))
     with daemon.web() as web, daemon.eye() as eye:
-        by_http = web.infer(buffer, kind="sensor", width=64, height=48, cfa="GBRG", packing="u8", black=3)
+        by_http = web.infer(buffer, format="sensor", width=64, height=48, cfa="GBRG", packing="u8", black=3)
         by_varlink = eye.infer(buffer, sensor={"width": 64, "height": 48, "cfa": "GBRG", "packing": "u8", "black": 3})
-        unlike = web.infer(buffer, kind="sensor", width=64, height=48, cfa="RGGB", packing="u8", black=90)
+        unlike = web.infer(buffer, format="sensor", width=64, height=48, cfa="RGGB", packing="u8", black=90)
     assert by_http["image"]["format"] == "sensor"
     assert by_http["scores"] == by_varlink["scores"] != unlike["scores"]
 

@@ -64,10 +64,10 @@ static void run(const struct network_model *model, uint32_t cpu, int32_t *scores
     struct network_plan *plan;
 
     kernel_table_init(&kernels, cpu);
-    check(network_plan_create(model, &kernels, &plan) == 0);
+    check(network_plan_create(model, 0, &kernels, &plan) == 0);
     size_t bytes = network_plan_arena_bytes(plan);
     if (bytes <= SMALL_BYTES && network_plan_macs(plan) <= SMALL_MACS) {
-        uint8_t *codes = codes_for(network_model_input(model));
+        uint8_t *codes = codes_for(network_model_input(model, 0));
         void *arena = take(bytes);
 
         network_run(plan, arena, codes, scores);
@@ -85,7 +85,7 @@ static void check_model(const struct network_model *model)
     size_t size;
 
     check(plain != NULL && best != NULL);
-    check(gradient_spec_check(&network_model_input(model)->front) == 0);
+    check(gradient_spec_check(&network_model_input(model, 0)->front) == 0);
     run(model, 0, plain);
     run(model, kernel_cpu_detect(), best);
     check(memcmp(plain, best, labels * sizeof *plain) == 0);

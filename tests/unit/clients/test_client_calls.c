@@ -30,7 +30,9 @@
     "{\"camera\":\"porch\",\"frame\":7204631552000001,\"label\":\"cat\",\"confidence\":0.83,"      \
     "\"scores\":[{\"label\":\"cat\",\"probability\":0.83,\"score\":131072},"                       \
     "{\"label\":\"dog\",\"probability\":0.17,\"score\":-65536}],"                                  \
-    "\"model\":{\"name\":\"m\",\"id\":\"3f\",\"generation\":9007199254740991},"                    \
+    "\"model\":{\"name\":\"m\",\"point\":\"w64\",\"id\":\"3f\",\"generation\":9007199254740991},"  \
+    "\"macs\":123456,\"cascade\":{\"detector\":\"d\",\"label\":\"face\",\"confidence\":0.5,"       \
+    "\"awake\":true},"                                                                             \
     "\"image\":{\"format\":\"jpeg\",\"width\":640,\"height\":480,\"orientation\":6,"               \
     "\"reduction\":4},\"times_us\":{\"wait\":3.1,\"decode\":511,\"gradient\":12.4,"                \
     "\"network\":96,\"total\":640.2},\"warnings\":[\"damaged\",\"novel\"]}"
@@ -130,6 +132,11 @@ static void test_result(void **state)
     assert_int_equal(result->scores[1].score, -65536);
     assert_string_equal(result->model_name, "m");
     assert_string_equal(result->model_id, "3f");
+    assert_string_equal(result->point, "w64");
+    assert_int_equal(result->macs, 123456);
+    assert_string_equal(result->cascade.detector, "d");
+    assert_string_equal(result->cascade.label, "face");
+    assert_true(result->cascade.confidence == 0.5 && result->cascade.awake);
     assert_true(result->generation == UINT64_C(9007199254740991));
     assert_string_equal(result->format, "jpeg");
     assert_int_equal(result->width, 640);
@@ -159,17 +166,18 @@ static void test_frame_fields(void **state)
     const struct ocellus_sensor sensor = {
         .width = 640, .height = 480, .cfa = "GBRG", .packing = "mipi10", .black = 64};
     const struct ocellus_frame frame = {
-        .camera = "a\"b", .model = "m", .format = "sensor", .sensor = &sensor};
+        .camera = "a\"b", .model = "m", .point = "w64", .format = "sensor", .sensor = &sensor};
     struct stat given, sent;
     int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     script(stage, REPLY("{\"result\":" RESULT "}"));
     assert_int_equal(ocellus_client_infer_fd(stage->client, file, &frame, &result), OCELLUS_OK);
     ocellus_result_destroy(result);
-    int fd = expect_sent(stage, "{\"method\":\"io.ocellus.Infer\",\"parameters\":{\"fd\":0,"
-                                "\"camera\":\"a\\\"b\",\"model\":\"m\",\"format\":\"sensor\","
-                                "\"sensor\":{\"width\":640,\"height\":480,\"cfa\":\"GBRG\","
-                                "\"packing\":\"mipi10\",\"black\":64}}}");
+    int fd = expect_sent(
+        stage, "{\"method\":\"io.ocellus.Infer\",\"parameters\":{\"fd\":0,"
+               "\"camera\":\"a\\\"b\",\"model\":\"m\",\"point\":\"w64\",\"format\":\"sensor\","
+               "\"sensor\":{\"width\":640,\"height\":480,\"cfa\":\"GBRG\","
+               "\"packing\":\"mipi10\",\"black\":64}}}");
     assert_int_equal(fstat(file, &given) | fstat(fd, &sent), 0);
     assert_true(given.st_ino == sent.st_ino && given.st_dev == sent.st_dev);
     assert_int_equal(close(file), 0);

@@ -112,6 +112,12 @@ static void lie(void)
         region->label_count = 11;
     } else if (mode_is("lie-labels-huge")) {
         region->label_count = UINT32_MAX;
+    } else if (mode_is("lie-awake")) {
+        region->awake = 1; /* of a model that wakes none */
+    } else if (mode_is("lie-margin")) {
+        region->wake_margin = 1;
+    } else if (mode_is("lie-macs")) {
+        region->macs = UINT64_MAX;
     } else if (mode_is("lie-result-sequence")) {
         region->sequence ^= 1;
     } else if (mode_is("lie-codes")) {

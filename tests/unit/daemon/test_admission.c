@@ -22,11 +22,13 @@ static const char *program;
 struct bench {
     uv_loop_t loop;
     struct config config;
+    struct models models;
     struct pool *pool;
     struct admission *admission;
     int model;
     unsigned fds;
     char seen[1024]; /* "a1 ok;b1 busy;" in the order of the answers */
+    char points[32]; /* operating points of the frames that were answered well */
     unsigned answers;
     const char *next; /* a frame to submit from within the next answer; NULL: none */
 };
@@ -47,6 +49,9 @@ static void on_done(struct frame *frame, enum proto_error error, const char *mes
     assert_true((error == PROTO_OK) == (result != NULL));
     snprintf(bench->seen + used, sizeof(bench->seen) - used, "%s %s;", (char *)frame->bytes + 1,
              word);
+    if (error == PROTO_OK) {
+        bench->points[strlen(bench->points)] = (char)('0' + frame->point_index);
+    }
     bench->answers++;
     if (bench->next != NULL) {
         const char *next = bench->next;
@@ -99,6 +104,9 @@ static void open_bench(struct bench *bench, unsigned timeout_ms, unsigned deadli
         .cameras = {{.name = "off", .model = "m", .enabled = false}},
         .camera_count = 1,
     };
+    bench->models.count = 1;
+    bench->models.list[0] =
+        (struct model){.name = "m", .point_count = 3, .points = {"p0", "p1", "p2"}};
     bench->model = make_memfd("model", 5);
     struct pool_options options = pool_fixture_options(program, "hang", bench->model, 5);
     options.timeout_ms = timeout_ms;
@@ -107,7 +115,8 @@ static void open_bench(struct bench *bench, unsigned timeout_ms, unsigned deadli
     options.context = bench;
     assert_int_equal(uv_loop_init(&bench->loop), 0);
     assert_int_equal(pool_create(&bench->loop, &options, &bench->pool), 0);
-    assert_int_equal(admission_create(&bench->loop, &bench->config, bench->pool, &bench->admission),
+    assert_int_equal(admission_create(&bench->loop, &bench->config, &bench->models, bench->pool,
+                                      &bench->admission),
                      0);
     wait_ready(bench);
 }
@@ -141,7 +150,8 @@ static void close_bench(struct bench *bench)
     close(bench->model);
 }
 
-/* "a1": a frame of camera a; "Xa1": one that keeps the worker; "a1@m": it asks for model m. */
+/* "a1": a frame of camera a; "Xa1": one that keeps the worker; "a1@m": it asks for model m;
+ * "a1#p1": for operating point p1 of the camera's model. */
 static struct frame *submit(struct bench *bench, const char *name)
 {
     char text[32];
@@ -151,7 +161,10 @@ static struct frame *submit(struct bench *bench, const char *name)
     struct frame *frame = make_frame(text, strlen(text) + 1, IMAGE_KIND_AUTO);
     const char *model = strchr(name, '@');
     snprintf(frame->model, sizeof(frame->model), "%s", model != NULL ? model + 1 : "");
-    snprintf(frame->camera, sizeof(frame->camera), "%.*s", (int)strcspn(name, "0123456789@"), name);
+    const char *point = strchr(name, '#');
+    snprintf(frame->point, sizeof(frame->point), "%s", point != NULL ? point + 1 : "");
+    snprintf(frame->camera, sizeof(frame->camera), "%.*s", (int)strcspn(name, "0123456789@#"),
+             name);
     frame->arrived_ns = uv_hrtime();
     frame->done = on_done;
     frame->door = bench;
@@ -275,6 +288,29 @@ static void test_refusals(void **state)
     close_bench(&bench);
 }
 
+/* "auto" is the first point while nothing waits, and a cheaper one for each frame behind it. */
+static void test_points(void **state)
+{
+    (void)state;
+    struct bench bench;
+    open_bench(&bench, 100, 5000);
+    submit(&bench, "a1#p2");
+    run_until(&bench, 1);
+    submit(&bench, "a2");
+    run_until(&bench, 2);
+    submit(&bench, "a3#auto");
+    run_until(&bench, 3);
+    assert_string_equal(bench.points, "200");
+    submit(&bench, "a4#p3");
+    assert_non_null(strstr(bench.seen, "a4#p3 io.ocellus.NotFound;"));
+    submit(&bench, "Xa5");
+    submit(&bench, "b1#auto");
+    submit(&bench, "c1#auto");
+    run_until(&bench, 7);
+    assert_string_equal(bench.points, "20010");
+    close_bench(&bench);
+}
+
 static void test_cameras_make_room(void **state)
 {
     (void)state;
@@ -369,6 +405,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_deadline_is_kept_while_waiting_and_in_work),
         cmocka_unit_test(test_cancelled_frames_are_not_answered),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_points),
         cmocka_unit_test(test_cameras_make_room),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_ids_grow),

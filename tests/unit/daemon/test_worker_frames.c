@@ -59,11 +59,12 @@ static int handle(struct fixture *fixture, int fd)
     return done.status != 0 ? done.status : 0;
 }
 
-static void load_model(struct fixture *fixture, uint32_t index, unsigned seed, uint64_t generation)
+static void load_points(struct fixture *fixture, uint32_t index, const unsigned *seeds,
+                        unsigned count, uint64_t generation)
 {
     size_t size;
     struct job_done done;
-    void *bytes = tiny_model_make(seed, &size);
+    void *bytes = tiny_model_make_points(seeds, count, &size);
     assert_non_null(bytes);
     int fd = make_memfd(bytes, size);
     free(bytes);
@@ -76,6 +77,11 @@ static void load_model(struct fixture *fixture, uint32_t index, unsigned seed, u
     assert_int_equal(done.status, 0);
     assert_int_equal(done.sequence, 1);
     close(fd);
+}
+
+static void load_model(struct fixture *fixture, uint32_t index, unsigned seed, uint64_t generation)
+{
+    load_points(fixture, index, &seed, 1, generation);
 }
 
 static void open_worker(struct fixture *fixture, uint32_t cpu_mask)
@@ -148,6 +154,78 @@ static void test_masks_agree(void **state)
     open_worker(&fixture, KERNEL_CPU_ALL);
     assert_int_equal(handle(&fixture, -1), 0);
     assert_memory_equal(result_of(&fixture)->scores, scores, sizeof(scores));
+    close_worker(&fixture);
+}
+
+/* A point has its own weights, and one that is not there is not the daemon's asking. */
+static void test_points(void **state)
+{
+    static const unsigned seeds[] = {5, 0, 9};
+    struct fixture fixture;
+    int32_t scores[TINY_LABELS];
+    (void)state;
+    open_worker(&fixture, KERNEL_CPU_ALL);
+    struct job_result *result = result_of(&fixture);
+    assert_int_equal(handle(&fixture, -1), 0);
+    memcpy(scores, result->scores, sizeof(scores));
+    load_points(&fixture, 1, seeds, 3, 8);
+    fixture.message.model = 1;
+    for (uint32_t point = 0; point < 3; point++) {
+        fixture.message.point = point;
+        assert_int_equal(handle(&fixture, -1), 0);
+        assert_int_equal(memcmp(result->scores, scores, sizeof(scores)) == 0, seeds[point] == 0);
+    }
+    fixture.message.point = 3;
+    struct job_done done;
+    assert_int_equal(worker_handle(&fixture.worker, &fixture.message, -1, &done), -EPROTO);
+    close_worker(&fixture);
+}
+
+static void test_cascade(void **state)
+{
+    struct fixture fixture;
+    int32_t first[TINY_LABELS], second[TINY_LABELS];
+    (void)state;
+    open_worker(&fixture, KERNEL_CPU_ALL);
+    load_model(&fixture, 1, 9, 8);
+    struct job_result *result = result_of(&fixture);
+    struct job_message *message = &fixture.message;
+    message->model = 1;
+    assert_int_equal(handle(&fixture, -1), 0);
+    memcpy(second, result->scores, sizeof(second));
+    message->model = 0;
+    assert_int_equal(handle(&fixture, -1), 0);
+    memcpy(first, result->scores, sizeof(first));
+    uint64_t macs = result->macs;
+    assert_true(macs > 0);
+
+    int64_t best = INT32_MIN;
+    for (uint32_t i = 1; i < TINY_LABELS; i++) {
+        best = first[i] > best ? first[i] : best;
+    }
+    int32_t reached = (int32_t)(first[0] - best);
+    message->wakes = 1 + 1;
+    message->wake_margin = reached + 1;
+    assert_int_equal(handle(&fixture, -1), 0);
+    assert_int_equal(result->awake, 0);
+    assert_int_equal(result->wake_margin, reached);
+    assert_int_equal(result->generation, 7);
+    assert_int_equal(result->macs, macs);
+    assert_memory_equal(result->scores, first, sizeof(first));
+
+    message->wake_margin = reached;
+    assert_int_equal(handle(&fixture, -1), 0);
+    assert_int_equal(result->awake, 1);
+    assert_int_equal(result->generation, 8);
+    assert_int_equal(result->macs, 2 * macs);
+    assert_memory_equal(result->scores, second, sizeof(second));
+
+    struct job_done done;
+    message->wakes = 1 + 2; /* no such model */
+    assert_int_equal(worker_handle(&fixture.worker, message, -1, &done), -EPROTO);
+    message->wakes = 1 + 1;
+    message->wake_label = TINY_LABELS;
+    assert_int_equal(worker_handle(&fixture.worker, message, -1, &done), -EPROTO);
     close_worker(&fixture);
 }
 
@@ -337,6 +415,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sources_agree),  cmocka_unit_test(test_masks_agree),
+        cmocka_unit_test(test_points),         cmocka_unit_test(test_cascade),
         cmocka_unit_test(test_sensor),         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_errors),         cmocka_unit_test(test_passed_files),
         cmocka_unit_test(test_not_understood), cmocka_unit_test(test_models),

@@ -8,48 +8,67 @@
 
 #include "engine/network/model.h"
 
-void *tiny_model_make(unsigned seed, size_t *ret_size)
+enum { POINTS_MAX = 4, WEIGHTS = TINY_LABELS * TINY_CODES };
+
+static const int32_t bias[TINY_LABELS] = {5, -7, 100, 0, 1, 2, 3, 4, -50, 9};
+static const char *const labels[TINY_LABELS] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+static const char *const names[POINTS_MAX] = {"p0", "p1", "p2", "p3"};
+static const char *const layer_names[POINTS_MAX] = {"dense", "dense1", "dense2", "dense3"};
+
+static void fill_layer(struct network_layer *layer, const char *name, unsigned seed,
+                       int8_t *weights, int32_t *mult)
 {
-    static int8_t weights[TINY_LABELS * TINY_CODES];
-    static const int32_t bias[TINY_LABELS] = {5, -7, 100, 0, 1, 2, 3, 4, -50, 9};
-    int32_t mult[TINY_LABELS];
-    static const char *const labels[TINY_LABELS] = {"a", "b", "c", "d", "e",
-                                                    "f", "g", "h", "i", "j"};
-    for (uint32_t i = 0; i < TINY_LABELS * TINY_CODES; i++) {
+    for (uint32_t i = 0; i < WEIGHTS; i++) {
         uint32_t mixed = (i + seed) * UINT32_C(2654435761);
         weights[i] = (int8_t)((int)((mixed >> 16) % 255) - 127);
     }
-    for (size_t i = 0; i < TINY_LABELS; i++) {
-        mult[i] = (1 << 30) + (int32_t)i;
+    for (int32_t i = 0; i < TINY_LABELS; i++) {
+        mult[i] = (1 << 30) + i;
     }
-    const struct network_layer layer = {
+    *layer = (struct network_layer){
         .op = NETWORK_OP_DENSE,
         .weights = NETWORK_WEIGHTS_S8,
         .output = NETWORK_OUTPUT_SCORES,
         .shift = 1,
         .preshift = 8,
         .out = TINY_LABELS,
-        .name = "dense",
+        .name = name,
         .weight_s8 = weights,
         .bias_s32 = bias,
         .mult = mult,
     };
+}
+
+void *tiny_model_make_points(const unsigned *seeds, unsigned count, size_t *ret_size)
+{
+    static int8_t weights[POINTS_MAX][WEIGHTS];
+    static int32_t mult[POINTS_MAX][TINY_LABELS];
+    struct network_layer layers[POINTS_MAX];
+    struct network_point points[POINTS_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        fill_layer(&layers[i], layer_names[i], seeds[i], weights[i], mult[i]);
+        points[i] = (struct network_point){
+            .name = names[i],
+            .input = {.target = {.width = TINY_SIDE,
+                                 .height = TINY_SIDE,
+                                 .channels = IMAGE_RGB,
+                                 .fit = IMAGE_FIT_COVER},
+                      .front = {.source = GRADIENT_SOURCE_LOG_GRADIENT,
+                                .coding = GRADIENT_CODING_TERNARY,
+                                .merge = GRADIENT_MERGE_ALL,
+                                .planes = 3,
+                                .floor = 64,
+                                .ratio = {{9, 8}}}},
+            .layer_count = 1,
+            .layers = &layers[i],
+        };
+    }
     const struct network_description description = {
         .name = "tiny",
-        .input = {.target = {.width = TINY_SIDE,
-                             .height = TINY_SIDE,
-                             .channels = IMAGE_RGB,
-                             .fit = IMAGE_FIT_COVER},
-                  .front = {.source = GRADIENT_SOURCE_LOG_GRADIENT,
-                            .coding = GRADIENT_CODING_TERNARY,
-                            .merge = GRADIENT_MERGE_ALL,
-                            .planes = 3,
-                            .floor = 64,
-                            .ratio = {{9, 8}}}},
         .label_count = TINY_LABELS,
         .labels = labels,
-        .layer_count = 1,
-        .layers = &layer,
+        .point_count = count,
+        .points = points,
     };
     void *bytes = NULL;
     const char *reason = "";
@@ -59,4 +78,9 @@ void *tiny_model_make(unsigned seed, size_t *ret_size)
         return NULL;
     }
     return bytes;
+}
+
+void *tiny_model_make(unsigned seed, size_t *ret_size)
+{
+    return tiny_model_make_points(&seed, 1, ret_size);
 }

@@ -14,4 +14,8 @@
  * made. */
 void *tiny_model_make(unsigned seed, size_t *ret_size);
 
+/* One with an operating point "p0", "p1", ... (at most 4) for each seed: each has the weights that
+ * tiny_model_make(seed) has. */
+void *tiny_model_make_points(const unsigned *seeds, unsigned count, size_t *ret_size);
+
 #endif

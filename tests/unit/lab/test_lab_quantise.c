@@ -115,11 +115,11 @@ static const char *const labels[LABELS] = {"a", "b", "c", "d"};
 static void init_draft(struct lab_draft *draft, enum gradient_coding coding)
 {
     lab_draft_init(draft);
-    struct gradient_spec *front = &draft->description.input.front;
+    struct gradient_spec *front = &draft->point.input.front;
     draft->description.name = "random";
     draft->description.labels = labels;
     draft->description.label_count = LABELS;
-    draft->description.input.target = (struct image_target){SIDE, SIDE, IMAGE_RGB, IMAGE_FIT_COVER};
+    draft->point.input.target = (struct image_target){SIDE, SIDE, IMAGE_RGB, IMAGE_FIT_COVER};
     front->planes = PLANES;
     front->coding = (uint8_t)coding;
     front->source =

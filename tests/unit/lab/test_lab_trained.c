@@ -135,7 +135,7 @@ static void test_packed_model_is_the_trainer(void **state)
     const struct network_description *d = network_model_describe(packed.model);
     assert_string_equal(d->name, "tiny");
     assert_string_equal(d->labels[1], "b");
-    assert_int_equal(d->layers[0].weights, NETWORK_WEIGHTS_S8);
+    assert_int_equal(d->points[0].layers[0].weights, NETWORK_WEIGHTS_S8);
     assert_non_null(strstr(d->provenance, "\"seed\""));
     assert_non_null(strstr(d->provenance, "\"packed_by\""));
     lab_model_close(&packed);

@@ -35,7 +35,7 @@ static void *take(struct example *example, size_t bytes)
 static void make_input(struct example *example, enum example_kind kind)
 {
     uint64_t *seed = &example->seed;
-    struct network_input *input = &example->description.input;
+    struct network_input *input = &example->point.input;
     struct gradient_spec *front = &input->front;
 
     input->target.width = example_range(seed, 1, 19);
@@ -173,7 +173,7 @@ static void weigh(struct example *example, struct network_layer *layer, struct n
                   int peak, bool last)
 {
     bool s8 = layer->weights == NETWORK_WEIGHTS_S8;
-    uint32_t index = example->description.layer_count;
+    uint32_t index = example->point.layer_count;
 
     snprintf(example->names[index], sizeof example->names[index], "l_%u", index);
     layer->name = example->names[index];
@@ -193,7 +193,7 @@ static int input_peak(const struct example *example)
 {
     static const int peaks[] = {1, 3, 127, 0};
 
-    return peaks[example->description.input.front.coding];
+    return peaks[example->point.input.front.coding];
 }
 
 void example_create(struct example *example, uint64_t seed, enum example_kind kind)
@@ -204,19 +204,23 @@ void example_create(struct example *example, uint64_t seed, enum example_kind ki
 
     *example = (struct example){.seed = seed * 0x9e3779b97f4a7c15ull + 1};
     struct network_description *description = &example->description;
+    struct network_point *point = &example->point;
+    description->points = point;
+    description->point_count = 1;
+    point->name = "default";
     make_input(example, kind);
     memcpy(example->labels, words, sizeof words);
     description->name = "example";
     description->labels = example->labels;
     description->label_count = example_range(&example->seed, 1, 16);
-    description->layers = example->layers;
+    point->layers = example->layers;
     body = example_range(&example->seed, 0, EXAMPLE_LAYERS_MAX - 1);
 
-    struct network_shape shape = network_input_shape(&description->input), out;
+    struct network_shape shape = network_input_shape(&point->input), out;
     int peak = input_peak(example);
     bool is_float = kind == EXAMPLE_F32;
     for (uint32_t tries = 0; tries < body; tries++) {
-        struct network_layer *layer = &example->layers[description->layer_count];
+        struct network_layer *layer = &example->layers[point->layer_count];
         const bool codes = peak == 1 || peak == 3;
 
         *layer = (struct network_layer){.op = (uint8_t)example_range(&example->seed, 0, 4)};
@@ -237,17 +241,17 @@ void example_create(struct example *example, uint64_t seed, enum example_kind ki
             peak = is_float ? 0 : 127;
         }
         shape = out;
-        description->layer_count++;
+        point->layer_count++;
     }
 
-    struct network_layer *last = &example->layers[description->layer_count];
+    struct network_layer *last = &example->layers[point->layer_count];
     *last = (struct network_layer){
         .op = NETWORK_OP_DENSE,
         .weights = is_float || kind == EXAMPLE_MIXED ? NETWORK_WEIGHTS_F32 : NETWORK_WEIGHTS_S8,
         .out = description->label_count,
     };
     weigh(example, last, shape, peak, true);
-    description->layer_count++;
+    point->layer_count++;
 }
 
 void example_destroy(struct example *example)
@@ -259,8 +263,8 @@ void example_destroy(struct example *example)
 
 void *example_codes(struct example *example)
 {
-    const struct gradient_spec *front = &example->description.input.front;
-    struct network_shape shape = network_input_shape(&example->description.input);
+    const struct gradient_spec *front = &example->point.input.front;
+    struct network_shape shape = network_input_shape(&example->point.input);
     size_t count = (size_t)shape.height * shape.width * shape.channels;
     uint8_t *codes = malloc(count * gradient_code_size(front));
     const uint32_t peak = (uint32_t)input_peak(example), ends = example_range(&example->seed, 0, 3);
@@ -393,8 +397,8 @@ static struct map next_map(const struct network_layer *layer, const struct map *
 void example_naive(const struct example *example, const void *codes, int64_t *scores, double *real)
 {
     const struct network_description *description = &example->description;
-    const uint8_t coding = description->input.front.coding;
-    struct map map = {.shape = network_input_shape(&description->input)};
+    const uint8_t coding = description->points[0].input.front.coding;
+    struct map map = {.shape = network_input_shape(&description->points[0].input)};
     size_t count = (size_t)map.shape.height * map.shape.width * map.shape.channels;
     bool is_float = coding == GRADIENT_CODING_F32;
 
@@ -407,8 +411,8 @@ void example_naive(const struct example *example, const void *codes, int64_t *sc
                         : coding == GRADIENT_CODING_U7 ? ((const uint8_t *)codes)[i]
                                                        : ((const int8_t *)codes)[i];
     }
-    for (uint32_t i = 0; i < description->layer_count; i++) {
-        struct map next = next_map(&description->layers[i], &map, &is_float);
+    for (uint32_t i = 0; i < description->points[0].layer_count; i++) {
+        struct map next = next_map(&description->points[0].layers[i], &map, &is_float);
 
         free(map.values);
         map = next;

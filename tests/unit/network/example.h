@@ -17,6 +17,7 @@
 struct example {
     uint64_t seed; /* state of the generator */
     struct network_description description;
+    struct network_point point; /* the only one */
     struct network_layer layers[EXAMPLE_LAYERS_MAX];
     char names[EXAMPLE_LAYERS_MAX][8];
     const char *labels[16];

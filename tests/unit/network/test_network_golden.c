@@ -161,13 +161,12 @@ static struct network_model *import_model(const char *name, const struct gradien
                                             .name = "fc",
                                             .weight_f32 = net->dense_weight,
                                             .bias_f32 = data_of(file, "fc.bias")};
+    const struct network_point point = {.name = "default",
+                                        .input = {.target = {32, 32, 3, 0}, .front = *front},
+                                        .layer_count = 7,
+                                        .layers = net->layers};
     const struct network_description description = {
-        .name = "golden",
-        .input = {.target = {32, 32, 3, 0}, .front = *front},
-        .label_count = 10,
-        .labels = labels,
-        .layer_count = 7,
-        .layers = net->layers};
+        .name = "golden", .label_count = 10, .labels = labels, .point_count = 1, .points = &point};
     assert_int_equal(network_model_write(&description, &bytes, &size, NULL), 0);
     assert_int_equal(network_model_load(bytes, size, &model, NULL), 0);
     free(bytes);
@@ -190,7 +189,7 @@ static void compare_scores(const char *weights, const char *golden_name,
     double worst = 0;
 
     kernel_table_init(&kernels, kernel_cpu_detect());
-    assert_int_equal(network_plan_create(model, &kernels, &plan), 0);
+    assert_int_equal(network_plan_create(model, 0, &kernels, &plan), 0);
     void *arena = aligned_alloc(64, network_plan_arena_bytes(plan));
     assert_non_null(arena);
     for (size_t image = 0; image < IMAGES; image++) {

@@ -97,14 +97,14 @@ static void test_accepts(void **state)
     assert_string_equal(network_model_name(model), "tiny-1.0");
     assert_int_equal(network_model_labels(model), 2);
     assert_string_equal(network_model_label(model, 1), "yes");
-    const struct network_input *input = network_model_input(model);
+    const struct network_input *input = network_model_input(model, 0);
     assert_int_equal(input->target.width, 4);
     assert_int_equal(input->target.channels, 3);
     assert_int_equal(input->front.ratio[0].p, 9);
     assert_int_equal(input->front.floor, 64);
     const struct network_description *description = network_model_describe(model);
-    assert_int_equal(description->layer_count, 3);
-    assert_int_equal(description->layers[0].preshift, 3);
+    assert_int_equal(description->points[0].layer_count, 3);
+    assert_int_equal(description->points[0].layers[0].preshift, 3);
     assert_string_equal(description->provenance, "{\"by\":[1,\"\xc3\xa4\"]}");
     network_model_destroy(model);
     network_model_destroy(NULL);
@@ -417,7 +417,7 @@ static void test_shape_limits(void **state)
     assert_int_equal(network_layer_shape(&pool, large, &out, NULL), -EBADMSG);
 }
 
-static void compare_layers(const struct network_description *a, const struct network_description *b)
+static void compare_layers(const struct network_point *a, const struct network_point *b)
 {
     struct network_shape shape = network_input_shape(&a->input);
 
@@ -458,10 +458,11 @@ static void test_writer_round_trip(void **state)
         assert_int_equal(network_model_write(&example.description, &bytes, &size, NULL), 0);
         assert_int_equal(network_model_load(bytes, size, &model, NULL), 0);
         const struct network_description *read = network_model_describe(model);
-        assert_memory_equal(&read->input, &example.description.input, sizeof read->input);
-        assert_int_equal(read->layer_count, example.description.layer_count);
-        assert_int_equal(gradient_spec_check(&read->input.front), 0);
-        compare_layers(&example.description, read);
+        assert_memory_equal(&read->points[0].input, &example.point.input,
+                            sizeof example.point.input);
+        assert_int_equal(read->points[0].layer_count, example.point.layer_count);
+        assert_int_equal(gradient_spec_check(&read->points[0].input.front), 0);
+        compare_layers(&example.point, &read->points[0]);
         assert_int_equal(network_model_write(read, &again, &again_size, NULL), 0);
         assert_int_equal(size, again_size);
         assert_memory_equal(bytes, again, size);
@@ -492,7 +493,7 @@ static void test_writer_refuses(void **state)
     example.description.provenance = NULL;
     example.layers[0].op = NETWORK_OP_GLOBALAVGPOOL + 1;
     assert_true(network_model_write(&example.description, &bytes, &size, &reason) < 0);
-    example.description.layer_count = NETWORK_LAYERS_MAX + 1;
+    example.point.layer_count = NETWORK_LAYERS_MAX + 1;
     assert_int_equal(network_model_write(&example.description, &bytes, &size, &reason), -EINVAL);
     assert_null(bytes);
     example_destroy(&example);

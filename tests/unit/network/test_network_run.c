@@ -85,7 +85,7 @@ static void run_once(const struct network_model *model, uint32_t cpu, const void
     struct network_plan *plan;
 
     kernel_table_init(&kernels, cpu);
-    assert_int_equal(network_plan_create(model, &kernels, &plan), 0);
+    assert_int_equal(network_plan_create(model, 0, &kernels, &plan), 0);
     struct guarded arena = guard(network_plan_arena_bytes(plan));
     struct guarded out = guard(network_model_labels(model) * sizeof *scores);
 
@@ -141,7 +141,7 @@ static void compare_kind(enum example_kind kind, uint64_t seeds)
             }
             assert_memory_equal(scores, first, example.description.label_count * sizeof *scores);
         }
-        for (uint32_t i = 1; i < example.description.layer_count; i++) {
+        for (uint32_t i = 1; i < example.point.layer_count; i++) {
             fused += example.layers[i].op == NETWORK_OP_MAXPOOL &&
                      example.layers[i - 1].op == NETWORK_OP_CONV;
         }
@@ -179,7 +179,7 @@ static void observe(void *user, uint32_t layer, const struct network_activation 
 {
     struct seen *seen = user;
     const struct network_layer *layers = seen->example->layers;
-    struct network_shape shape = network_input_shape(&seen->example->description.input);
+    struct network_shape shape = network_input_shape(&seen->example->point.input);
 
     assert_true(seen->calls == 0 || layer > seen->last);
     for (uint32_t i = 0; i <= layer; i++) {
@@ -188,7 +188,7 @@ static void observe(void *user, uint32_t layer, const struct network_activation 
     assert_memory_equal(&activation->shape, &shape, sizeof shape);
     seen->calls++;
     seen->last = layer;
-    if (layer + 1 == seen->example->description.layer_count) {
+    if (layer + 1 == seen->example->point.layer_count) {
         assert_int_equal(activation->type, NETWORK_TYPE_S32);
         return;
     }
@@ -221,15 +221,15 @@ static void test_observer(void **state)
         example_create(&example, seed, (enum example_kind)(seed % 3));
         struct network_model *model = model_of(&example);
         void *codes = example_codes(&example);
-        assert_int_equal(network_plan_create(model, &kernels, &plan), 0);
+        assert_int_equal(network_plan_create(model, 0, &kernels, &plan), 0);
         void *arena = aligned_alloc(64, network_plan_arena_bytes(plan));
         assert_non_null(arena);
         network_run(plan, arena, codes, scores);
         network_run_observed(plan, arena, codes, observed, observe, &seen);
-        assert_int_equal(seen.last + 1, example.description.layer_count);
+        assert_int_equal(seen.last + 1, example.point.layer_count);
         assert_memory_equal(scores, observed, example.description.label_count * sizeof *scores);
         if (seed % 3 == EXAMPLE_F32) {
-            assert_int_equal(seen.calls, example.description.layer_count);
+            assert_int_equal(seen.calls, example.point.layer_count);
         }
         free(arena);
         free(codes);
@@ -268,12 +268,15 @@ static void test_float_scores_saturate(void **state)
         .description = {.name = "x",
                         .labels = labels,
                         .label_count = 3,
-                        .layers = layers,
-                        .layer_count = 2,
-                        .input = {.target = {1, 1, 1, 0},
-                                  .front = {.source = GRADIENT_SOURCE_SRGB,
-                                            .planes = 1,
-                                            .coding = GRADIENT_CODING_U7}}},
+                        .point_count = 1,
+                        .points = &example.point},
+        .point = {.name = "default",
+                  .layers = layers,
+                  .layer_count = 2,
+                  .input = {.target = {1, 1, 1, 0},
+                            .front = {.source = GRADIENT_SOURCE_SRGB,
+                                      .planes = 1,
+                                      .coding = GRADIENT_CODING_U7}}},
     };
     const uint8_t code = 127; /* 127 * 3e38 is infinite, and infinite minus infinite is no number */
     int32_t scores[3];

@@ -38,7 +38,7 @@ static void test_sensor_same_on_both(void **state)
 {
     (void)state;
     struct proto_request query, call;
-    assert_int_equal(from_query("model=night&kind=sensor&width=640&height=480&stride=832&cfa=gbrg"
+    assert_int_equal(from_query("model=night&format=sensor&width=640&height=480&stride=832&cfa=gbrg"
                                 "&packing=mipi10&black=64&white=1000&nominal_white=30000",
                                 &query),
                      0);
@@ -84,10 +84,12 @@ static void test_defaults(void **state)
     struct proto_request request;
     assert_int_equal(from_query("", &request), 0);
     assert_int_equal(request.kind, PROTO_KIND_AUTO);
-    assert_int_equal(from_query("kind=Jpeg", &request), 0);
+    assert_int_equal(from_query("format=Jpeg", &request), 0);
     assert_int_equal(request.kind, PROTO_KIND_JPEG);
-    assert_int_equal(from_query("k%69nd=%70nm", &request), 0);
+    assert_int_equal(from_query("f%6frmat=%70nm", &request), 0);
     assert_int_equal(request.kind, PROTO_KIND_PNM);
+    assert_int_equal(from_query("point=w64", &request), 0);
+    assert_string_equal(request.point, "w64");
     assert_int_equal(from_json("{\"data\":\"AAAA\",\"camera\":null,\"sensor\":null}", &request), 0);
     assert_string_equal(request.camera, "default");
     assert_int_equal(request.fd, -1);
@@ -99,23 +101,25 @@ static void test_defaults(void **state)
 static void test_query_refused(void **state)
 {
     static const char *const queries[] = {
-        "kind=sensor",
-        "kind=jpeg&" SENSOR,
-        "kind=",
-        "kind",
-        "kind=png",
-        "Kind=jpeg",
-        "kind=jpeg&kind=jpeg",
+        "format=sensor",
+        "format=jpeg&" SENSOR,
+        "format=",
+        "format",
+        "format=png",
+        "Format=jpeg",
+        "format=jpeg&format=jpeg",
         "camera=x",
-        "format=jpeg",
+        "kind=jpeg",
+        "point=a/b",
+        "point=a&point=a",
         "fd=0",
         "data=AAAA",
         "sensor=1",
         "unknown=1",
         "=",
         "&",
-        "kind=jpeg&",
-        "kind=jpeg&&model=a",
+        "format=jpeg&",
+        "format=jpeg&&model=a",
         "model=",
         "model=.a",
         "model=-a",

@@ -29,6 +29,9 @@ static void test_result_text(void **state)
         .score_count = 2,
         .model_name = "m",
         .model_id = "ab",
+        .point = "w64",
+        .macs = 123456789012,
+        .cascade = {"d", "face", 0.5f, true},
         .generation = 3,
         .format = "jpeg",
         .width = 640,
@@ -45,7 +48,10 @@ static void test_result_text(void **state)
         "{\"camera\":\"porch\",\"frame\":9007199254740991,\"label\":\"cat\",\"confidence\":0.83,"
         "\"scores\":[{\"label\":\"cat\",\"probability\":0.83,\"score\":131072},"
         "{\"label\":\"dog \\\"x\\\"\",\"probability\":0.17,\"score\":-5}],"
-        "\"model\":{\"name\":\"m\",\"id\":\"ab\",\"generation\":3},"
+        "\"model\":{\"name\":\"m\",\"point\":\"w64\",\"id\":\"ab\",\"generation\":3},"
+        "\"macs\":123456789012,"
+        "\"cascade\":{\"detector\":\"d\",\"label\":\"face\",\"confidence\":0.5,"
+        "\"awake\":true},"
         "\"image\":{\"format\":\"jpeg\",\"width\":640,\"height\":480,\"orientation\":1,"
         "\"reduction\":4},"
         "\"times_us\":{\"wait\":3.1,\"decode\":511,\"gradient\":12.4,\"network\":96,"

@@ -51,6 +51,7 @@ struct packed {
     struct train_fold fold[WEIGHTED];
     struct network_layer layers[5];
     struct network_description description;
+    struct network_point point;
 };
 
 static void fill(struct packed *packed, const struct train *train, bool srgb)
@@ -85,13 +86,18 @@ static void fill(struct packed *packed, const struct train *train, bool srgb)
         .name = "toy",
         .label_count = 4,
         .labels = classes,
+        .point_count = 1,
+        .points = &packed->point,
+    };
+    packed->point = (struct network_point){
+        .name = "default",
         .layer_count = 5,
         .layers = l,
         .input = {.target = {.width = SIDE, .height = SIDE, .channels = 3},
                   .front = {.planes = 3, .floor = 64, .ratio = {{9, 8}}}},
     };
     if (srgb) {
-        packed->description.input.front = (struct gradient_spec){
+        packed->point.input.front = (struct gradient_spec){
             .source = GRADIENT_SOURCE_SRGB, .coding = GRADIENT_CODING_U7, .planes = 3};
     }
 }
@@ -124,7 +130,7 @@ static void compare(const struct packed *packed, const struct train *train, uint
         fail_msg("%s", reason);
     }
     assert_int_equal(network_model_load(bytes, size, &model, NULL), 0);
-    assert_int_equal(network_plan_create(model, &kernels, &plan), 0);
+    assert_int_equal(network_plan_create(model, 0, &kernels, &plan), 0);
     void *arena = aligned_alloc(64, (network_plan_arena_bytes(plan) + 63) / 64 * 64);
     for (uint32_t i = 0; i < BATCH; i++) {
         for (uint32_t k = 0; k < count; k++) {
