@@ -8,6 +8,7 @@
  *   recipe.ini              the recipe under a comment that says seed, pictures and classes; a run
  *                           goes on only where all of these are the same
  *   metrics.csv             a row per epoch
+ *   loss.svg, accuracy.svg  drawn of it at the end, with the scripts for gnuplot beside them
  *   checkpoint.safetensors  all that is needed to go on after the last epoch
  *   NAME-f32.safetensors    the result
  * Each is replaced as a whole, the checkpoint after the metrics: a run that is killed at any moment
@@ -30,6 +31,7 @@
 #include "engine/lab/file.h"
 #include "engine/lab/master.h"
 #include "engine/lab/options.h"
+#include "engine/lab/plot.h"
 #include "engine/lab/progress.h"
 #include "engine/lab/recipe.h"
 #include "engine/lab/samples.h"
@@ -511,6 +513,27 @@ static int run_epochs(struct run *run)
     return r;
 }
 
+/* Charts are no part of the result: what goes wrong is told and passed over. */
+static void draw(const struct run *run)
+{
+    static const struct lab_series loss = {"metrics.csv", "epoch", "loss", "training", false};
+    static const struct lab_series accuracy[] = {
+        {"metrics.csv", "epoch", "train_accuracy", "training, as it learned", false},
+        {"metrics.csv", "epoch", "test_accuracy", "test", false},
+    };
+    const char *name = run->recipe.name;
+    const struct lab_plot plots[] = {
+        {name, {"epoch", LAB_AXIS_LINEAR}, {"loss", LAB_AXIS_LOG10}, &loss, 1},
+        {name,
+         {"epoch", LAB_AXIS_LINEAR},
+         {"share right", LAB_AXIS_LINEAR},
+         accuracy,
+         run->test.tree.file_count > 0 ? 2 : 1},
+    };
+    lab_plot_draw(&plots[0], run->directory, "loss");
+    lab_plot_draw(&plots[1], run->directory, "accuracy");
+}
+
 static void print_result(struct run *run)
 {
     struct score score;
@@ -544,6 +567,7 @@ static int work(struct run *run, const struct lab_args *args)
         r = save_master(run);
     }
     if (r == 0) {
+        draw(run);
         print_result(run);
     }
     return r;

@@ -189,6 +189,8 @@ static void test_learns_and_exports(void **state)
     double reached = accuracy(at("a/stripes-f32.safetensors"));
     print_message("float master: %.3f\n", reached);
     assert_true(reached >= 0.95);
+    assert_int_equal(access(at("a/loss.gp"), F_OK), 0);
+    assert_int_equal(access(at("a/accuracy.gp"), F_OK), 0);
 
     static const struct lab_command command = {.name = "export"};
     struct lab_args args = {.command = &command, .operands = {at("a/stripes-f32.safetensors")}};
