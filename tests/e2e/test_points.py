@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The Ocellus Authors
+"""Operating points of one model file, and cascades of two models, through both doors."""
+
+import json
+import struct
+import subprocess
+
+import ocellus
+import pytest
+from conftest import BUILD, MODELS, Daemon
+
+MODEL = MODELS / "cifar10-lg3.safetensors"
+
+
+def read_model(path):
+    """(description, {tensor: (dtype, shape, bytes)}) of a model file."""
+    data = path.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    description = json.loads(header.pop("__metadata__")["ocellus"])
+    body = data[8 + size:]
+    return description, {name: (entry["dtype"], entry["shape"], body[slice(*entry["data_offsets"])])
+                         for name, entry in header.items()}
+
+
+def write_model(path, description, tensors):
+    header, body = {"__metadata__": {"ocellus": json.dumps(description)}}, b""
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
+    return path
+
+
+@pytest.fixture
+def two_points(tmp_path):
+    """The shipped network as point "first", and as "second" with biases of 0 in its last layer."""
+    description, tensors = read_model(MODEL)
+    points, found = [], {}
+    for point in ("first", "second"):
+        layers = []
+        for layer in description["layers"]:
+            layers.append({**layer, "name": f"{point}_{layer['name']}"} if "name" in layer else layer)
+        points.append({"name": point, "input": description["input"], "layers": layers})
+        last = layers[-1]["name"]
+        for name, (dtype, shape, data) in tensors.items():
+            new = f"{point}_{name}"
+            zero = point == "second" and new == f"{last}.bias"
+            found[new] = (dtype, shape, bytes(len(data)) if zero else data)
+    file = {"format": 1, "name": "two", "labels": description["labels"], "points": points}
+    return write_model(tmp_path / "two.safetensors", file, found)
+
+
+def test_a_request_or_a_camera_names_the_point(start_daemon, two_points, picture):
+    daemon = start_daemon(models={"cifar10-lg3": MODEL, "two": two_points},
+                          cameras={"yard": {"model": "two", "point": "second"}, "lazy": {"model": "two", "point": "auto"}})
+    with daemon.eye() as eye, daemon.web() as web:
+        single = eye.infer(picture)
+        first = eye.infer(picture, model="two")
+        second = web.infer(picture, model="two", point="second")
+        assert single["model"]["point"] == "default"
+        assert (first["model"]["point"], second["model"]["point"]) == ("first", "second")
+        assert first["scores"] == single["scores"] != second["scores"]
+        assert first["macs"] == second["macs"] > 1_000_000
+        assert eye.infer(picture, camera="yard")["scores"] == second["scores"]
+        assert eye.infer(picture, camera="yard", point="first")["scores"] == first["scores"]
+        assert eye.infer(picture, camera="yard", model="cifar10-lg3")["model"]["point"] == "default"
+        assert eye.infer(picture, camera="lazy")["model"]["point"] == "first"  # nothing waits
+        for client in (eye, web):
+            with pytest.raises(ocellus.Error) as refused:
+                client.infer(picture, model="two", point="third")
+            assert refused.value.name.endswith("NotFound")
+        models = {model["name"]: model for model in eye.status()["models"]}
+        assert models["two"]["points"] == ["first", "second"]
+
+
+def test_a_detector_wakes_a_recogniser(start_daemon, tmp_path, picture):
+    label = read_model(MODEL)[0]["labels"]
+    with start_daemon(models={"cifar10-lg3": MODEL}).eye() as eye:
+        alone = eye.infer(picture)
+    seen = alone["label"]
+    other = next(name for name in label if name != seen)
+    second = MODELS / "cifar10-srgb3.safetensors"
+
+    def cascade(wake_label, confidence):
+        daemon = start_daemon(models={
+            "cifar10-lg3": f"{MODEL}\nwakes = second\nwake-label = {wake_label}\nwake-confidence = {confidence}",
+            "second": second})
+        with daemon.eye() as eye:
+            assert {m["name"]: m.get("wakes") for m in eye.status()["models"]}["cifar10-lg3"] == "second"
+            return eye.infer(picture), eye.infer(picture, model="second")
+
+    asleep, last = cascade(other, 99)
+    assert asleep["model"]["name"] == "cifar10-lg3" and asleep["scores"] == alone["scores"]
+    assert asleep["cascade"]["awake"] is False and asleep["cascade"]["label"] == other
+    assert "cascade" not in last
+    awake, last = cascade(seen, 1)
+    assert awake["model"]["name"] == "second" and awake["scores"] == last["scores"]
+    assert awake["cascade"]["awake"] is True and awake["cascade"]["detector"] == "cifar10-lg3"
+    assert awake["macs"] == asleep["macs"] + last["macs"]
+
+
+@pytest.mark.parametrize("models, cameras, reason", [
+    ({"cifar10-lg3": MODEL}, {"porch": {"point": "w64"}}, "camera porch: model cifar10-lg3 has no operating point 'w64'"),
+    ({"cifar10-lg3": f"{MODEL}\nwakes = cifar10-lg3\nwake-label = cat"}, {}, "which is no other"),
+    ({"cifar10-lg3": f"{MODEL}\nwakes = b", "b": MODEL}, {}, "needs both 'wakes' and 'wake-label'"),
+    ({"cifar10-lg3": f"{MODEL}\nwakes = b\nwake-label = unicorn", "b": MODEL}, {}, "has no label 'unicorn'"),
+])
+def test_what_does_not_fit_the_models_is_told_at_the_start(tmp_path, models, cameras, reason):
+    daemon = Daemon(tmp_path, models=models, cameras=cameras)
+    checked = subprocess.run([BUILD / "daemon" / "ocellusd", "--check-config", "--config", daemon.config],
+                             capture_output=True, text=True, timeout=60)
+    assert checked.returncode != 0
+    assert reason in checked.stderr
