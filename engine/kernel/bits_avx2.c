@@ -526,38 +526,3 @@ void kernel_bits_run_avx2(const struct kernel_bits_conv *conv, const void *packe
         run_blocks(&work, packed, out);
     }
 }
-
-void kernel_bits_gather_avx2(const struct kernel_bits_gather *gather, const uint64_t *in,
-                             uint64_t *out)
-{
-    const uint32_t taps = gather->kernel_h * gather->kernel_w;
-
-    if (taps * gather->in_c > 64 || gather->stride_x != 1) {
-        kernel_bits_gather_c(gather, in, out);
-        return;
-    }
-    for (uint32_t y = 0; y < gather->out_h; y++, out += gather->out_w) {
-        const uint64_t *row = in + (size_t)y * gather->stride_y * gather->in_row;
-        uint32_t x = 0;
-
-        for (; x + 4 <= gather->out_w; x += 4) {
-            __m256i sum = _mm256_setzero_si256();
-            for (uint32_t tap = 0; tap < taps; tap++) {
-                const uint64_t *from = row + (size_t)(tap / gather->kernel_w) * gather->in_row +
-                                       tap % gather->kernel_w;
-                const __m256i four = _mm256_loadu_si256((const __m256i *)(const void *)(from + x));
-                const __m128i shift = _mm_cvtsi32_si128((int)(tap * gather->in_c));
-                sum = _mm256_or_si256(sum, _mm256_sll_epi64(four, shift));
-            }
-            _mm256_storeu_si256((__m256i *)(void *)(out + x), sum);
-        }
-        for (; x < gather->out_w; x++) {
-            out[x] = 0;
-            for (uint32_t tap = 0; tap < taps; tap++) {
-                out[x] |= row[(size_t)(tap / gather->kernel_w) * gather->in_row +
-                              tap % gather->kernel_w + x]
-                          << tap * gather->in_c;
-            }
-        }
-    }
-}

@@ -183,21 +183,28 @@ void kernel_bits_from_codes_c(const struct kernel_bits_map *map, const uint8_t *
     }
 }
 
+static uint64_t any_of(const struct kernel_pool *pool, const uint64_t *in)
+{
+    uint64_t any = 0;
+
+    for (uint32_t ky = 0; ky < pool->window_h; ky++, in += pool->in_row) {
+        for (uint32_t kx = 0; kx < pool->window_w; kx++) {
+            any |= in[(size_t)kx * pool->channels];
+        }
+    }
+    return any;
+}
+
 void kernel_bits_max_binary_c(const struct kernel_pool *pool, const uint64_t *in, uint64_t *out)
 {
     for (uint32_t y = 0; y < pool->out_h; y++, out += pool->out_row) {
-        const uint64_t *row = in + (size_t)y * pool->stride_y * pool->in_row;
+        const uint64_t *corner = in + (size_t)y * pool->stride_y * pool->in_row;
 
-        for (size_t i = 0; i < (size_t)pool->out_w * pool->channels; i++) {
-            const uint64_t *corner =
-                row + i / pool->channels * pool->stride_x * pool->channels + i % pool->channels;
-            uint64_t any = 0;
-
-            for (uint32_t tap = 0; tap < pool->window_h * pool->window_w; tap++) {
-                any |= corner[tap / pool->window_w * pool->in_row +
-                              (size_t)(tap % pool->window_w) * pool->channels];
+        for (size_t i = 0; i < (size_t)pool->out_w * pool->channels; i += pool->channels) {
+            for (uint32_t word = 0; word < pool->channels; word++) {
+                out[i + word] = any_of(pool, corner + word);
             }
-            out[i] = any;
+            corner += (size_t)pool->stride_x * pool->channels;
         }
     }
 }

@@ -27,7 +27,8 @@
     (struct kernel_bits_ops)                                                                       \
     {                                                                                              \
         kernel_bits_packed_bytes_##isa, kernel_bits_pack_##isa, kernel_bits_run_##isa,             \
-            kernel_bits_gather_##maps, kernel_bits_from_codes_c, kernel_bits_max_binary_c          \
+            kernel_bits_gather_##maps, kernel_bits_from_codes_##maps,                              \
+            kernel_bits_max_binary_##maps                                                          \
     }
 
 #define DEPTHWISE_OPS(isa)                                                                         \

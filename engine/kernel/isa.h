@@ -80,14 +80,16 @@ KERNEL_BITS_DECLARE(avx2);
 KERNEL_BITS_DECLARE(avx512);
 KERNEL_BITS_DECLARE(neon);
 
-void kernel_bits_gather_c(const struct kernel_bits_gather *gather, const uint64_t *in,
-                          uint64_t *out);
-void kernel_bits_gather_avx2(const struct kernel_bits_gather *gather, const uint64_t *in,
-                             uint64_t *out);
+#define KERNEL_BITS_MAPS_DECLARE(isa)                                                              \
+    void kernel_bits_gather_##isa(const struct kernel_bits_gather *gather, const uint64_t *in,     \
+                                  uint64_t *out);                                                  \
+    void kernel_bits_from_codes_##isa(const struct kernel_bits_map *map, const uint8_t *in,        \
+                                      uint64_t *signs, uint64_t *nonzero);                         \
+    void kernel_bits_max_binary_##isa(const struct kernel_pool *pool, const uint64_t *in,          \
+                                      uint64_t *out)
 
-void kernel_bits_from_codes_c(const struct kernel_bits_map *map, const uint8_t *in, uint64_t *signs,
-                              uint64_t *nonzero);
-void kernel_bits_max_binary_c(const struct kernel_pool *pool, const uint64_t *in, uint64_t *out);
+KERNEL_BITS_MAPS_DECLARE(c);
+KERNEL_BITS_MAPS_DECLARE(avx2);
 
 #define KERNEL_ACCUMULATE_DECLARE(isa)                                                             \
     void kernel_accumulate_u16_##isa(uint32_t *acc, const uint16_t *row, size_t pitch,             \
