@@ -17,10 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define KERNEL_DEPTHWISE_SIDE_MAX 31u
+
 struct kernel_depthwise {
-    uint32_t channels; /* which are the bytes between pixels */
-    uint32_t in_row;   /* bytes between its rows */
-    uint32_t kernel_h, kernel_w, stride_y, stride_x;
+    uint32_t channels;           /* which are the bytes between pixels */
+    uint32_t in_row;             /* bytes between its rows */
+    uint32_t kernel_h, kernel_w; /* at most KERNEL_DEPTHWISE_SIDE_MAX */
+    uint32_t stride_y, stride_x;
     uint32_t out_w, out_h;
     uint32_t preshift, shift;
 };

@@ -38,6 +38,16 @@
             kernel_depthwise_run_##isa                                                             \
     }
 
+/* Pools, sums and encodings of codes. */
+#define SET_CODES(table, isa)                                                                      \
+    do {                                                                                           \
+        (table)->pool.max_u7 = kernel_pool_max_u7_##isa;                                           \
+        (table)->pool.mean_u7 = kernel_pool_mean_u7_##isa;                                         \
+        (table)->pool.add_u7 = kernel_pool_add_u7_##isa;                                           \
+        (table)->encode =                                                                          \
+            (struct kernel_encode_ops){kernel_encode_u7_##isa, kernel_encode_codes_##isa};         \
+    } while (0)
+
 void kernel_table_init(struct kernel_table *table, uint32_t cpu)
 {
     *table = (struct kernel_table){
@@ -64,6 +74,8 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         table->unpack_mipi12 = kernel_unpack_mipi12_avx2;
         table->conv = CONV_OPS(avx2);
         table->bits = BITS_OPS(avx2, avx2);
+        table->depthwise = DEPTHWISE_OPS(avx2);
+        SET_CODES(table, avx2);
     }
     if (cpu & KERNEL_CPU_AVX512) {
         table->accumulate_u16 = kernel_accumulate_u16_avx512;
@@ -71,6 +83,7 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
     }
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
         table->conv = CONV_OPS(avx512vnni);
+        table->depthwise = DEPTHWISE_OPS(avx512vnni);
     }
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512POPCNT)) {
         table->bits = BITS_OPS(avx512, avx2);

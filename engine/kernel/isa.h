@@ -43,20 +43,25 @@ void kernel_real_run_c(const struct kernel_real *conv, const void *packed, const
 void kernel_real_depthwise_c(const struct kernel_real *conv, const float *weights,
                              const float *bias, const float *in, float *out, size_t out_row);
 
-void kernel_pool_max_u7_c(const struct kernel_pool *pool, const uint8_t *in, uint8_t *out);
-void kernel_pool_mean_u7_c(const struct kernel_pool *pool, const uint8_t *in, uint8_t *out);
 void kernel_pool_max_f32_c(const struct kernel_pool *pool, const float *in, float *out);
 void kernel_pool_mean_f32_c(const struct kernel_pool *pool, const float *in, float *out);
-
-void kernel_pool_add_u7_c(const struct kernel_add *add, const uint8_t *a, const uint8_t *b,
-                          uint8_t *out);
 void kernel_pool_add_f32_c(const struct kernel_add *add, const float *a, const float *b,
                            float *out);
 
-void kernel_encode_u7_c(const struct kernel_encode *encode, const int32_t *bias,
-                        const int32_t *mult, const int32_t *in, uint8_t *out);
-void kernel_encode_codes_c(const struct kernel_encode *encode, const int32_t *threshold,
-                           const int32_t *in, uint8_t *out);
+#define KERNEL_CODES_DECLARE(isa)                                                                  \
+    void kernel_pool_max_u7_##isa(const struct kernel_pool *pool, const uint8_t *in,               \
+                                  uint8_t *out);                                                   \
+    void kernel_pool_mean_u7_##isa(const struct kernel_pool *pool, const uint8_t *in,              \
+                                   uint8_t *out);                                                  \
+    void kernel_pool_add_u7_##isa(const struct kernel_add *add, const uint8_t *a,                  \
+                                  const uint8_t *b, uint8_t *out);                                 \
+    void kernel_encode_u7_##isa(const struct kernel_encode *encode, const int32_t *bias,           \
+                                const int32_t *mult, const int32_t *in, uint8_t *out);             \
+    void kernel_encode_codes_##isa(const struct kernel_encode *encode, const int32_t *threshold,   \
+                                   const int32_t *in, uint8_t *out)
+
+KERNEL_CODES_DECLARE(c);
+KERNEL_CODES_DECLARE(avx2);
 
 #define KERNEL_DEPTHWISE_DECLARE(isa)                                                              \
     size_t kernel_depthwise_packed_bytes_##isa(const struct kernel_depthwise *conv);               \
@@ -66,6 +71,8 @@ void kernel_encode_codes_c(const struct kernel_encode *encode, const int32_t *th
                                     const uint8_t *in, uint8_t *out, size_t out_row)
 
 KERNEL_DEPTHWISE_DECLARE(c);
+KERNEL_DEPTHWISE_DECLARE(avx2);
+KERNEL_DEPTHWISE_DECLARE(avx512vnni);
 
 #define KERNEL_BITS_DECLARE(isa)                                                                   \
     size_t kernel_bits_packed_bytes_##isa(const struct kernel_bits_conv *conv);                    \
