@@ -5,9 +5,9 @@
  * stays in registers; four neighbouring bytes of a pixel's run are broadcast and multiplied with
  * four weights of each channel (vpdpbusd, exact).
  *
- * Packed: for each block of output channels int32 bias, int32 multiplier, then for each row of the
- * kernel and each four bytes of its run the weights [channel][4]. Runs are filled up with zero
- * weights to a multiple of four.
+ * Packed: for each block of output channels its head (isa.h), then for each row of the kernel and
+ * each four bytes of its run the weights [channel][4]. Runs are filled up with zero weights to a
+ * multiple of four.
  */
 #include <immintrin.h>
 
@@ -16,11 +16,6 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 enum { LANES = 16, TILE_MAX = 8, VECTORS_MAX = 4, CHAINS = 4 };
-
-static uint32_t groups(const struct kernel_conv *conv)
-{
-    return (conv->kernel_w * conv->in_c + 3) / 4;
-}
 
 /* Vectors of 16 channels in the block that starts at channel `first`. */
 static uint32_t block_vectors(const struct kernel_conv *conv, uint32_t first)
@@ -32,14 +27,12 @@ static uint32_t block_vectors(const struct kernel_conv *conv, uint32_t first)
 
 static size_t block_bytes(const struct kernel_conv *conv, uint32_t vectors)
 {
-    return (size_t)vectors * 64 * (2 + (size_t)conv->kernel_h * groups(conv));
+    return kernel_conv_head_bytes(conv, vectors * LANES) +
+           (size_t)vectors * 64 * conv->kernel_h * kernel_conv_groups(conv);
 }
 
 size_t kernel_conv_packed_bytes_avx512vnni(const struct kernel_conv *conv)
 {
-    if (conv->output == KERNEL_CONV_CODES) {
-        return kernel_conv_packed_bytes_c(conv);
-    }
     size_t bytes = 0;
 
     for (uint32_t first = 0; first < conv->out_c;) {
@@ -50,44 +43,21 @@ size_t kernel_conv_packed_bytes_avx512vnni(const struct kernel_conv *conv)
     return bytes;
 }
 
-/* Four weights of one channel; zero beyond the channels and beyond the run. */
-static void pack_group(const struct kernel_conv *conv, const int8_t *weights, uint32_t channel,
-                       uint32_t ky, uint32_t group, int8_t *to)
-{
-    const uint32_t run = conv->kernel_w * conv->in_c;
-
-    for (uint32_t i = 0; i < 4; i++) {
-        uint32_t k = group * 4 + i;
-        to[i] = channel < conv->out_c && k < run
-                    ? weights[((size_t)channel * conv->kernel_h + ky) * run + k]
-                    : 0;
-    }
-}
-
 void kernel_conv_pack_avx512vnni(const struct kernel_conv *conv, const int8_t *weights,
                                  const int32_t *bias, const int32_t *mult, const int32_t *threshold,
                                  void *packed)
 {
-    if (conv->output == KERNEL_CONV_CODES) {
-        kernel_conv_pack_c(conv, weights, bias, mult, threshold, packed);
-        return;
-    }
     int8_t *to = packed;
 
     for (uint32_t first = 0; first < conv->out_c;) {
-        uint32_t width = block_vectors(conv, first) * LANES;
-        int32_t *head = (int32_t *)(void *)to;
+        const uint32_t width = block_vectors(conv, first) * LANES;
 
-        for (uint32_t i = 0; i < width; i++) {
-            head[i] = first + i < conv->out_c ? bias[first + i] : 0;
-            head[width + i] =
-                conv->output == KERNEL_CONV_U7 && first + i < conv->out_c ? mult[first + i] : 0;
-        }
-        to += (size_t)width * 8;
+        kernel_conv_pack_head(conv, weights, bias, mult, threshold, first, width, to);
+        to += kernel_conv_head_bytes(conv, width);
         for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
-            for (uint32_t group = 0; group < groups(conv); group++) {
+            for (uint32_t group = 0; group < kernel_conv_groups(conv); group++) {
                 for (uint32_t i = 0; i < width; i++, to += 4) {
-                    pack_group(conv, weights, first + i, ky, group, to);
+                    kernel_conv_pack_group(conv, weights, first + i, ky, group, to);
                 }
             }
         }
@@ -110,24 +80,84 @@ ALWAYS_INLINE __m512i requantise(const struct kernel_conv *conv, __m512i t, __m5
 /* One block of channels at work: where its weights are and where its results go. */
 struct block {
     const struct kernel_conv *conv;
-    const int32_t *bias, *mult;
+    const int32_t *bias;
+    const void *parameter; /* see the head in isa.h */
     const int8_t *weights;
-    uint32_t first, left; /* channels */
+    uint32_t first, left, width; /* channels; width with those beyond the last */
+    int narrow;
+    __m512i codes; /* the first eight words */
 };
+
+/* codes[n] of the n thresholds that each t reaches. */
+ALWAYS_INLINE __m512i codes_of(const struct block *block, __m512i t, uint32_t vector)
+{
+    const __m512i one = _mm512_set1_epi32(1);
+    const int32_t *threshold = (const int32_t *)block->parameter + vector * LANES;
+    __m512i n = _mm512_setzero_si512();
+
+    for (uint32_t i = 0; i < block->conv->levels; i++, threshold += block->width) {
+        __mmask16 reached = _mm512_cmpge_epi32_mask(t, _mm512_load_si512(threshold));
+        n = _mm512_mask_add_epi32(n, reached, n, one);
+    }
+    return _mm512_permutexvar_epi32(n, block->codes);
+}
 
 ALWAYS_INLINE void put(const struct block *block, __m512i sum, uint32_t vector, void *out,
                        size_t at)
 {
+    const struct kernel_conv *conv = block->conv;
     uint32_t left = block->left - vector * LANES;
     __mmask16 mask = left >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
 
     at += block->first + vector * LANES;
-    if (block->conv->output == KERNEL_CONV_U7) {
-        __m512i mult = _mm512_load_si512(block->mult + vector * LANES);
-        _mm512_mask_cvtepi32_storeu_epi8((uint8_t *)out + at, mask,
-                                         requantise(block->conv, sum, mult));
-    } else {
+    if (conv->output == KERNEL_CONV_SUMS) {
         _mm512_mask_storeu_epi32((int32_t *)out + at, mask, sum);
+        return;
+    }
+    if (conv->output == KERNEL_CONV_U7) {
+        const int32_t *mult = (const int32_t *)block->parameter + vector * LANES;
+        sum = requantise(conv, sum, _mm512_load_si512(mult));
+    } else {
+        sum = codes_of(block, sum, vector);
+    }
+    _mm512_mask_cvtepi32_storeu_epi8((uint8_t *)out + at, mask, sum);
+}
+
+/* As put for two vectors of a block whose thresholds are narrow; of a block of one vector the
+ * second is without meaning and not written. */
+ALWAYS_INLINE void put_narrow(const struct block *block, __m512i low, __m512i high, uint32_t vector,
+                              uint8_t *out, size_t at)
+{
+    const __m512i one = _mm512_set1_epi16(1);
+    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    const int16_t *threshold = (const int16_t *)block->parameter + vector * LANES;
+    const uint32_t levels = block->conv->levels, left = block->left - vector * LANES;
+    const __m512i t = _mm512_permutexvar_epi64(order, _mm512_packs_epi32(low, high));
+    __m512i n = _mm512_setzero_si512();
+
+    if (levels == KERNEL_CONV_LEVELS_MAX) { /* the middle one decides which three are left */
+        const __mmask32 upper =
+            _mm512_cmpge_epi16_mask(t, _mm512_loadu_si512(threshold + 3 * (size_t)block->width));
+        n = _mm512_maskz_set1_epi16(upper, 4);
+        for (uint32_t i = 0; i < 3; i++, threshold += block->width) {
+            __m512i rest = _mm512_loadu_si512(threshold);
+            rest = _mm512_mask_loadu_epi16(rest, upper, threshold + 4 * (size_t)block->width);
+            n = _mm512_mask_add_epi16(n, _mm512_cmpge_epi16_mask(t, rest), n, one);
+        }
+    } else {
+        for (uint32_t i = 0; i < levels; i++, threshold += block->width) {
+            __mmask32 reached = _mm512_cmpge_epi16_mask(t, _mm512_loadu_si512(threshold));
+            n = _mm512_mask_add_epi16(n, reached, n, one);
+        }
+    }
+    const __m256i codes =
+        _mm256_broadcastq_epi64(_mm_loadl_epi64((const void *)block->conv->codes));
+    const __m256i bytes = _mm256_shuffle_epi8(codes, _mm512_cvtepi16_epi8(n));
+    out += at + block->first + vector * LANES;
+    if (left >= 2 * LANES) {
+        _mm256_storeu_si256((__m256i *)(void *)out, bytes);
+    } else {
+        _mm256_mask_storeu_epi8(out, (1u << left) - 1, bytes);
     }
 }
 
@@ -137,7 +167,7 @@ ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, v
                         const size_t *at, uint32_t pixels, uint32_t vectors, int pool)
 {
     const struct kernel_conv *conv = block->conv;
-    const uint32_t count = groups(conv);
+    const uint32_t count = kernel_conv_groups(conv);
     const int8_t *weights = block->weights;
     __m512i sum[TILE_MAX][VECTORS_MAX];
 
@@ -162,14 +192,23 @@ ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, v
             }
         }
     }
-    for (uint32_t v = 0; v < vectors && v * LANES < block->left; v++) {
-        for (uint32_t i = 0; i < pixels; i += pool ? 4 : 1) {
-            __m512i best = sum[i][v];
-            if (pool) {
-                best = _mm512_max_epi32(_mm512_max_epi32(best, sum[i + 1][v]),
-                                        _mm512_max_epi32(sum[i + 2][v], sum[i + 3][v]));
+    for (uint32_t i = 0; pool && i < pixels; i += 4) {
+        for (uint32_t v = 0; v < vectors; v++) {
+            sum[i / 4][v] = _mm512_max_epi32(_mm512_max_epi32(sum[i][v], sum[i + 1][v]),
+                                             _mm512_max_epi32(sum[i + 2][v], sum[i + 3][v]));
+        }
+    }
+    if (block->narrow) {
+        for (uint32_t v = 0; v < vectors && v * LANES < block->left; v += 2) {
+            for (uint32_t i = 0; i < (pool ? pixels / 4 : pixels); i++) {
+                put_narrow(block, sum[i][v], sum[i][vectors > 1 ? v + 1 : 0], v, out, at[i]);
             }
-            put(block, best, v, out, at[pool ? i / 4 : i]);
+        }
+        return;
+    }
+    for (uint32_t v = 0; v < vectors && v * LANES < block->left; v++) {
+        for (uint32_t i = 0; i < (pool ? pixels / 4 : pixels); i++) {
+            put(block, sum[i][v], v, out, at[i]);
         }
     }
 }
@@ -215,7 +254,7 @@ ALWAYS_INLINE void map(const struct block *block, const uint8_t *in, void *out, 
 static void map_single(const struct block *block, const uint8_t *in, void *out)
 {
     const struct kernel_conv *conv = block->conv;
-    const uint32_t count = groups(conv);
+    const uint32_t count = kernel_conv_groups(conv);
     const int8_t *weights = block->weights;
     __m512i sum[CHAINS] = {_mm512_load_si512(block->bias)};
 
@@ -235,7 +274,11 @@ static void map_single(const struct block *block, const uint8_t *in, void *out)
         }
     }
     sum[0] = _mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]), _mm512_add_epi32(sum[2], sum[3]));
-    put(block, sum[0], 0, out, 0);
+    if (block->narrow) {
+        put_narrow(block, sum[0], sum[0], 0, out, 0);
+    } else {
+        put(block, sum[0], 0, out, 0);
+    }
 }
 
 #define MAP(pixels, vectors, pool)                                                                 \
@@ -268,21 +311,23 @@ static void run_block(const struct block *block, uint32_t vectors, const uint8_t
 void kernel_conv_run_avx512vnni(const struct kernel_conv *conv, const void *packed,
                                 const uint8_t *in, void *out, size_t out_row)
 {
-    if (conv->output == KERNEL_CONV_CODES) {
-        kernel_conv_run_c(conv, packed, in, out, out_row);
-        return;
-    }
     const int8_t *at = packed;
 
     for (uint32_t first = 0; first < conv->out_c;) {
         uint32_t vectors = block_vectors(conv, first);
+        const uint32_t width = vectors * LANES;
+        const int8_t *weights = at + kernel_conv_head_bytes(conv, width);
+        const int32_t *head = (const int32_t *)(const void *)at;
         struct block block = {
             .conv = conv,
-            .bias = (const int32_t *)(const void *)at,
-            .mult = (const int32_t *)(const void *)(at + (size_t)vectors * 64),
-            .weights = at + (size_t)vectors * 128,
+            .bias = head,
+            .parameter = head + width,
+            .weights = weights,
             .first = first,
             .left = conv->out_c - first,
+            .width = width,
+            .narrow = conv->output == KERNEL_CONV_CODES && head[(1 + conv->levels) * width] != 0,
+            .codes = _mm512_cvtepu8_epi32(_mm_loadl_epi64((const void *)conv->codes)),
         };
         run_block(&block, vectors, in, out, out_row);
         at += block_bytes(conv, vectors);

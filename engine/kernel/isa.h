@@ -34,6 +34,28 @@ KERNEL_CONV_DECLARE(dotprod);
 
 KERNEL_LOG_DECLARE(c);
 
+/*
+ * For the packings of convolutions, see conv_pack.c. A block of `width` channels, which `first`
+ * begins, opens with a head: int32 bias [width], then of U7 int32 multipliers [width], of CODES
+ * int32 thresholds [levels][width] and KERNEL_CONV_HEAD_FLAGS bytes. The first word of those is 1
+ * where 16 bits suffice: the thresholds are then int16 [levels][width] in -32767..32767 and the
+ * bias is such that the sum, held to int16, reaches those that it should. Channels beyond the last
+ * are 0.
+ */
+#define KERNEL_CONV_HEAD_FLAGS 64u
+#define KERNEL_CONV_WIDTH_MAX  64u
+
+size_t kernel_conv_head_bytes(const struct kernel_conv *conv, uint32_t width);
+void kernel_conv_pack_head(const struct kernel_conv *conv, const int8_t *weights,
+                           const int32_t *bias, const int32_t *mult, const int32_t *threshold,
+                           uint32_t first, uint32_t width, void *to);
+
+/* Fours of bytes in a row of the kernel, and the weights of one: zero beyond the channels and
+ * beyond the row. */
+uint32_t kernel_conv_groups(const struct kernel_conv *conv);
+void kernel_conv_pack_group(const struct kernel_conv *conv, const int8_t *weights, uint32_t channel,
+                            uint32_t ky, uint32_t group, int8_t *to);
+
 size_t kernel_real_packed_bytes_c(const struct kernel_real *conv);
 void kernel_real_pack_c(const struct kernel_real *conv, const float *weights, const float *bias,
                         void *packed);

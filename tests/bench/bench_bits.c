@@ -8,11 +8,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
 #include "tests/bench/ceiling_bits.h"
+#include "tests/bench/timing.h"
 
 enum { ROUNDS = 41, ROUND_US = 400 };
 
@@ -71,27 +71,6 @@ static uint64_t random_word(void)
         word = word << 22 ^ random_state >> 33;
     }
     return word;
-}
-
-static double now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static double median(double values[ROUNDS])
-{
-    qsort(values, ROUNDS, sizeof(values[0]), by_value);
-    return values[ROUNDS / 2];
 }
 
 static uint64_t *words_of(size_t count, int random)
@@ -201,12 +180,12 @@ static void bench_run(const struct bench *bench)
 /* Microseconds of one run, the mean over about ROUND_US. */
 static double round_us(const struct bench *bench, unsigned *runs)
 {
-    const double start = now_us();
+    const double start = timing_now_us();
 
     for (unsigned i = 0; i < *runs; i++) {
         bench_run(bench);
     }
-    const double us = (now_us() - start) / *runs;
+    const double us = (timing_now_us() - start) / *runs;
     *runs = us < ROUND_US ? (unsigned)(ROUND_US / us) + 1 : 1;
     return us;
 }
@@ -232,15 +211,17 @@ static struct result bench_layer(const struct kernel_table *table, const struct 
         us[i] = round_us(&bench, &runs);
         ceiling[i] = 0;
         if (loop != NULL) {
-            const double start = now_us();
+            const double start = timing_now_us();
             const uint64_t operations = loop(bench.weights[0], bench.weight_bytes,
                                              (unsigned)((8u << 20) / bench.weight_bytes), &sink);
-            ceiling[i] = (double)operations / (now_us() - start) * 1e-3;
+            ceiling[i] = (double)operations / (timing_now_us() - start) * 1e-3;
         }
         share[i] = ceiling[i] > 0 ? operations_of(layer) / us[i] * 1e-3 / ceiling[i] : 0;
     }
     bench_finish(&bench);
-    struct result result = {.us = median(us), .ceiling = median(ceiling), .share = median(share)};
+    struct result result = {.us = timing_median(us, ROUNDS),
+                            .ceiling = timing_median(ceiling, ROUNDS),
+                            .share = timing_median(share, ROUNDS)};
     result.gops = operations_of(layer) / result.us * 1e-3;
     return sink == 42 ? (struct result){0} : result;
 }

@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <jpeglib.h>
 
 #include "engine/image/image.h"
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
+#include "tests/bench/timing.h"
 
 enum { RUNS = 41, WIDTH = 4096, HEIGHT = 3072, FRAMES = 4 };
 
@@ -24,21 +24,6 @@ static uint32_t random_below(uint32_t n)
 {
     random_state = random_state * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)((random_state >> 33) % n);
-}
-
-static double now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
 }
 
 static void *need(void *memory)
@@ -59,18 +44,16 @@ static void time_pair(void (*first)(void *), void (*second)(void *), void *conte
     first(context);
     second(context);
     for (int i = 0; i < RUNS; i++) {
-        double t0 = now_us();
+        double t0 = timing_now_us();
         first(context);
-        double t1 = now_us();
+        double t1 = timing_now_us();
         second(context);
-        double t2 = now_us();
+        double t2 = timing_now_us();
         a[i] = t1 - t0;
         b[i] = t2 - t1;
     }
-    qsort(a, RUNS, sizeof(a[0]), by_value);
-    qsort(b, RUNS, sizeof(b[0]), by_value);
-    *ret_first = a[RUNS / 2];
-    *ret_second = b[RUNS / 2];
+    *ret_first = timing_median(a, RUNS);
+    *ret_second = timing_median(b, RUNS);
 }
 
 struct work {

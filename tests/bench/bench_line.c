@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -27,6 +26,7 @@
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
 #include "engine/network/network.h"
+#include "tests/bench/timing.h"
 
 enum { RUNS = 1001, WARMUP = 100, BIG_RUNS = 101, BIG_W = 4096, BIG_H = 3072 };
 
@@ -52,27 +52,6 @@ static _Noreturn void fail(const char *what)
 {
     fprintf(stderr, "bench_line: %s: %s\n", what, strerror(errno));
     exit(1);
-}
-
-static double now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), by_value);
-    return values[count / 2];
 }
 
 struct file {
@@ -252,18 +231,18 @@ static double echo_us(void)
     }
     close(pair[1]);
     for (int i = -WARMUP; i < RUNS; i++) {
-        double start = now_us();
+        double start = timing_now_us();
         send_all(pair[0], bytes, sizeof(bytes));
         if (recv(pair[0], bytes, sizeof(bytes), MSG_WAITALL) != sizeof(bytes)) {
             fail("echo");
         }
         if (i >= 0) {
-            us[i] = now_us() - start;
+            us[i] = timing_now_us() - start;
         }
     }
     close(pair[0]);
     waitpid(child, NULL, 0);
-    return median(us, RUNS);
+    return timing_median(us, RUNS);
 }
 
 static double decode_us(const struct file *jpeg, const struct image_target *target,
@@ -279,18 +258,18 @@ static double decode_us(const struct file *jpeg, const struct image_target *targ
         fail("decoder");
     }
     for (int i = -WARMUP; i < RUNS; i++) {
-        double start = now_us();
+        double start = timing_now_us();
         if (image_decode(decoder, jpeg->bytes, jpeg->size, IMAGE_KIND_JPEG, NULL, target, planes,
                          &info) < 0) {
             fail("decode");
         }
         if (i >= 0) {
-            us[i] = now_us() - start;
+            us[i] = timing_now_us() - start;
         }
     }
     image_decoder_destroy(decoder);
     free(planes);
-    return median(us, RUNS);
+    return timing_median(us, RUNS);
 }
 
 /* Median round trip over HTTP, and the same less the network's time. */
@@ -310,9 +289,9 @@ static double http_us(const struct file *jpeg, double *ret_line)
     memcpy(request.bytes, head, (size_t)length);
     memcpy(request.bytes + length, jpeg->bytes, jpeg->size);
     for (int i = -WARMUP; i < RUNS; i++) {
-        double start = now_us();
+        double start = timing_now_us();
         const char *body = post(fd, &request);
-        double took = now_us() - start;
+        double took = timing_now_us() - start;
         double network = network_us(body);
         if (i >= 0) {
             us[i] = took;
@@ -321,8 +300,8 @@ static double http_us(const struct file *jpeg, double *ret_line)
     }
     close(fd);
     free(request.bytes);
-    *ret_line = median(line, RUNS);
-    return median(us, RUNS);
+    *ret_line = timing_median(line, RUNS);
+    return timing_median(us, RUNS);
 }
 
 static uint64_t read_once(const uint64_t *words, size_t count)
@@ -363,17 +342,17 @@ static void bench_sensor(void)
         samples[i] = (uint16_t)((i * 2654435761u) >> 20 & 4095);
     }
     for (int i = -10; i < BIG_RUNS; i++) {
-        double start = now_us();
+        double start = timing_now_us();
         const char *json = call(fd, message, memfd);
-        double took = now_us() - start - network_us(json);
-        start = now_us();
+        double took = timing_now_us() - start - network_us(json);
+        start = timing_now_us();
         sink += read_once((const uint64_t *)(const void *)samples, bytes / 8);
         if (i >= 0) {
             line[i] = took;
-            reading[i] = now_us() - start;
+            reading[i] = timing_now_us() - start;
         }
     }
-    double a = median(line, BIG_RUNS), b = median(reading, BIG_RUNS);
+    double a = timing_median(line, BIG_RUNS), b = timing_median(reading, BIG_RUNS);
     printf("24 MiB sensor buffer, reused memfd: %8.1f us  one read of its bytes %8.1f us  ratio "
            "%.2f\n",
            a, b, a / b);

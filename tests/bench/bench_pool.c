@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/pool.h"
+#include "tests/bench/timing.h"
 
 #define FRAMES       2000
 #define LARGE_FRAMES 100
@@ -62,18 +63,12 @@ static void on_closed(void *context)
     bench->closed = true;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double *x = a;
-    const double *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 static void print(const char *what, double *us, size_t count)
 {
-    qsort(us, count, sizeof(*us), compare);
-    printf("%-44s median %9.1f  p99 %9.1f  min %9.1f us\n", what, us[count / 2],
-           us[count * 99 / 100], us[0]);
+    const double median = timing_median(us, count);
+
+    printf("%-44s median %9.1f  p99 %9.1f  min %9.1f us\n", what, median, us[count * 99 / 100],
+           us[0]);
 }
 
 static void run_frames(struct bench *bench, struct frame *frame, const char *what, size_t count)

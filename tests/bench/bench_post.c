@@ -14,8 +14,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/timing.h"
 
 enum { WARMUP = 100, RUNS_MAX = 100000, HEAD_MAX = 512 };
 
@@ -25,21 +26,6 @@ static _Noreturn void fail(const char *what)
 {
     fprintf(stderr, "bench_post: %s: %s\n", what, strerror(errno));
     exit(1);
-}
-
-static double now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
 }
 
 static int connect_to(const char *path)
@@ -132,15 +118,16 @@ int main(int argc, char **argv)
         fail("memory");
     }
     for (long i = -WARMUP; i < runs; i++) {
-        double start = now_us();
+        double start = timing_now_us();
         exchange(fd, request, size);
         if (i >= 0) {
-            us[i] = now_us() - start;
+            us[i] = timing_now_us() - start;
         }
     }
-    qsort(us, (size_t)runs, sizeof(*us), by_value);
+    const double median = timing_median(us, (size_t)runs);
+
     printf("{\"service\":\"%s\",\"runs\":%ld,\"median_us\":%.1f,\"p99_us\":%.1f,\"min_us\":%.1f}\n",
-           argv[1], runs, us[runs / 2], us[runs * 99 / 100], us[0]);
+           argv[1], runs, median, us[runs * 99 / 100], us[0]);
     free(us);
     free(request);
     close(fd);
