@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,7 @@
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
 #include "engine/lab/file.h"
+#include "engine/lab/learn.h"
 #include "engine/lab/master.h"
 #include "engine/lab/options.h"
 #include "engine/lab/plot.h"
@@ -40,29 +40,18 @@
 #define DEFAULT_THREADS      2u
 #define STATE_BYTES_MAX      ((size_t)1 << 30)
 #define METRICS_BYTES_MAX    ((size_t)64 << 20)
-#define STREAM_ORDER         ((uint64_t)1 << 32) /* streams of train_random, plus the epoch; */
-#define STREAM_VARIATION     ((uint64_t)2 << 32) /* those below are engine/train's */
 #define METRICS_HEADER       "epoch,rate,loss,train_accuracy,test_accuracy,test_balanced\n"
 #define METRICS_NOT_MEASURED ","
-
-struct score {
-    uint32_t right, count;
-    double accuracy, balanced; /* balanced: mean over the classes of the share found */
-};
 
 struct run {
     struct lab_recipe recipe;
     struct kernel_table kernels;
     struct lab_samples data, test; /* test: none without --test */
-    struct lab_batch batch;
     struct lab_threads *threads;
     struct train_workers workers;
-    struct train *train;
+    struct lab_learner learner;
     uint32_t cpu;
     uint64_t seed;
-    uint32_t steps; /* of an epoch */
-    uint32_t *order;
-    uint32_t *class_right, *class_count;
     const char *directory;
     char *text, *metrics; /* of recipe.ini and metrics.csv */
 };
@@ -178,30 +167,12 @@ static int describe(struct run *run, const char *recipe)
     return run->text ? 0 : -ENOMEM;
 }
 
-static int make_trainer(struct run *run, const char *path)
+static int make_learner(struct run *run, const char *path)
 {
-    const struct lab_recipe *recipe = &run->recipe;
-    struct network_shape in = network_input_shape(&recipe->input);
-    const struct train_network network = {
-        {in.height, in.width, in.channels}, recipe->layer_count, recipe->layers};
-    uint32_t pictures = run->data.tree.file_count;
-    uint32_t batch = recipe->batch < pictures ? recipe->batch : pictures;
-    const struct train_settings settings = {batch, run->cpu, run->seed, recipe->gradient_bits};
     const char *reason = NULL;
-    int r = train_create(&network, &settings, &run->train, &reason);
-    if (r < 0) {
-        return tell(path, r, reason);
-    }
-    /* A last batch of a few pictures would upset the norms: the rest of an epoch is left out. */
-    run->steps = pictures / batch;
-    uint32_t most = run->test.tree.file_count > pictures ? run->test.tree.file_count : pictures;
-    run->order = calloc(most, sizeof(*run->order));
-    run->class_right = calloc(run->data.tree.class_count, sizeof(*run->class_right));
-    run->class_count = calloc(run->data.tree.class_count, sizeof(*run->class_count));
-    if (!run->order || !run->class_right || !run->class_count) {
-        return -ENOMEM;
-    }
-    return lab_batch_init(&run->batch, &run->data, batch);
+    int r = lab_learner_init(&run->learner, &run->recipe, &run->data, run->seed, run->cpu,
+                             &run->workers, &reason);
+    return r < 0 ? tell(path, r, reason) : 0;
 }
 
 static int parse(const struct lab_args *args, struct run *run, uint64_t *ret_threads)
@@ -243,41 +214,33 @@ static int open_all(struct run *run, const struct lab_args *args, uint64_t threa
         r = lab_threads_create((uint32_t)threads, &run->threads);
         run->workers = (struct train_workers){lab_threads_run, run->threads};
     }
-    return r < 0 ? r : make_trainer(run, path);
+    return r < 0 ? r : make_learner(run, path);
 }
 
 static void close_all(struct run *run)
 {
     lab_threads_destroy(run->threads);
-    train_destroy(run->train);
-    lab_batch_finish(&run->batch);
+    lab_learner_finish(&run->learner);
     lab_samples_finish(&run->data);
     lab_samples_finish(&run->test);
-    free(run->order);
-    free(run->class_right);
-    free(run->class_count);
     free(run->text);
     free(run->metrics);
 }
 
 /* ---- saving and going on ---- */
 
-static uint32_t epochs_done(const struct run *run)
-{
-    return (uint32_t)(train_steps(run->train) / run->steps);
-}
-
 /* The float model as it is now; `path` is for messages. */
 static int make_master(const struct run *run, const char *path, void **ret_bytes, size_t *ret_size)
 {
     const char *reason = NULL;
-    char *provenance =
-        print("{\"trained_by\":\"ocellus-lab " OCELLUS_VERSION
-              "\",\"recipe\":\"%s\",\"seed\":\"%" PRIu64 "\",\"epochs\":%u,\"pictures\":%u}",
-              run->recipe.name, run->seed, epochs_done(run), run->data.tree.file_count);
-    int r = provenance ? lab_master_write(
-                             &run->recipe, run->train, (const char *const *)run->data.tree.classes,
-                             run->data.tree.class_count, provenance, ret_bytes, ret_size, &reason)
+    char *provenance = print(
+        "{\"trained_by\":\"ocellus-lab " OCELLUS_VERSION "\",\"recipe\":\"%s\",\"seed\":\"%" PRIu64
+        "\",\"epochs\":%u,\"pictures\":%u}",
+        run->recipe.name, run->seed, lab_learner_epochs(&run->learner), run->data.tree.file_count);
+    int r = provenance ? lab_master_write(&run->recipe, run->learner.train,
+                                          (const char *const *)run->data.tree.classes,
+                                          run->data.tree.class_count, provenance, ret_bytes,
+                                          ret_size, &reason)
                        : -ENOMEM;
     free(provenance);
     return r < 0 ? tell(path, r, reason) : 0;
@@ -308,7 +271,7 @@ static int save_checkpoint(const struct run *run)
     if (r < 0) {
         return r;
     }
-    r = train_save(run->train, &bytes, &size);
+    r = train_save(run->learner.train, &bytes, &size);
     if (r == 0) {
         r = save(run, "checkpoint.safetensors", bytes, size);
         free(bytes);
@@ -345,7 +308,7 @@ static int load_metrics(struct run *run)
         return r == -ENOENT ? tell(run->directory, r, "no metrics.csv beside the checkpoint") : r;
     }
     char *end = run->metrics;
-    for (uint32_t row = 0; row <= epochs_done(run); row++) {
+    for (uint32_t row = 0; row <= lab_learner_epochs(&run->learner); row++) {
         end = strchr(end, '\n');
         if (!end) {
             return tell(run->directory, -EINVAL, "metrics.csv lacks epochs of the checkpoint");
@@ -363,7 +326,7 @@ static int resume(struct run *run, const char *state, size_t size)
     if (r < 0) {
         return r;
     }
-    r = train_restore(run->train, state, size, &reason);
+    r = train_restore(run->learner.train, state, size, &reason);
     return r < 0 ? tell(run->directory, r, reason) : load_metrics(run);
 }
 
@@ -391,87 +354,14 @@ static int enter_directory(struct run *run, bool go_on)
 
 /* ---- learning ---- */
 
-static void count_answers(struct run *run, uint32_t count, struct score *score)
-{
-    const float *scores = train_scores(run->train);
-    uint32_t classes = run->data.tree.class_count;
-    for (uint32_t i = 0; i < count; i++, scores += classes) {
-        uint32_t best = 0, label = run->batch.labels[i];
-        for (uint32_t c = 1; c < classes; c++) {
-            best = scores[c] > scores[best] ? c : best;
-        }
-        score->right += best == label;
-        run->class_right[label] += best == label;
-        run->class_count[label]++;
-    }
-    score->count += count;
-}
-
-/* Over the test pictures, with the running statistics. */
-static void measure(struct run *run, struct score *ret_score)
-{
-    uint32_t classes = run->data.tree.class_count, count = run->test.tree.file_count;
-    struct score score = {0};
-    memset(run->class_right, 0, classes * sizeof(*run->class_right));
-    memset(run->class_count, 0, classes * sizeof(*run->class_count));
-    for (uint32_t i = 0; i < count; i++) {
-        run->order[i] = i;
-    }
-    for (uint32_t at = 0; at < count; at += run->batch.room) {
-        uint32_t n = count - at < run->batch.room ? count - at : run->batch.room;
-        lab_batch_fill(&run->batch, &run->test, run->order + at, n, NULL, &run->workers);
-        train_forward(run->train, run->batch.images, n, false, &run->workers);
-        count_answers(run, n, &score);
-    }
-    for (uint32_t c = 0; c < classes; c++) {
-        /* Trees have no empty classes. */
-        score.balanced += (double)run->class_right[c] / run->class_count[c] / classes;
-    }
-    score.accuracy = (double)score.right / count;
-    *ret_score = score;
-}
-
-static int learn(struct run *run, uint32_t epoch, struct lab_progress *progress,
-                 struct train_result *ret_mean, float *ret_rate)
-{
-    const struct lab_recipe *recipe = &run->recipe;
-    const struct train_schedule schedule = {recipe->schedule, recipe->rate, recipe->final,
-                                            (uint64_t)recipe->warmup * run->steps,
-                                            (uint64_t)recipe->epochs * run->steps};
-    struct lab_variation variation = {recipe->shift, recipe->mirror, run->seed,
-                                      STREAM_VARIATION + epoch, 0};
-    struct train_result total = {0}, result;
-    uint32_t size = run->batch.room;
-    train_shuffle(run->seed, STREAM_ORDER + epoch, run->data.tree.file_count, run->order);
-    for (uint32_t step = 0; step < run->steps; step++) {
-        variation.number = (uint64_t)step * size;
-        lab_batch_fill(&run->batch, &run->data, run->order + variation.number, size, &variation,
-                       &run->workers);
-        train_forward(run->train, run->batch.images, size, true, &run->workers);
-        train_backward(run->train, recipe->loss, run->batch.labels, &run->workers, &result);
-        if (!isfinite(result.loss)) {
-            lab_progress_finish(progress);
-            lab_error("epoch %u: the loss is no number any more; a lower rate may help", epoch + 1);
-            return -ERANGE;
-        }
-        *ret_rate = train_rate(&schedule, train_steps(run->train));
-        train_update(run->train, &recipe->optimiser, *ret_rate);
-        total.loss += result.loss / run->steps;
-        total.correct += result.correct;
-        lab_progress_step(progress);
-    }
-    *ret_mean = total;
-    return 0;
-}
-
 /* A row of metrics.csv and a line for people. */
 static int record(struct run *run, uint32_t epoch, const struct train_result *mean, float rate)
 {
-    double seen = (double)mean->correct / ((double)run->steps * run->batch.room);
+    double seen = (double)mean->correct / ((double)run->learner.steps * run->learner.batch.room);
     char test[64] = METRICS_NOT_MEASURED, told[64] = "";
     if (run->test.tree.file_count > 0) {
-        struct score score;
-        measure(run, &score);
+        struct lab_score score;
+        lab_learner_measure(&run->learner, &run->test, &score);
         snprintf(test, sizeof(test), "%.6f,%.6f", score.accuracy, score.balanced);
         snprintf(told, sizeof(told), ", test %.2f %% (balanced %.2f %%)", 100 * score.accuracy,
                  100 * score.balanced);
@@ -491,19 +381,22 @@ static int record(struct run *run, uint32_t epoch, const struct train_result *me
 
 static int run_epochs(struct run *run)
 {
-    uint32_t done = epochs_done(run), epochs = run->recipe.epochs;
+    uint32_t done = lab_learner_epochs(&run->learner), epochs = run->recipe.epochs;
     struct lab_progress progress;
     int r = 0;
     if (done >= epochs) {
         return 0;
     }
-    lab_progress_init(&progress, "train", (uint64_t)(epochs - done) * run->steps);
+    lab_progress_init(&progress, "train", (uint64_t)(epochs - done) * run->learner.steps);
     for (uint32_t epoch = done; r == 0 && epoch < epochs; epoch++) {
         struct train_result mean;
         float rate;
-        r = learn(run, epoch, &progress, &mean, &rate);
+        r = lab_learner_learn(&run->learner, &progress, &mean, &rate);
+        lab_progress_finish(&progress); /* the bar makes room for a line */
+        if (r == -ERANGE) {
+            lab_error("epoch %u: the loss is no number any more; a lower rate may help", epoch + 1);
+        }
         if (r == 0) {
-            lab_progress_finish(&progress); /* the bar makes room for a line */
             r = record(run, epoch, &mean, rate);
         }
         if (r == 0) {
@@ -536,16 +429,16 @@ static void draw(const struct run *run)
 
 static void print_result(struct run *run)
 {
-    struct score score;
+    struct lab_score score;
     if (run->test.tree.file_count == 0) {
         return;
     }
-    measure(run, &score);
+    lab_learner_measure(&run->learner, &run->test, &score);
     printf("test: %u of %u right, %.2f %%; balanced accuracy %.2f %%\n", score.right, score.count,
            100 * score.accuracy, 100 * score.balanced);
     for (uint32_t c = 0; c < run->data.tree.class_count; c++) {
-        printf("  %s: %u of %u\n", run->data.tree.classes[c], run->class_right[c],
-               run->class_count[c]);
+        printf("  %s: %u of %u\n", run->data.tree.classes[c], run->learner.class_right[c],
+               run->learner.class_count[c]);
     }
 }
 
