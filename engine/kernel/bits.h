@@ -85,6 +85,7 @@ struct kernel_bits_ops {
     /* The maximum over windows of a binary map, which is OR. channels, in_row and out_row of the
      * pool count words. */
     void (*max_binary)(const struct kernel_pool *pool, const uint64_t *in, uint64_t *out);
+    const char *isa; /* instruction set of run, for people */
 };
 
 #endif

@@ -61,6 +61,7 @@ struct kernel_conv_ops {
                  const int32_t *mult, const int32_t *threshold, void *packed);
     void (*run)(const struct kernel_conv *conv, const void *packed, const uint8_t *in, void *out,
                 size_t out_row);
+    const char *isa; /* instruction set of run, for people */
 };
 
 #endif

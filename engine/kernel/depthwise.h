@@ -37,6 +37,7 @@ struct kernel_depthwise_ops {
                  const int32_t *mult, void *packed);
     void (*run)(const struct kernel_depthwise *conv, const void *packed, const uint8_t *in,
                 uint8_t *out, size_t out_row);
+    const char *isa; /* instruction set of run, for people */
 };
 
 #endif

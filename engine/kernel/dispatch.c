@@ -12,14 +12,14 @@
 #define CONV_OPS(isa)                                                                              \
     (struct kernel_conv_ops)                                                                       \
     {                                                                                              \
-        kernel_conv_packed_bytes_##isa, kernel_conv_pack_##isa, kernel_conv_run_##isa              \
+        kernel_conv_packed_bytes_##isa, kernel_conv_pack_##isa, kernel_conv_run_##isa, #isa        \
     }
 
 #define LOG_OPS(isa)                                                                               \
     (struct kernel_log_ops)                                                                        \
     {                                                                                              \
         kernel_log_packed_bytes_##isa, kernel_log_workspace_bytes_##isa, kernel_log_pack_##isa,    \
-            kernel_log_run_##isa                                                                   \
+            kernel_log_run_##isa, #isa                                                             \
     }
 
 /* maps: the instruction set of what only moves bits */
@@ -28,14 +28,14 @@
     {                                                                                              \
         kernel_bits_packed_bytes_##isa, kernel_bits_pack_##isa, kernel_bits_run_##isa,             \
             kernel_bits_gather_##maps, kernel_bits_from_codes_##maps,                              \
-            kernel_bits_max_binary_##maps                                                          \
+            kernel_bits_max_binary_##maps, #isa                                                    \
     }
 
 #define DEPTHWISE_OPS(isa)                                                                         \
     (struct kernel_depthwise_ops)                                                                  \
     {                                                                                              \
         kernel_depthwise_packed_bytes_##isa, kernel_depthwise_pack_##isa,                          \
-            kernel_depthwise_run_##isa                                                             \
+            kernel_depthwise_run_##isa, #isa                                                       \
     }
 
 /* Pools, sums and encodings of codes. */
@@ -97,4 +97,5 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         table->conv = CONV_OPS(dotprod);
     }
 #endif
+    kernel_rates_nominal(table);
 }

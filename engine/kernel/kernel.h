@@ -25,10 +25,12 @@
 #include "engine/kernel/encode.h"
 #include "engine/kernel/log.h"
 #include "engine/kernel/pool.h"
+#include "engine/kernel/rates.h"
 #include "engine/kernel/real.h"
 
 struct kernel_table {
     uint32_t cpu; /* flags in force, after the mask */
+    uint32_t rates[KERNEL_RATES];
     /* image_ops of engine/image, which does not see this module; same contract. */
     void (*accumulate_u16)(uint32_t *acc, const uint16_t *row, size_t pitch, size_t rows, size_t n,
                            uint16_t black, uint16_t range);

@@ -54,6 +54,7 @@ struct kernel_log_ops {
                  void *packed);
     void (*run)(const struct kernel_log *conv, const void *packed, const uint8_t *in,
                 void *workspace, void *out, size_t out_row);
+    const char *isa; /* instruction set of run, for people */
 };
 
 /*
