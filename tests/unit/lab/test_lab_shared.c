@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * The shipped models against what they were made from, which lies beside the repository: the float
- * masters' golden answers, and test pictures on which packed and float models must agree. Skips
- * where that data is absent. Usage: test_lab_shared DIRECTORY COUNT; the pictures are unpacked to
- * DIRECTORY, once, and COUNT of them looked at: all 10,000, or fewer where sanitizers slow it down.
+ * Models and pictures that lie beside the repository: float masters of PyTorch give their golden
+ * answers and agree with what export packs from them, and the shipped models know as many test
+ * pictures as their cards say. Skips where that data is absent. Usage: test_lab_shared DIRECTORY
+ * COUNT; the pictures are unpacked to DIRECTORY, once, and COUNT of them looked at: all 10,000, or
+ * fewer where sanitizers slow it down.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -24,7 +25,10 @@
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
 #include "engine/lab/file.h"
+#include "engine/lab/lab.h"
 #include "engine/lab/model.h"
+#include "engine/lab/options.h"
+#include "engine/lab/samples.h"
 #include "engine/lab/tree.h"
 #include "engine/network/safetensors.h"
 
@@ -152,17 +156,18 @@ static int run_tar(const char *archive, const char *directory)
     return child > 0 && waitpid(child, &status, 0) == child ? status : -1;
 }
 
-/* Unpacks the test pictures beside their final place, then moves them there, so that a run that was
- * cut off leaves nothing that looks complete. */
-static const char *unpack(void)
+/* Unpacks the test pictures of data/NAME.tar.xz beside their final place, then moves them there, so
+ * that a run that was cut off leaves nothing that looks complete. */
+static const char *unpack(const char *name)
 {
     static char pictures[PATH_ROOM];
     char part[PATH_ROOM], inside[PATH_ROOM + 8];
-    snprintf(pictures, sizeof(pictures), "%s/cifar10-test", scratch);
+    snprintf(pictures, sizeof(pictures), "%s/%s-test", scratch, name);
     if (access(pictures, R_OK) == 0) {
         return pictures;
     }
-    const char *archive = shared("data/cifar10-jpeg.tar.xz");
+    snprintf(part, sizeof(part), "data/%s.tar.xz", name);
+    const char *archive = shared(part);
     if (!archive) {
         return NULL;
     }
@@ -216,24 +221,38 @@ static struct count count_pictures(struct lab_model *packed, struct lab_model *m
     return count;
 }
 
+/* What export makes of the master. The calibration pictures are some of those that are counted
+ * afterwards: this compares two models, it measures none. */
+static int pack(const char *master, const char *pictures, const char *output)
+{
+    static const struct lab_command command = {.name = "export"};
+    struct lab_args args = {.command = &command, .operands = {master}};
+    args.values[LAB_OPTION_CALIBRATE] = pictures;
+    args.values[LAB_OPTION_IMAGES] = "1000";
+    args.values[LAB_OPTION_OUTPUT] = output;
+    return lab_export(&args);
+}
+
 /* stated: how many of 10,000 pictures the float model is said to know. */
 static void check_agreement(const char *name, uint32_t stated)
 {
     struct lab_model packed, master;
     struct lab_tree tree;
-    char path[PATH_ROOM];
+    char path[PATH_ROOM], master_path[PATH_ROOM];
     snprintf(path, sizeof(path), "models/%s-f32.safetensors", name);
-    const char *master_path = shared(path);
-    if (!master_path) {
+    const char *found = shared(path);
+    if (!found) {
         skip();
     }
+    snprintf(master_path, sizeof(master_path), "%s", found); /* of a buffer that is used again */
     assert_int_equal(lab_model_open(&master, master_path, &kernels), 0);
-    const char *pictures = unpack();
+    const char *pictures = unpack("cifar10-jpeg");
     if (!pictures) {
         lab_model_close(&master);
         skip();
     }
-    snprintf(path, sizeof(path), SOURCE_ROOT "/engine/models/%s.safetensors", name);
+    snprintf(path, sizeof(path), "%s/%s-packed.safetensors", scratch, name);
+    assert_int_equal(pack(master_path, pictures, path), LAB_EXIT_OK);
     assert_int_equal(lab_model_open(&packed, path, &kernels), 0);
     assert_int_equal(lab_tree_init(&tree, pictures), 0);
     assert_int_equal(tree.file_count, PICTURES);
@@ -264,6 +283,50 @@ static void test_packed_srgb_model_agrees_with_its_master(void **state)
     check_agreement("cifar10-srgb3", 8279);
 }
 
+/* ---- shipped models ---- */
+
+/* stated: how many of all test pictures the card says that the model knows. */
+static void check_shipped(const char *name, const char *archive, uint32_t stated)
+{
+    char path[PATH_ROOM];
+    struct lab_model model;
+    struct lab_samples samples;
+    uint32_t right = 0;
+    const char *pictures = unpack(archive);
+    if (!pictures) {
+        skip();
+    }
+    snprintf(path, sizeof(path), SOURCE_ROOT "/engine/models/%s.safetensors", name);
+    assert_int_equal(lab_model_open(&model, path, &kernels), 0);
+    assert_int_equal(lab_samples_init(&samples, pictures, model.input, &kernels), 0);
+    uint32_t all = samples.tree.file_count, count = pictures_wanted < all ? pictures_wanted : all;
+    for (uint32_t i = 0; i < count; i++) {
+        /* Labels and folders are both in alphabetical order. */
+        right += lab_model_classify(&model, samples.planes + i * samples.values,
+                                    samples.whites[i]) == samples.labels[i];
+    }
+    print_message("%s: %u of %u\n", name, right, count);
+    if (count == all) {
+        assert_int_equal(right, stated);
+    } else {
+        assert_true(right * 100 >= count * (100ull * stated / all - 5));
+    }
+    lab_samples_finish(&samples);
+    lab_model_close(&model);
+}
+
+static void test_cifar10_lg3_is_as_good_as_its_card_says(void **state)
+{
+    (void)state;
+    check_shipped("cifar10-lg3", "cifar10-jpeg", 7920);
+}
+
+static void test_person_is_as_good_as_its_card_says(void **state)
+{
+    (void)state;
+    check_shipped("person", "person-inria", 874);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +334,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_srgb_master_gives_its_golden_logits),
         cmocka_unit_test(test_packed_log_gradient_model_agrees_with_its_master),
         cmocka_unit_test(test_packed_srgb_model_agrees_with_its_master),
+        cmocka_unit_test(test_cifar10_lg3_is_as_good_as_its_card_says),
+        cmocka_unit_test(test_person_is_as_good_as_its_card_says),
     };
     pictures_wanted = argc == 3 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
     if (pictures_wanted == 0 || pictures_wanted > PICTURES) {
