@@ -69,8 +69,11 @@ int lab_learner_learn(struct lab_learner *learner, struct lab_progress *progress
     const struct train_schedule schedule = {recipe->schedule, recipe->rate, recipe->final,
                                             (uint64_t)recipe->warmup * learner->steps,
                                             (uint64_t)recipe->epochs * learner->steps};
-    struct lab_variation variation = {recipe->shift, recipe->mirror, learner->seed,
-                                      STREAM_VARIATION + epoch, 0};
+    struct lab_variation variation = {.shift = recipe->shift,
+                                      .mirror = recipe->mirror,
+                                      .stops = recipe->stops,
+                                      .seed = learner->seed,
+                                      .stream = STREAM_VARIATION + epoch};
     struct train_result total = {0}, result;
     train_shuffle(learner->seed, STREAM_ORDER + epoch, learner->data->tree.file_count,
                   learner->order);

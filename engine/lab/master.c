@@ -136,9 +136,27 @@ static int add_pool(struct lab_draft *draft, enum network_op op, const uint16_t 
     return 0;
 }
 
+/* What a model file can say of a layer; NULL: all of it. */
+static const char *cannot_say(const struct train_layer *layer)
+{
+    if (layer->operation == TRAIN_DEPTHWISE || layer->operation == TRAIN_ADD ||
+        layer->operation == TRAIN_IDENTITY || layer->input > 0) {
+        return "a model file has no depthwise layers, additions and branches";
+    }
+    if (layer->activation == TRAIN_HARD_TANH || layer->weights.kind > TRAIN_U7 ||
+        layer->output.kind > TRAIN_U7) {
+        return "a model file has no ternary, binary and logarithmic layers";
+    }
+    return NULL;
+}
+
 static int add_layer(struct folding *folding, uint32_t index)
 {
     const struct train_layer *from = &folding->recipe->layers[index];
+    folding->reason = cannot_say(from);
+    if (folding->reason) {
+        return -ENOTSUP;
+    }
     if (from->operation == TRAIN_AVERAGE_POOL) {
         return add_pool(&folding->draft, NETWORK_OP_AVGPOOL, from->kernel, from->stride);
     }

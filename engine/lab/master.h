@@ -11,8 +11,9 @@
 
 /*
  * Master weights with batch norms folded into them; max pools become layers of their own.
- * provenance: an object as JSON text. The caller frees *ret_bytes. Errors: -ENOMEM, -EFBIG, and
- * what network_model_write refuses, with a static sentence in *ret_reason (else untouched).
+ * provenance: an object as JSON text. The caller frees *ret_bytes. Errors: -ENOMEM, -EFBIG,
+ * -ENOTSUP where the schema has no such layer, and what network_model_write refuses; the last two
+ * with a static sentence in *ret_reason (else untouched).
  */
 int lab_master_write(const struct lab_recipe *recipe, const struct train *train,
                      const char *const *labels, uint32_t label_count, const char *provenance,

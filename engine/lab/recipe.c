@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * From the text of a recipe to its struct: one table of keys. libinih splits keys from values;
- * every line is checked before libinih sees it. Shapes are left to the trainer.
+ * From the text of a recipe to its struct: one table of keys (recipe_values.c reads their values)
+ * and what follows from them. libinih splits keys from values; every line is checked before libinih
+ * sees it. Shapes are left to the trainer.
  */
 #include "engine/lab/recipe.h"
 
@@ -15,41 +16,38 @@
 #include <string.h>
 
 #include "engine/lab/lab.h"
+#include "engine/lab/recipe_values.h"
 
 #define TITLE_BYTES 64u
+
+#define GIVEN_ACTIVATION 1u
+#define GIVEN_WEIGHTS    2u
+#define GIVEN_OUTPUT     4u
 
 enum section { MODEL = 0, INPUT, LAYER, QUANTISE, TRAIN, AUGMENT, SECTION_COUNT };
 
 static const char *const titles[SECTION_COUNT] = {"model",    "input", "layer",
                                                   "quantise", "train", "augment"};
 
-enum value { NAME, WORD, COUNT, PAIR, REAL, FLAG, RATIOS };
-
-#define CONV  (1u << TRAIN_CONV)
-#define DENSE (1u << TRAIN_DENSE)
-#define POOL  (1u << TRAIN_AVERAGE_POOL)
-#define ALL   0xffu
-
-struct key {
-    const char *name;
-    uint8_t section; /* enum section */
-    uint8_t value;   /* enum value */
-    bool required;
-    uint8_t operations;       /* of [layer]: those that take it */
-    size_t offset, size;      /* in the recipe, of [layer] in the layer */
-    double min, max;          /* of COUNT, PAIR and REAL */
-    const char *const *words; /* of WORD; "" stands for a number without word */
-};
+#define CONV     (1u << TRAIN_CONV)
+#define DEPTH    (1u << TRAIN_DEPTHWISE)
+#define DENSE    (1u << TRAIN_DENSE)
+#define POOL     (1u << TRAIN_AVERAGE_POOL)
+#define ADD      (1u << TRAIN_ADD)
+#define WEIGHTED (CONV | DEPTH | DENSE)
+#define ALL      0xffu
 
 /* In the order of their enumerations. */
-static const char *const operations[] = {"conv", "", "dense", "avgpool", "globalavgpool", NULL};
+static const char *const operations[] = {"conv",          "depthwise", "dense", "avgpool",
+                                         "globalavgpool", "add",       NULL};
 static const char *const sources[] = {"log-gradient", "srgb", NULL};
 static const char *const planes[] = {"", "grey", "", "rgb", NULL};
 static const char *const fits[] = {"cover", "contain", "stretch", NULL};
 static const char *const codings[] = {"ternary", "seven", "", "f32", NULL};
 static const char *const merges[] = {"all", "strongest", NULL};
-static const char *const weights[] = {"f32", "s8", NULL};
-static const char *const activations[] = {"f32", "", "u7", NULL};
+static const char *const weights[] = {"f32", "s8", "", "ternary", "binary", "log", NULL};
+static const char *const outputs[] = {"f32", "", "u7", "ternary", "binary", "log", NULL};
+static const char *const activations[] = {"none", "relu", "hard-tanh", NULL};
 static const char *const losses[] = {"softmax", "squared-hinge", NULL};
 static const char *const rules[] = {"sgd", "adam", NULL};
 static const char *const schedules[] = {"constant", "cosine", "exponential", NULL};
@@ -58,39 +56,47 @@ static const char *const schedules[] = {"constant", "cosine", "exponential", NUL
 #define R(field)        AT(struct lab_recipe, field)
 #define L(field)        AT(struct train_layer, field)
 
-static const struct key keys[] = {
-    {"name", MODEL, NAME, true, 0, R(name), 0, 0, NULL},
-    {"source", INPUT, WORD, true, 0, R(input.front.source), 0, 0, sources},
-    {"width", INPUT, COUNT, true, 0, R(input.target.width), 1, 4096, NULL},
-    {"height", INPUT, COUNT, true, 0, R(input.target.height), 1, 4096, NULL},
-    {"planes", INPUT, WORD, true, 0, R(input.front.planes), 0, 0, planes},
-    {"fit", INPUT, WORD, false, 0, R(input.target.fit), 0, 0, fits},
-    {"coding", INPUT, WORD, true, 0, R(input.front.coding), 0, 0, codings},
-    {"merge", INPUT, WORD, false, 0, R(input.front.merge), 0, 0, merges},
-    {"ratio", INPUT, RATIOS, false, 0, R(input.front.ratio), 0, 0, NULL},
-    {"floor", INPUT, COUNT, false, 0, R(input.front.floor), 1, 65535, NULL},
-    {"op", LAYER, WORD, true, ALL, L(operation), 0, 0, operations},
-    {"out", LAYER, COUNT, false, CONV | DENSE, L(out), 1, TRAIN_CHANNELS_MAX, NULL},
-    {"kernel", LAYER, PAIR, false, CONV | POOL, L(kernel), 1, TRAIN_KERNEL_MAX, NULL},
-    {"stride", LAYER, PAIR, false, CONV | POOL, L(stride), 1, TRAIN_KERNEL_MAX, NULL},
-    {"pad", LAYER, PAIR, false, CONV, L(pad), 0, TRAIN_KERNEL_MAX, NULL},
-    {"pool", LAYER, PAIR, false, CONV, L(pool), 1, TRAIN_KERNEL_MAX, NULL},
-    {"norm", LAYER, FLAG, false, CONV | DENSE, L(norm), 0, 0, NULL},
-    {"weights", QUANTISE, WORD, false, 0, R(weights), 0, 0, weights},
-    {"activations", QUANTISE, WORD, false, 0, R(activations), 0, 0, activations},
-    {"gradient-bits", QUANTISE, COUNT, false, 0, R(gradient_bits), 0, 5, NULL},
-    {"loss", TRAIN, WORD, false, 0, R(loss), 0, 0, losses},
-    {"optimiser", TRAIN, WORD, false, 0, R(optimiser.rule), 0, 0, rules},
-    {"momentum", TRAIN, REAL, false, 0, R(optimiser.momentum), 0, 0.9999, NULL},
-    {"decay", TRAIN, REAL, false, 0, R(optimiser.decay), 0, 1, NULL},
-    {"schedule", TRAIN, WORD, false, 0, R(schedule), 0, 0, schedules},
-    {"rate", TRAIN, REAL, true, 0, R(rate), 1e-9, 100, NULL},
-    {"final", TRAIN, REAL, false, 0, R(final), 1e-9, 100, NULL},
-    {"warmup", TRAIN, COUNT, false, 0, R(warmup), 0, LAB_EPOCHS_MAX, NULL},
-    {"epochs", TRAIN, COUNT, true, 0, R(epochs), 1, LAB_EPOCHS_MAX, NULL},
-    {"batch", TRAIN, COUNT, false, 0, R(batch), 1, TRAIN_BATCH_MAX, NULL},
-    {"shift", AUGMENT, COUNT, false, 0, R(shift), 0, LAB_SHIFT_MAX, NULL},
-    {"mirror", AUGMENT, FLAG, false, 0, R(mirror), 0, 0, NULL},
+static const struct lab_recipe_key keys[] = {
+    {"name", MODEL, LAB_VALUE_NAME, true, 0, R(name), 0, 0, NULL},
+    {"source", INPUT, LAB_VALUE_WORD, true, 0, R(input.front.source), 0, 0, sources},
+    {"width", INPUT, LAB_VALUE_COUNT, true, 0, R(input.target.width), 1, 4096, NULL},
+    {"height", INPUT, LAB_VALUE_COUNT, true, 0, R(input.target.height), 1, 4096, NULL},
+    {"planes", INPUT, LAB_VALUE_WORD, true, 0, R(input.front.planes), 0, 0, planes},
+    {"fit", INPUT, LAB_VALUE_WORD, false, 0, R(input.target.fit), 0, 0, fits},
+    {"coding", INPUT, LAB_VALUE_WORD, true, 0, R(input.front.coding), 0, 0, codings},
+    {"merge", INPUT, LAB_VALUE_WORD, false, 0, R(input.front.merge), 0, 0, merges},
+    {"ratio", INPUT, LAB_VALUE_RATIOS, false, 0, R(input.front.ratio), 0, 0, NULL},
+    {"floor", INPUT, LAB_VALUE_COUNT, false, 0, R(input.front.floor), 1, 65535, NULL},
+    {"op", LAYER, LAB_VALUE_WORD, true, ALL, L(operation), 0, 0, operations},
+    {"out", LAYER, LAB_VALUE_COUNT, false, CONV | DENSE, L(out), 1, TRAIN_CHANNELS_MAX, NULL},
+    {"kernel", LAYER, LAB_VALUE_PAIR, false, CONV | DEPTH | POOL, L(kernel), 1, TRAIN_KERNEL_MAX,
+     NULL},
+    {"stride", LAYER, LAB_VALUE_PAIR, false, CONV | DEPTH | POOL, L(stride), 1, TRAIN_KERNEL_MAX,
+     NULL},
+    {"pad", LAYER, LAB_VALUE_PAIR, false, CONV | DEPTH, L(pad), 0, TRAIN_KERNEL_MAX, NULL},
+    {"pool", LAYER, LAB_VALUE_PAIR, false, CONV | DEPTH | ADD, L(pool), 1, TRAIN_KERNEL_MAX, NULL},
+    {"norm", LAYER, LAB_VALUE_FLAG, false, WEIGHTED | ADD, L(norm), 0, 0, NULL},
+    {"activation", LAYER, LAB_VALUE_WORD, false, WEIGHTED | ADD, L(activation), 0, 0, activations},
+    {"weights", LAYER, LAB_VALUE_CODING, false, WEIGHTED, L(weights), 0, 0, weights},
+    {"output", LAYER, LAB_VALUE_CODING, false, WEIGHTED | ADD, L(output), 0, 0, outputs},
+    {"input", LAYER, LAB_VALUE_LAYER, false, ALL, L(input), 0, 0, NULL},
+    {"with", LAYER, LAB_VALUE_LAYER, false, ADD, L(other), 0, 0, NULL},
+    {"weights", QUANTISE, LAB_VALUE_CODING, false, 0, R(weights), 0, 0, weights},
+    {"activations", QUANTISE, LAB_VALUE_CODING, false, 0, R(activations), 0, 0, outputs},
+    {"gradient-bits", QUANTISE, LAB_VALUE_COUNT, false, 0, R(gradient_bits), 0, 5, NULL},
+    {"loss", TRAIN, LAB_VALUE_WORD, false, 0, R(loss), 0, 0, losses},
+    {"optimiser", TRAIN, LAB_VALUE_WORD, false, 0, R(optimiser.rule), 0, 0, rules},
+    {"momentum", TRAIN, LAB_VALUE_REAL, false, 0, R(optimiser.momentum), 0, 0.9999, NULL},
+    {"decay", TRAIN, LAB_VALUE_REAL, false, 0, R(optimiser.decay), 0, 1, NULL},
+    {"schedule", TRAIN, LAB_VALUE_WORD, false, 0, R(schedule), 0, 0, schedules},
+    {"rate", TRAIN, LAB_VALUE_REAL, true, 0, R(rate), 1e-9, 100, NULL},
+    {"final", TRAIN, LAB_VALUE_REAL, false, 0, R(final), 1e-9, 100, NULL},
+    {"warmup", TRAIN, LAB_VALUE_COUNT, false, 0, R(warmup), 0, LAB_EPOCHS_MAX, NULL},
+    {"epochs", TRAIN, LAB_VALUE_COUNT, true, 0, R(epochs), 1, LAB_EPOCHS_MAX, NULL},
+    {"batch", TRAIN, LAB_VALUE_COUNT, false, 0, R(batch), 1, TRAIN_BATCH_MAX, NULL},
+    {"shift", AUGMENT, LAB_VALUE_COUNT, false, 0, R(shift), 0, LAB_SHIFT_MAX, NULL},
+    {"mirror", AUGMENT, LAB_VALUE_FLAG, false, 0, R(mirror), 0, 0, NULL},
+    {"exposure", AUGMENT, LAB_VALUE_REAL, false, 0, R(stops), 0, LAB_STOPS_MAX, NULL},
 };
 
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
@@ -102,6 +108,7 @@ struct parser {
     int section;                          /* enum section, or -1 */
     uint32_t section_line[SECTION_COUNT]; /* 0: not seen */
     uint32_t key_line[KEY_COUNT];         /* of [layer], in the present one */
+    uint8_t given[TRAIN_LAYERS_MAX];      /* GIVEN_ of what a layer says itself */
     struct lab_recipe recipe;
 };
 
@@ -118,163 +125,6 @@ __attribute__((format(printf, 3, 4))) static int fail(struct parser *parser, uin
     }
     parser->failed = true;
     return -EINVAL;
-}
-
-/* ---- values ---- */
-
-static bool read_count(const char **text, double min, double max, uint32_t *ret_count)
-{
-    if (**text < '0' || **text > '9') {
-        return false;
-    }
-    char *end;
-    errno = 0;
-    unsigned long count = strtoul(*text, &end, 10);
-    *text = end;
-    *ret_count = (uint32_t)count;
-    return errno == 0 && (double)count >= min && (double)count <= max;
-}
-
-static bool set_name(const char *text, char *name)
-{
-    size_t length = strlen(text);
-    size_t good = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-    if (length > NETWORK_NAME_MAX || good != length) {
-        return false;
-    }
-    memcpy(name, text, length + 1);
-    return true;
-}
-
-static bool set_word(const struct key *key, const char *text, uint8_t *field)
-{
-    for (uint8_t i = 0; key->words[i]; i++) {
-        if (strcmp(key->words[i], text) == 0) {
-            *field = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool set_count(const struct key *key, const char *text, void *field)
-{
-    uint32_t count;
-    if (!read_count(&text, key->min, key->max, &count) || *text != '\0') {
-        return false;
-    }
-    uint16_t half = (uint16_t)count;
-    uint8_t byte = (uint8_t)count;
-    memcpy(field, key->size == 1 ? &byte : key->size == 2 ? (void *)&half : &count, key->size);
-    return true;
-}
-
-static bool set_pair(const struct key *key, const char *text, uint16_t *pair)
-{
-    uint32_t first, second;
-    if (!read_count(&text, key->min, key->max, &first)) {
-        return false;
-    }
-    second = first;
-    if (*text == 'x') {
-        text++;
-        if (!read_count(&text, key->min, key->max, &second)) {
-            return false;
-        }
-    }
-    pair[0] = (uint16_t)first;
-    pair[1] = (uint16_t)second;
-    return *text == '\0';
-}
-
-static bool set_real(const struct key *key, const char *text, float *field)
-{
-    char *end;
-    if (text[strspn(text, "0123456789.eE+-")] != '\0') { /* no blanks, no hexadecimals, no words */
-        return false;
-    }
-    double value = strtod(text, &end);
-    *field = (float)value;
-    return *end == '\0' && value >= key->min && value <= key->max;
-}
-
-static bool set_flag(const char *text, bool *field)
-{
-    *field = strcmp(text, "yes") == 0;
-    return *field || strcmp(text, "no") == 0;
-}
-
-/* "9/8" or "9/8 5/4 2/1" */
-static bool set_ratios(const char *text, struct gradient_ratio *ratio)
-{
-    for (size_t i = 0; i < 3; i++) {
-        uint32_t p, q;
-        if (!read_count(&text, 1, 4096, &p) || *text++ != '/' || !read_count(&text, 1, 4096, &q)) {
-            return false;
-        }
-        ratio[i] = (struct gradient_ratio){(uint16_t)p, (uint16_t)q};
-        text += strspn(text, " ");
-        if (*text == '\0') {
-            return i != 1;
-        }
-    }
-    return false;
-}
-
-static bool set_value(const struct key *key, const char *text, void *field)
-{
-    switch ((enum value)key->value) {
-    case NAME:
-        return set_name(text, field);
-    case WORD:
-        return set_word(key, text, field);
-    case COUNT:
-        return set_count(key, text, field);
-    case PAIR:
-        return set_pair(key, text, field);
-    case REAL:
-        return set_real(key, text, field);
-    case FLAG:
-        return set_flag(text, field);
-    case RATIOS:
-        return set_ratios(text, field);
-    }
-    return false;
-}
-
-/* What a value should have been. */
-static void describe(const struct key *key, char *text, size_t room)
-{
-    size_t at = 0;
-    switch ((enum value)key->value) {
-    case NAME:
-        snprintf(text, room, "at most %u of A-Z a-z 0-9 . _ -", NETWORK_NAME_MAX);
-        break;
-    case WORD:
-        text[0] = '\0';
-        for (size_t i = 0; key->words[i] && at < room; i++) {
-            if (key->words[i][0] != '\0') {
-                at += (size_t)snprintf(text + at, room - at, "%s%s", at > 0 ? ", " : "",
-                                       key->words[i]);
-            }
-        }
-        break;
-    case COUNT:
-        snprintf(text, room, "a whole number from %.0f to %.0f", key->min, key->max);
-        break;
-    case PAIR:
-        snprintf(text, room, "N or RxC, each from %.0f to %.0f", key->min, key->max);
-        break;
-    case REAL:
-        snprintf(text, room, "a number from %g to %g", key->min, key->max);
-        break;
-    case FLAG:
-        snprintf(text, room, "yes or no");
-        break;
-    case RATIOS:
-        snprintf(text, room, "P/Q, or three of them, each number from 1 to 4096");
-        break;
-    }
 }
 
 /* ---- sections ---- */
@@ -296,6 +146,17 @@ static int check_required(struct parser *parser, int section)
     return 0;
 }
 
+/* Whether the present layer says the key itself. */
+static bool is_given(const struct parser *parser, const char *name)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (keys[i].section == LAYER && strcmp(keys[i].name, name) == 0) {
+            return parser->key_line[i] != 0;
+        }
+    }
+    return false;
+}
+
 /* Keys that the operation does not take, and those that it cannot do without. */
 static int check_layer(struct parser *parser)
 {
@@ -311,8 +172,11 @@ static int check_layer(struct parser *parser)
     if (layer->out == 0 && ((CONV | DENSE) & (1u << layer->operation))) {
         return fail(parser, line, "%s needs 'out'", op);
     }
-    if (layer->kernel[0] == 0 && ((CONV | POOL) & (1u << layer->operation))) {
+    if (layer->kernel[0] == 0 && ((CONV | DEPTH | POOL) & (1u << layer->operation))) {
         return fail(parser, line, "%s needs 'kernel'", op);
+    }
+    if (layer->operation == TRAIN_ADD && !is_given(parser, "with")) {
+        return fail(parser, line, "%s needs 'with'", op);
     }
     return 0;
 }
@@ -328,6 +192,10 @@ static int leave_layer(struct parser *parser)
         layer->stride[0] = pool ? layer->kernel[0] : 1;
         layer->stride[1] = pool ? layer->kernel[1] : 1;
     }
+    parser->given[parser->recipe.layer_count - 1] =
+        (uint8_t)((is_given(parser, "activation") ? GIVEN_ACTIVATION : 0) |
+                  (is_given(parser, "weights") ? GIVEN_WEIGHTS : 0) |
+                  (is_given(parser, "output") ? GIVEN_OUTPUT : 0));
     layer->pool_stride[0] = layer->pool[0];
     layer->pool_stride[1] = layer->pool[1];
     return 0;
@@ -445,6 +313,19 @@ static char *read_line(char *line, int room, void *stream)
     return check_line(parser, line) == 0 ? line : NULL;
 }
 
+/* A layer that reads another one: how many before the one before it. */
+static int set_layer(struct parser *parser, const char *key, const char *name, uint8_t *field)
+{
+    const struct lab_recipe *recipe = &parser->recipe;
+    for (uint32_t i = 0; i + 1 < recipe->layer_count; i++) {
+        if (strcmp(recipe->names[i], name) == 0) {
+            *field = (uint8_t)(recipe->layer_count - 2 - i);
+            return 0;
+        }
+    }
+    return fail(parser, parser->line, "%s: no layer '%s' before this one", key, name);
+}
+
 /* libinih's handler; it cuts the section's name, so read_line keeps track instead. */
 static int handle_pair(void *user, const char *section, const char *name, const char *value)
 {
@@ -470,9 +351,12 @@ static int handle_pair(void *user, const char *section, const char *name, const 
     }
     parser->key_line[i] = parser->line;
     char *base = parser->section == LAYER ? (char *)present_layer(parser) : (char *)&parser->recipe;
-    if (value[0] == '\0' || !set_value(&keys[i], value, base + keys[i].offset)) {
+    if (keys[i].value == LAB_VALUE_LAYER) {
+        return set_layer(parser, name, value, (uint8_t *)base + keys[i].offset) == 0;
+    }
+    if (value[0] == '\0' || !lab_recipe_value_set(&keys[i], value, base + keys[i].offset)) {
         char expected[160];
-        describe(&keys[i], expected, sizeof(expected));
+        lab_recipe_value_describe(&keys[i], expected, sizeof(expected));
         fail(parser, parser->line, "%s: expected %s, got '%s'", name, expected, value);
         return 0;
     }
@@ -499,25 +383,58 @@ static int complete_input(struct parser *parser)
     return 0;
 }
 
-/* Activations and codings, which follow from a layer's place. */
+/* What a layer's output is where it does not say so itself. */
+static struct train_coding usual_output(const struct lab_recipe *recipe, uint32_t index, bool given)
+{
+    const struct train_layer *layer = &recipe->layers[index];
+    const struct train_coding f32 = {.kind = TRAIN_F32};
+    if (index + 1 == recipe->layer_count || (given && layer->activation == TRAIN_LINEAR)) {
+        return f32;
+    }
+    if ((WEIGHTED | ADD) & (1u << layer->operation)) {
+        return recipe->activations;
+    }
+    uint32_t back = 1u + layer->input; /* an average keeps the scale of u7 */
+    return index >= back && recipe->layers[index - back].output.kind == TRAIN_U7
+               ? recipe->layers[index - back].output
+               : f32;
+}
+
+/* Activations and codings follow from a layer's place where it does not say them itself. */
+static void complete_layer(struct lab_recipe *recipe, uint32_t index, uint8_t given)
+{
+    struct train_layer *layer = &recipe->layers[index];
+    bool weighted = (WEIGHTED & (1u << layer->operation)) != 0;
+    bool bends = ((WEIGHTED | ADD) & (1u << layer->operation)) != 0;
+    layer->bias = weighted && !layer->norm;
+    if (!(given & GIVEN_OUTPUT)) {
+        layer->output = usual_output(recipe, index, (given & GIVEN_ACTIVATION) != 0);
+    }
+    if (!(given & GIVEN_ACTIVATION)) {
+        bool signs = layer->output.kind == TRAIN_TERNARY || layer->output.kind == TRAIN_BINARY;
+        bool last = index + 1 == recipe->layer_count;
+        layer->activation = !bends || last ? TRAIN_LINEAR : signs ? TRAIN_HARD_TANH : TRAIN_RELU;
+    }
+    /* Coded weights are for inputs that are codes. */
+    uint32_t back = 1u + layer->input;
+    bool coded = index >= back ? recipe->layers[index - back].output.kind != TRAIN_F32
+                               : recipe->input.front.coding != GRADIENT_CODING_F32;
+    if (!(given & GIVEN_WEIGHTS) && weighted && coded) {
+        layer->weights = recipe->weights;
+    }
+}
+
 static int complete_layers(struct parser *parser)
 {
     struct lab_recipe *recipe = &parser->recipe;
     for (uint32_t i = 0; i < recipe->layer_count; i++) {
-        struct train_layer *layer = &recipe->layers[i];
-        bool weighted = layer->operation == TRAIN_CONV || layer->operation == TRAIN_DENSE;
-        bool last = i + 1 == recipe->layer_count;
-        layer->bias = weighted && !layer->norm;
-        layer->activation = weighted && !last ? TRAIN_RELU : TRAIN_LINEAR;
-        layer->output.kind = last ? TRAIN_F32 : recipe->activations;
-        /* Codes of s8 weights are for inputs that are codes. */
-        bool coded = i > 0 ? recipe->activations != TRAIN_F32
-                           : recipe->input.front.coding != GRADIENT_CODING_F32;
-        layer->weights.kind = weighted && coded ? recipe->weights : TRAIN_F32;
-        if (last && (layer->operation != TRAIN_DENSE || layer->norm)) {
-            return fail(parser, parser->section_line[LAYER],
-                        "the last layer is dense, without norm");
-        }
+        complete_layer(recipe, i, parser->given[i]);
+    }
+    const struct train_layer *last = &recipe->layers[recipe->layer_count - 1];
+    if (last->operation != TRAIN_DENSE || last->norm || last->activation != TRAIN_LINEAR ||
+        last->output.kind != TRAIN_F32) {
+        return fail(parser, parser->section_line[LAYER],
+                    "the last layer is dense, without norm, activation and output coding");
     }
     return 0;
 }
@@ -559,8 +476,8 @@ int lab_recipe_parse(const char *path, const char *text, size_t size, struct lab
     parser->text = text;
     parser->end = text + size;
     parser->section = -1;
-    parser->recipe.weights = TRAIN_S8;
-    parser->recipe.activations = TRAIN_U7;
+    parser->recipe.weights.kind = TRAIN_S8;
+    parser->recipe.activations.kind = TRAIN_U7;
     parser->recipe.optimiser = (struct train_optimiser){TRAIN_ADAM, 0.9f, 0.999f, 1e-8f, 0.0f};
     parser->recipe.schedule = TRAIN_COSINE;
     parser->recipe.batch = 64;

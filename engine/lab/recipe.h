@@ -17,17 +17,26 @@
  *   merge = all                   default; or strongest
  *   ratio = 9/8                   of ternary; three, rising, of seven
  *   floor = 64                    of log-gradient
- *   [layer NAME]                  in order; NAME as in model.h. All but the last one have relu
- *   op = conv                     or dense, avgpool, globalavgpool
+ *   [layer NAME]                  in order; NAME as in model.h
+ *   op = conv                     or depthwise, dense, avgpool, globalavgpool, add
  *   out = 16                      of conv and dense
- *   kernel = 3x3                  of conv and avgpool; rows x columns, or one number for both
+ *   kernel = 3x3                  of conv, depthwise and avgpool; rows x columns, or one number for
+ *                                 both
  *   stride = 1x1                  default; of avgpool its kernel
- *   pad = 1x1                     of conv; default 0x0
- *   pool = 2x2                    of conv: max pool after it; default none
- *   norm = yes                    of conv and dense: batch norm instead of a bias; default no
+ *   pad = 1x1                     of conv and depthwise; default 0x0
+ *   pool = 2x2                    of conv, depthwise and add: max pool after it; default none
+ *   norm = yes                    not of pools: batch norm (of weighted layers in place of a bias);
+ *                                 default no
+ *   activation = relu             default, but of pools and the last layer; or hard-tanh, none.
+ *                                 hard-tanh is the default before ternary and binary outputs
+ *   input = NAME                  the layer it reads; default the one before
+ *   with = NAME                   of add: the layer that is added to the input
+ *   weights = s8                  CODING of this layer; default as [quantise] says
+ *   output = u7                   CODING of this layer; default as [quantise] says, f32 after
+ *                                 activation = none; of avgpools that of u7 inputs
  *   [quantise]                    the section may be left out
- *   weights = s8                  default: 8-bit weights in the loop; or f32
- *   activations = u7              default: 7-bit activations in the loop; or f32
+ *   weights = s8                  default; CODING of the weights of layers that read codes
+ *   activations = u7              default; CODING of the outputs of all layers but the last
  *   gradient-bits = 0             default; 2..5: gradients in log codes
  *   [train]
  *   loss = softmax                default; or squared-hinge
@@ -43,8 +52,12 @@
  *   [augment]                     the section may be left out
  *   shift = 2                     default 0: shifts of at most so many pixels, border repeated
  *   mirror = yes                  default no
+ *   exposure = 1.5                default 0: light times 2^e, e from -1.5 to 1.5, clipped at white
  *
- * A layer without relu is the last one: dense, no norm, one output per class.
+ *   CODING is f32, s8 (weights), u7 (outputs), ternary, binary, log:BITS or log:BITS:sqrt2, BITS
+ *   from 2 to 5; see CODINGS in engine/train/train.h. Ranges of log codes are tracked.
+ *
+ * The last layer is dense, without norm, activation and output coding, one output per class.
  */
 #ifndef OCELLUS_ENGINE_LAB_RECIPE_H
 #define OCELLUS_ENGINE_LAB_RECIPE_H
@@ -59,6 +72,7 @@
 #define LAB_RECIPE_BYTES_MAX ((size_t)256 << 10)
 #define LAB_EPOCHS_MAX       100000u
 #define LAB_SHIFT_MAX        64u
+#define LAB_STOPS_MAX        8.0
 
 struct lab_recipe {
     char name[NETWORK_NAME_MAX + 1];
@@ -67,7 +81,7 @@ struct lab_recipe {
     struct train_layer layers[TRAIN_LAYERS_MAX];
     char names[TRAIN_LAYERS_MAX][NETWORK_LAYER_NAME_MAX + 1];
 
-    uint8_t weights, activations; /* enum train_coding_kind */
+    struct train_coding weights, activations; /* where a layer says nothing else */
     uint8_t gradient_bits;
     uint8_t loss; /* enum train_loss */
     struct train_optimiser optimiser;
@@ -76,6 +90,7 @@ struct lab_recipe {
     uint32_t warmup, epochs, batch;
     uint32_t shift;
     bool mirror;
+    float stops; /* of exposure */
 };
 
 /* Reads `size` bytes of text; `path` is for messages. What is wrong is told on standard error as

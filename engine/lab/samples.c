@@ -4,6 +4,7 @@
 #include "engine/lab/samples.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,6 +159,12 @@ static int64_t offset(uint64_t bits, uint32_t shift)
     return (int64_t)((bits & 0xffff) * (2 * shift + 1) >> 16) - shift;
 }
 
+static uint16_t expose(uint16_t value, double light)
+{
+    double exposed = floor(value * light + 0.5);
+    return exposed < UINT16_MAX ? (uint16_t)exposed : UINT16_MAX;
+}
+
 static void move(const struct network_input *input, const struct lab_variation *variation,
                  uint64_t number, const uint16_t *from, uint16_t *to)
 {
@@ -165,11 +172,13 @@ static void move(const struct network_input *input, const struct lab_variation *
     uint64_t bits = train_random(variation->seed, variation->stream, number);
     int64_t down = offset(bits, variation->shift), across = offset(bits >> 16, variation->shift);
     bool mirror = variation->mirror && (bits >> 63) != 0;
+    double part = (double)(bits >> 32 & 0xffffff) / 0x1p23 - 1; /* of the stops: [-1, 1) */
+    double light = exp2(part * (double)variation->stops);
     for (uint32_t p = 0; p < input->front.planes; p++, from += (size_t)width * height) {
         for (uint32_t y = 0; y < height; y++) {
             const uint16_t *row = from + (size_t)hold(y + down, height) * width;
             for (uint32_t x = 0; x < width; x++) {
-                *to++ = row[hold((mirror ? width - 1 - x : x) + across, width)];
+                *to++ = expose(row[hold((mirror ? width - 1 - x : x) + across, width)], light);
             }
         }
     }

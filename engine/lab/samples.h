@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * A tree of pictures decoded once, and batches of codes made from them: shifted, mirrored, coded by
- * engine/gradient. Learns nothing.
+ * A tree of pictures decoded once, and batches of codes made from them: shifted, mirrored, exposed,
+ * coded by engine/gradient. Learns nothing.
  */
 #ifndef OCELLUS_ENGINE_LAB_SAMPLES_H
 #define OCELLUS_ENGINE_LAB_SAMPLES_H
@@ -36,6 +36,7 @@ void lab_samples_finish(struct lab_samples *samples);
 struct lab_variation {
     uint32_t shift; /* by at most so many pixels each way; the border repeats */
     bool mirror;    /* every second one or so */
+    float stops;    /* light times 2^-stops to 2^stops, clipped at the end of the scale */
     uint64_t seed, stream, number;
 };
 

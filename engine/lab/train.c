@@ -10,7 +10,7 @@
  *   metrics.csv             a row per epoch
  *   loss.svg, accuracy.svg  drawn of it at the end, with the scripts for gnuplot beside them
  *   checkpoint.safetensors  all that is needed to go on after the last epoch
- *   NAME-f32.safetensors    the result
+ *   NAME-f32.safetensors    the result, where a model file can say all of the recipe's layers
  * Each is replaced as a whole, the checkpoint after the metrics: a run that is killed at any moment
  * goes on with --resume and ends in the same bytes.
  */
@@ -52,6 +52,7 @@ struct run {
     struct lab_learner learner;
     uint32_t cpu;
     uint64_t seed;
+    bool no_master; /* the layers fit no model file */
     const char *directory;
     char *text, *metrics; /* of recipe.ini and metrics.csv */
 };
@@ -229,7 +230,7 @@ static void close_all(struct run *run)
 
 /* ---- saving and going on ---- */
 
-/* The float model as it is now; `path` is for messages. */
+/* The float model as it is now; `path` is for messages. -ENOTSUP: there is none. */
 static int make_master(const struct run *run, const char *path, void **ret_bytes, size_t *ret_size)
 {
     const char *reason = NULL;
@@ -448,15 +449,19 @@ static int work(struct run *run, const struct lab_args *args)
     size_t size;
     /* A model that cannot be written is better known before hours of training than after. */
     int r = make_master(run, args->operands[0], &bytes, &size);
-    if (r < 0) {
+    run->no_master = r == -ENOTSUP;
+    if (run->no_master) {
+        puts("the checkpoint will be the only result");
+    } else if (r < 0) {
         return r;
+    } else {
+        free(bytes);
     }
-    free(bytes);
     r = enter_directory(run, lab_args_given(args, LAB_OPTION_RESUME));
     if (r == 0) {
         r = run_epochs(run);
     }
-    if (r == 0) {
+    if (r == 0 && !run->no_master) {
         r = save_master(run);
     }
     if (r == 0) {

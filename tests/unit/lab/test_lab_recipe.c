@@ -63,14 +63,19 @@ static const char good[] = "[model]\n" /* line 1 */
                            "rate = 0.01\n" /* 20 */
                            "epochs = 3\n"; /* 21 */
 
-/* `good` with the first `from` replaced. */
-static char *changed(const char *from, const char *to)
+/* `recipe` with the first `from` replaced. */
+static char *changed_in(const char *recipe, const char *from, const char *to)
 {
     static char text[TEXT_MAX];
-    const char *at = strstr(good, from);
+    const char *at = strstr(recipe, from);
     assert_non_null(at);
-    snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - good), good, to, at + strlen(from));
+    snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - recipe), recipe, to, at + strlen(from));
     return text;
+}
+
+static char *changed(const char *from, const char *to)
+{
+    return changed_in(good, from, to);
 }
 
 static void test_good_recipe_and_its_defaults(void **state)
@@ -100,6 +105,122 @@ static void test_good_recipe_and_its_defaults(void **state)
     assert_int_equal(recipe.optimiser.rule, TRAIN_ADAM);
     assert_int_equal(recipe.batch, 64);
     assert_true(recipe.final == recipe.rate / 100);
+}
+
+/* One layer of every operation and coding. */
+static const char branches[] = "[model]\n" /* line 1 */
+                               "name = x\n"
+                               "[input]\n"
+                               "source = srgb\n"
+                               "width = 16\n" /* 5 */
+                               "height = 16\n"
+                               "planes = rgb\n"
+                               "coding = f32\n"
+                               "[layer first]\n" /* 0: f32 weights, as it reads no codes */
+                               "op = conv\n"     /* 10 */
+                               "out = 8\n"
+                               "kernel = 3\n"
+                               "[layer deep]\n" /* 1 */
+                               "op = depthwise\n"
+                               "kernel = 3\n" /* 15 */
+                               "pad = 1\n"
+                               "norm = yes\n"
+                               "weights = log:4:sqrt2\n"
+                               "activation = none\n" /* then f32 */
+                               "[layer sum]\n"       /* 2, line 20 */
+                               "op = add\n"
+                               "with = first\n"
+                               "pool = 2\n"
+                               "output = ternary\n"
+                               "[layer bits]\n" /* 3, line 25 */
+                               "op = conv\n"
+                               "out = 8\n"
+                               "kernel = 1\n"
+                               "weights = binary\n"
+                               "output = log:3\n" /* 30 */
+                               "[layer side]\n"   /* 4 */
+                               "op = conv\n"
+                               "out = 4\n"
+                               "kernel = 1\n"
+                               "input = sum\n"  /* 35 */
+                               "[layer mean]\n" /* 5 */
+                               "op = globalavgpool\n"
+                               "input = bits\n"
+                               "[layer fc]\n" /* 6 */
+                               "op = dense\n" /* 40 */
+                               "out = 2\n"
+                               "[quantise]\n"
+                               "weights = ternary\n"
+                               "[train]\n"
+                               "rate = 0.01\n" /* 45 */
+                               "epochs = 3\n"
+                               "[augment]\n"
+                               "exposure = 1.5\n";
+
+static void assert_layer(const struct train_layer *layer, uint8_t weights, uint8_t output,
+                         uint8_t activation)
+{
+    assert_int_equal(layer->weights.kind, weights);
+    assert_int_equal(layer->output.kind, output);
+    assert_int_equal(layer->activation, activation);
+}
+
+static void test_layers_say_their_codings(void **state)
+{
+    (void)state;
+    static struct lab_recipe recipe;
+    assert_int_equal(lab_recipe_parse("r.ini", branches, strlen(branches), &recipe), 0);
+    const struct train_layer *layers = recipe.layers;
+    assert_int_equal(recipe.layer_count, 7);
+    assert_layer(&layers[0], TRAIN_F32, TRAIN_U7, TRAIN_RELU);
+    assert_layer(&layers[1], TRAIN_LOG, TRAIN_F32, TRAIN_LINEAR);
+    assert_int_equal(layers[1].weights.bits, 4);
+    assert_true(layers[1].weights.root);
+    assert_int_equal(layers[1].weights.fsr, TRAIN_FSR_TRACKED);
+    assert_layer(&layers[2], TRAIN_F32, TRAIN_TERNARY, TRAIN_HARD_TANH);
+    assert_int_equal(layers[2].operation, TRAIN_ADD);
+    assert_int_equal(layers[2].input, 0);
+    assert_int_equal(layers[2].other, 1);
+    assert_false(layers[2].bias);
+    assert_layer(&layers[3], TRAIN_BINARY, TRAIN_LOG, TRAIN_RELU);
+    assert_int_equal(layers[3].output.bits, 3);
+    assert_false(layers[3].output.root);
+    assert_layer(&layers[4], TRAIN_TERNARY, TRAIN_U7, TRAIN_RELU);
+    assert_int_equal(layers[4].input, 1);
+    assert_layer(&layers[5], TRAIN_F32, TRAIN_F32, TRAIN_LINEAR);
+    assert_int_equal(layers[5].input, 1);
+    assert_layer(&layers[6], TRAIN_F32, TRAIN_F32, TRAIN_LINEAR);
+    assert_true(recipe.stops == 1.5f);
+}
+
+static void test_mistakes_of_layers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to, *message;
+    } cases[] = {
+        {"with = first\n", "", "r.ini:20: add needs 'with'"},
+        {"with = first", "with = bits", "r.ini:22: with: no layer 'bits' before this one"},
+        {"with = first", "with = sum", "r.ini:22: with: no layer 'sum' before this one"},
+        {"input = sum", "input = none", "r.ini:35: input: no layer 'none' before this one"},
+        {"input = sum", "with = sum", "r.ini:35: conv takes no 'with'"},
+        {"binary", "u7", "r.ini:29: weights: expected f32, s8, ternary, binary, log:2 to log:5"},
+        {"output = ternary", "output = s8", "r.ini:24: output: expected f32, u7, ternary, binary"},
+        {"log:3", "log:6", "r.ini:30: output: expected"},
+        {"log:3", "log", "r.ini:30: output: expected"},
+        {"log:3", "log:3:", "r.ini:30: output: expected"},
+        {"log:3", "log:3:sqrt3", "r.ini:30: output: expected"},
+        {"[layer fc]\n", "[layer fc]\noutput = u7\n", "r.ini:39: the last layer is dense"},
+        {"[layer fc]\n", "[layer fc]\nactivation = relu\n", "r.ini:39: the last layer is dense"},
+        {"exposure = 1.5", "exposure = 9", "r.ini:48: exposure: expected a number from 0 to 8"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *text = changed_in(branches, cases[i].from, cases[i].to);
+        const char *message = told(text, -EINVAL);
+        if (strstr(message, cases[i].message) == NULL) {
+            fail_msg("'%s' for '%s' is told as: %s", cases[i].message, cases[i].to, message);
+        }
+    }
 }
 
 static void test_shipped_recipes_are_good(void **state)
@@ -192,6 +313,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_recipe_and_its_defaults),
+        cmocka_unit_test(test_layers_say_their_codings),
+        cmocka_unit_test(test_mistakes_of_layers),
         cmocka_unit_test(test_shipped_recipes_are_good),
         cmocka_unit_test(test_mistakes_are_told_with_file_and_line),
         cmocka_unit_test(test_long_lines_and_empty_files),

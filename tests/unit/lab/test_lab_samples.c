@@ -2,6 +2,7 @@
 /* Copyright 2026 The Ocellus Authors */
 /* Batches hold the codes of the pictures, or of all their shifts and mirror images and no others.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -124,7 +125,8 @@ static void tally(const struct lab_variation *variation, uint32_t count, uint32_
 static void test_all_variants_and_no_others(void **state)
 {
     (void)state;
-    struct lab_variation variation = {SHIFT, true, 5, 6, 7};
+    struct lab_variation variation = {
+        .shift = SHIFT, .mirror = true, .seed = 5, .stream = 6, .number = 7};
     uint32_t met[VARIANTS] = {0}, again[VARIANTS] = {0};
     tally(&variation, 400, met);
     for (uint32_t v = 0; v < VARIANTS; v++) {
@@ -139,10 +141,46 @@ static void test_all_variants_and_no_others(void **state)
     for (uint32_t v = 0; v < VARIANTS; v++) {
         assert_int_equal(met[v] > 0, v < 9);
     }
-    variation = (struct lab_variation){0, false, 5, 6, 7};
+    variation = (struct lab_variation){.seed = 5, .stream = 6, .number = 7};
     memset(met, 0, sizeof(met));
     tally(&variation, 100, met);
     assert_int_equal(met[4], 100);
+}
+
+/* Planes times one factor of [1/4, 4) each, rounded and clipped; all parts of that are met. */
+static void test_exposures(void **state)
+{
+    (void)state;
+    const struct lab_variation variation = {.stops = 2, .seed = 5, .stream = 6, .number = 7};
+    struct lab_batch batch;
+    uint32_t order[64] = {0}, met[4] = {0}, clipped = 0;
+    assert_int_equal(lab_batch_init(&batch, &samples, 64), 0);
+    lab_batch_fill(&batch, &samples, order, 64, &variation, &workers);
+    for (uint32_t i = 0; i < 64; i++) {
+        const uint16_t *exposed = batch.planes + i * samples.values;
+        const uint16_t *plain = samples.planes;
+        size_t best = samples.values; /* the largest that is not clipped */
+        for (size_t v = 0; v < samples.values; v++) {
+            clipped += exposed[v] == UINT16_MAX;
+            if (exposed[v] < UINT16_MAX && (best == samples.values || exposed[v] > exposed[best])) {
+                best = v;
+            }
+        }
+        assert_true(best < samples.values && plain[best] > 0);
+        double factor = (double)exposed[best] / plain[best];
+        for (size_t v = 0; v < samples.values; v++) {
+            double slack = 1 + (double)plain[v] / plain[best];
+            assert_true(fabs(exposed[v] - fmin(plain[v] * factor, UINT16_MAX)) <= slack);
+        }
+        double stops = log2(factor) + 2;
+        assert_true(stops > -0.001 && stops < 4.001);
+        met[(int)fmin(fmax(stops, 0), 3)]++;
+    }
+    lab_batch_finish(&batch);
+    assert_true(clipped > 0);
+    for (int i = 0; i < 4; i++) {
+        assert_in_range(met[i], 6, 30);
+    }
 }
 
 int main(void)
@@ -150,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pictures_as_they_are_in_any_order),
         cmocka_unit_test(test_all_variants_and_no_others),
+        cmocka_unit_test(test_exposures),
     };
     return cmocka_run_group_tests(tests, make_samples, NULL);
 }

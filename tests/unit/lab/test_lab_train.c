@@ -273,6 +273,37 @@ static void test_recipe_that_does_not_fit_fails_before_it_starts(void **state)
     assert_int_equal(lab_file_write(at("r.ini"), recipe, strlen(recipe)), 0);
 }
 
+/* Depthwise layers, a residual and low-bit codes learn too; no model file can say them. */
+static void test_layers_of_every_kind_learn(void **state)
+{
+    (void)state;
+    static const char *const layers =
+        "[layer deep]\nop = depthwise\nkernel = 3\npad = 1\nnorm = yes\nactivation = none\n"
+        "weights = log:4\n"
+        "[layer sum]\nop = add\nwith = conv1\n"
+        "[layer bits]\nop = conv\nout = 16\nkernel = 3\nnorm = yes\noutput = ternary\n"
+        "[layer fc]\nop = dense\nout = 2\n[quantise]\nweights = ternary\ngradient-bits = 5\n";
+    char text[2 * sizeof(recipe)];
+    const char *from = strstr(recipe, "[layer pool]"), *to = strstr(recipe, "[train]");
+    snprintf(text, sizeof(text), "%.*s%s%s", (int)(from - recipe), recipe, layers, to);
+    assert_int_equal(lab_file_write(at("r.ini"), text, strlen(text)), 0);
+    assert_int_equal(train("kinds", "5", "2", false), LAB_EXIT_OK);
+    assert_int_equal(access(at("kinds/checkpoint.safetensors"), F_OK), 0);
+    assert_int_not_equal(access(at("kinds/stripes-f32.safetensors"), F_OK), 0);
+    assert_int_equal(lab_file_write(at("r.ini"), recipe, strlen(recipe)), 0);
+
+    uint8_t *metrics;
+    size_t size;
+    assert_int_equal(lab_file_read(at("kinds/metrics.csv"), 1 << 20, &metrics, &size), 0);
+    metrics[size - 1] = '\0';
+    const char *last = strrchr((char *)metrics, '\n');
+    float accuracy_reached;
+    assert_int_equal(sscanf(last, "%*d,%*f,%*f,%*f,%f", &accuracy_reached), 1);
+    print_message("of every kind: %.3f\n", (double)accuracy_reached);
+    assert_true(accuracy_reached >= 0.95f);
+    free(metrics);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_same_seed_same_bytes_with_any_threads),
         cmocka_unit_test(test_killed_run_goes_on_to_the_same_bytes),
         cmocka_unit_test(test_runs_are_not_mixed),
+        cmocka_unit_test(test_layers_of_every_kind_learn),
         cmocka_unit_test(test_recipe_that_does_not_fit_fails_before_it_starts),
     };
     return cmocka_run_group_tests(tests, make_pictures, remove_root);
