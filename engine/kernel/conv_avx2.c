@@ -1,39 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * s8 convolution with AVX2. A tile of four output pixels times 16 output channels stays in
- * registers; four neighbouring bytes of a pixel's run (a group) are broadcast, multiplied with four
- * weights of each channel in 16 bits (vpmaddubsw, which cannot saturate: codes are at most 127) and
- * widened to 32 bits (vpmaddwd). The multiplies are what limits it, so 16-bit sums are added before
- * they are widened wherever the weights and the largest code show that they cannot overflow: of
- * two groups, or, with small codes, of all.
+ * s8 convolution with 256-bit vectors, built twice: with AVX2 alone (kernel_*_avx2) and with the
+ * dot product of AVX-VNNI (kernel_*_avxvnni). A tile of output pixels times 16 output channels
+ * stays in registers; four neighbouring bytes of a pixel's run (a group) are broadcast and
+ * multiplied with four weights of each channel. A test builds it a third time, with the same
+ * instruction in the coding of AVX-512 (KERNEL_CONV_EVEX), for processors that have only that one.
  *
- * Packed: for each block of 16 output channels int32 bias, int32 multiplier, a uint32 that counts
- * the pairs of groups, the offset of each group in the input, pairs first, and in the same order
- * the weights [channel][4]. Runs are filled up with zero weights to a multiple of four.
+ * AVX2 multiplies in 16 bits (vpmaddubsw, which cannot saturate: codes are at most 127) and widens
+ * to 32 bits (vpmaddwd). The multiplies are what limits it, so 16-bit sums are added before they
+ * are widened wherever the weights and the largest code show that they cannot overflow: of two
+ * groups, or, with small codes, of all.
+ *
+ * Packed: for each block of 16 output channels its head (isa.h), a uint32 that counts the pairs of
+ * groups, the offset of each group in the input, pairs first, and in the same order the weights
+ * [channel][4]. Runs are filled up with zero weights to a multiple of four.
  */
 #include <immintrin.h>
 
 #include "engine/kernel/isa.h"
 
+#if defined(KERNEL_CONV_EVEX)
+KERNEL_CONV_DECLARE(evex);
+#define NAME(function)        kernel_conv_##function##_evex
+#define DOT(sum, codes, four) _mm256_dpbusd_epi32(sum, codes, four)
+#elif defined(__AVXVNNI__)
+#define NAME(function)        kernel_conv_##function##_avxvnni
+#define DOT(sum, codes, four) _mm256_dpbusd_avx_epi32(sum, codes, four)
+#else
+#define NAME(function) kernel_conv_##function##_avx2
+#endif
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 8, CHANNELS = 16, TILE = 4 };
-
-static uint32_t groups(const struct kernel_conv *conv)
-{
-    return (conv->kernel_w * conv->in_c + 3) / 4;
-}
+/* Pixels of a tile: as many as leave registers for weights and codes, and four with pooling. */
+#if defined(DOT)
+enum { LANES = 8, CHANNELS = 16, POOLED = 4, TILE = 6 };
+#else
+enum { LANES = 8, CHANNELS = 16, POOLED = 4, TILE = 4 };
+#endif
 
 static uint32_t all_groups(const struct kernel_conv *conv)
 {
-    return conv->kernel_h * groups(conv);
+    return conv->kernel_h * kernel_conv_groups(conv);
 }
 
-/* Of bias, multipliers, number of pairs and offsets. */
+/* Of the head, the number of pairs and the offsets. */
 static size_t head_bytes(const struct kernel_conv *conv)
 {
-    return (CHANNELS * 8 + 4 * (1 + (size_t)all_groups(conv)) + 63) & ~(size_t)63;
+    return (kernel_conv_head_bytes(conv, CHANNELS) + 4 * (1 + (size_t)all_groups(conv)) + 63) &
+           ~(size_t)63;
 }
 
 static size_t block_bytes(const struct kernel_conv *conv)
@@ -41,28 +57,19 @@ static size_t block_bytes(const struct kernel_conv *conv)
     return head_bytes(conv) + (size_t)CHANNELS * 4 * all_groups(conv);
 }
 
-size_t kernel_conv_packed_bytes_avx2(const struct kernel_conv *conv)
+size_t NAME(packed_bytes)(const struct kernel_conv *conv)
 {
-    if (conv->output == KERNEL_CONV_CODES) {
-        return kernel_conv_packed_bytes_c(conv);
-    }
     return block_bytes(conv) * ((conv->out_c + CHANNELS - 1) / CHANNELS);
 }
 
-/* Four weights of one channel; zero beyond the channels and beyond the run. */
 static void pack_group(const struct kernel_conv *conv, const int8_t *weights, uint32_t channel,
                        uint32_t group, int8_t *to)
 {
-    const uint32_t run = conv->kernel_w * conv->in_c, ky = group / groups(conv);
-
-    for (uint32_t i = 0; i < 4; i++) {
-        uint32_t k = group % groups(conv) * 4 + i;
-        to[i] = channel < conv->out_c && k < run
-                    ? weights[((size_t)channel * conv->kernel_h + ky) * run + k]
-                    : 0;
-    }
+    kernel_conv_pack_group(conv, weights, channel, group / kernel_conv_groups(conv),
+                           group % kernel_conv_groups(conv), to);
 }
 
+#if !defined(DOT)
 /* Whether no codes can bring the 16-bit sums of a group and the next, added, out of range. */
 static int fit_together(const struct kernel_conv *conv, const int8_t *weights, uint32_t first,
                         uint32_t group)
@@ -88,6 +95,8 @@ static int fit_together(const struct kernel_conv *conv, const int8_t *weights, u
     return 1;
 }
 
+#endif
+
 /* Writes the groups' numbers, those of pairs first; returns the number of pairs. */
 static uint32_t order_groups(const struct kernel_conv *conv, const int8_t *weights, uint32_t first,
                              uint32_t *order)
@@ -95,6 +104,14 @@ static uint32_t order_groups(const struct kernel_conv *conv, const int8_t *weigh
     const uint32_t count = all_groups(conv);
     uint32_t pairs = 0, singles = 0;
 
+#if defined(DOT)
+    (void)weights;
+    (void)first;
+    while (singles < count) {
+        order[singles] = singles;
+        singles++;
+    }
+#else
     for (uint32_t group = 0; group < count;) {
         if (group + 1 < count && fit_together(conv, weights, first, group)) {
             order[2 * pairs] = group++;
@@ -104,35 +121,28 @@ static uint32_t order_groups(const struct kernel_conv *conv, const int8_t *weigh
             order[count - ++singles] = group++;
         }
     }
+#endif
     return pairs;
 }
 
-void kernel_conv_pack_avx2(const struct kernel_conv *conv, const int8_t *weights,
-                           const int32_t *bias, const int32_t *mult, const int32_t *threshold,
-                           void *packed)
+void NAME(pack)(const struct kernel_conv *conv, const int8_t *weights, const int32_t *bias,
+                const int32_t *mult, const int32_t *threshold, void *packed)
 {
-    if (conv->output == KERNEL_CONV_CODES) {
-        kernel_conv_pack_c(conv, weights, bias, mult, threshold, packed);
-        return;
-    }
+    const uint32_t per_row = kernel_conv_groups(conv);
     int8_t *to = packed;
 
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS) {
-        int32_t *head = (int32_t *)(void *)to;
-        uint32_t *pairs = (uint32_t *)(void *)(head + 2 * CHANNELS), *order = pairs + 1;
+        uint32_t *pairs = (uint32_t *)(void *)(to + kernel_conv_head_bytes(conv, CHANNELS));
+        uint32_t *order = pairs + 1;
 
-        for (uint32_t i = 0; i < CHANNELS; i++) {
-            head[i] = first + i < conv->out_c ? bias[first + i] : 0;
-            head[CHANNELS + i] =
-                conv->output == KERNEL_CONV_U7 && first + i < conv->out_c ? mult[first + i] : 0;
-        }
+        kernel_conv_pack_head(conv, weights, bias, mult, threshold, first, CHANNELS, to);
         *pairs = order_groups(conv, weights, first, order);
         to += head_bytes(conv);
         for (uint32_t g = 0; g < all_groups(conv); g++) {
             for (uint32_t i = 0; i < CHANNELS; i++, to += 4) {
                 pack_group(conv, weights, first + i, order[g], to);
             }
-            order[g] = order[g] / groups(conv) * conv->in_row + order[g] % groups(conv) * 4;
+            order[g] = order[g] / per_row * conv->in_row + order[g] % per_row * 4;
         }
     }
 }
@@ -152,12 +162,63 @@ ALWAYS_INLINE __m256i requantise(const struct kernel_conv *conv, __m256i t, __m2
 /* One block of channels at work: where its weights are and where its results go. */
 struct block {
     const struct kernel_conv *conv;
-    const int32_t *bias, *mult;
+    const int32_t *bias;
+    const void *parameter; /* see the head in isa.h */
+    int narrow;
     uint32_t pairs;
     const uint32_t *offsets;
     const int8_t *weights;
     uint32_t first, left; /* channels */
 };
+
+/* How many thresholds each t does not reach, negative; in 32 and in 16 bits. */
+ALWAYS_INLINE __m256i missed(const struct block *block, __m256i t, uint32_t vector)
+{
+    const int32_t *threshold = (const int32_t *)block->parameter + vector * LANES;
+    __m256i n = _mm256_setzero_si256();
+
+    for (uint32_t i = 0; i < block->conv->levels; i++, threshold += CHANNELS) {
+        __m256i each = _mm256_load_si256((const __m256i *)(const void *)threshold);
+        n = _mm256_add_epi32(n, _mm256_cmpgt_epi32(each, t));
+    }
+    return n;
+}
+
+ALWAYS_INLINE __m256i missed_narrow(const struct block *block, __m256i t)
+{
+    const __m256i *threshold = block->parameter;
+    __m256i n = _mm256_setzero_si256();
+
+    for (uint32_t i = 0; i < block->conv->levels; i++) {
+        n = _mm256_add_epi16(n, _mm256_cmpgt_epi16(_mm256_load_si256(threshold + i), t));
+    }
+    return n;
+}
+
+/* The channels of two vectors in order, held to 16 bits. */
+ALWAYS_INLINE __m256i in_pairs(__m256i low, __m256i high)
+{
+    return _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
+}
+
+ALWAYS_INLINE __m128i in_bytes(__m256i pairs)
+{
+    return _mm_packs_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+}
+
+ALWAYS_INLINE __m128i codes_of(const struct block *block, __m256i low, __m256i high)
+{
+    const __m128i codes = _mm_loadl_epi64((const __m128i *)(const void *)block->conv->codes);
+    __m256i n;
+
+    if (block->narrow) {
+        n = missed_narrow(block, in_pairs(low, high));
+    } else {
+        n = in_pairs(missed(block, low, 0), missed(block, high, 1));
+    }
+    n = _mm256_add_epi16(n, _mm256_set1_epi16((int16_t)block->conv->levels));
+    return _mm_shuffle_epi8(codes, in_bytes(n));
+}
 
 /* The 16 results of one pixel to element `at` of out, the channels beyond the last left out. */
 ALWAYS_INLINE void put(const struct block *block, __m256i low, __m256i high, void *out, size_t at)
@@ -167,30 +228,32 @@ ALWAYS_INLINE void put(const struct block *block, __m256i low, __m256i high, voi
     union {
         int32_t words[CHANNELS];
         uint8_t bytes[CHANNELS];
-    } narrow;
+    } whole;
+    __m128i bytes;
 
     at += block->first;
-    if (conv->output != KERNEL_CONV_U7) {
-        _mm256_storeu_si256((__m256i *)(void *)narrow.words, low);
-        _mm256_storeu_si256((__m256i *)(void *)(narrow.words + LANES), high);
+    if (conv->output == KERNEL_CONV_SUMS) {
+        _mm256_storeu_si256((__m256i *)(void *)whole.words, low);
+        _mm256_storeu_si256((__m256i *)(void *)(whole.words + LANES), high);
         for (uint32_t i = 0; i < count; i++) {
-            ((int32_t *)out)[at + i] = narrow.words[i];
+            ((int32_t *)out)[at + i] = whole.words[i];
         }
         return;
     }
-    const __m256i *mult = (const __m256i *)(const void *)block->mult;
-    __m256i pairs = _mm256_packs_epi32(requantise(conv, low, _mm256_load_si256(mult)),
-                                       requantise(conv, high, _mm256_load_si256(mult + 1)));
-    pairs = _mm256_permute4x64_epi64(pairs, 0xd8);
-    __m128i bytes =
-        _mm_packus_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+    if (conv->output == KERNEL_CONV_U7) {
+        const __m256i *mult = block->parameter;
+        bytes = in_bytes(in_pairs(requantise(conv, low, _mm256_load_si256(mult)),
+                                  requantise(conv, high, _mm256_load_si256(mult + 1))));
+    } else {
+        bytes = codes_of(block, low, high);
+    }
     if (count == CHANNELS) {
         _mm_storeu_si128((__m128i *)(void *)((uint8_t *)out + at), bytes);
         return;
     }
-    _mm_storeu_si128((__m128i *)(void *)narrow.bytes, bytes);
+    _mm_storeu_si128((__m128i *)(void *)whole.bytes, bytes);
     for (uint32_t i = 0; i < count; i++) {
-        ((uint8_t *)out)[at + i] = narrow.bytes[i];
+        ((uint8_t *)out)[at + i] = whole.bytes[i];
     }
 }
 
@@ -203,6 +266,34 @@ ALWAYS_INLINE __m256i codes_at(const uint8_t *from)
 {
     return _mm256_broadcastd_epi32(_mm_loadu_si32(from));
 }
+
+#if defined(DOT)
+
+/* Bias and all groups. */
+ALWAYS_INLINE void sum_all(const struct block *block, const uint8_t *const *from,
+                           __m256i sum[TILE][2], uint32_t pixels)
+{
+    const uint32_t count = all_groups(block->conv);
+    const __m256i *bias = (const __m256i *)(const void *)block->bias;
+    const int8_t *weights = block->weights;
+
+    for (uint32_t i = 0; i < pixels; i++) {
+        sum[i][0] = bias[0];
+        sum[i][1] = bias[1];
+    }
+    for (uint32_t group = 0; group < count; group++, weights += 64) {
+        const __m256i low = load(weights), high = load(weights + 32);
+        const size_t offset = block->offsets[group];
+
+        for (uint32_t i = 0; i < pixels; i++) {
+            const __m256i codes = codes_at(from[i] + offset);
+            sum[i][0] = DOT(sum[i][0], codes, low);
+            sum[i][1] = DOT(sum[i][1], codes, high);
+        }
+    }
+}
+
+#else
 
 ALWAYS_INLINE __m256i widen(__m256i sums)
 {
@@ -280,19 +371,28 @@ ALWAYS_INLINE void sum_narrow(const struct block *block, const uint8_t *const *f
     }
 }
 
-/* from[i] is the first tap of pixel i. With pooling the four pixels are one block and at[0] its
- * output element. */
-ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, void *out,
-                        const size_t *at, uint32_t pixels, int pool)
+ALWAYS_INLINE void sum_all(const struct block *block, const uint8_t *const *from,
+                           __m256i sum[TILE][2], uint32_t pixels)
 {
     const struct kernel_conv *conv = block->conv;
-    __m256i sum[TILE][2];
 
     if ((uint64_t)all_groups(conv) * 2 * 127 * conv->in_max <= INT16_MAX) {
         sum_narrow(block, from, sum, pixels);
     } else {
         sum_wide(block, from, sum, pixels);
     }
+}
+
+#endif
+
+/* from[i] is the first tap of pixel i. With pooling the four pixels are one block and at[0] its
+ * output element. */
+ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, void *out,
+                        const size_t *at, uint32_t pixels, int pool)
+{
+    __m256i sum[TILE][2];
+
+    sum_all(block, from, sum, pixels);
     for (uint32_t v = 0; pool && v < 2; v++) {
         sum[0][v] = _mm256_max_epi32(_mm256_max_epi32(sum[0][v], sum[1][v]),
                                      _mm256_max_epi32(sum[2][v], sum[3][v]));
@@ -335,7 +435,7 @@ ALWAYS_INLINE void map(const struct block *block, const uint8_t *in, void *out, 
 
 static void map_pooled(const struct block *block, const uint8_t *in, void *out, size_t out_row)
 {
-    map(block, in, out, out_row, TILE, 1);
+    map(block, in, out, out_row, POOLED, 1);
 }
 
 static void map_plain(const struct block *block, const uint8_t *in, void *out, size_t out_row)
@@ -348,23 +448,22 @@ static void map_single(const struct block *block, const uint8_t *in, void *out, 
     map(block, in, out, out_row, 1, 0);
 }
 
-void kernel_conv_run_avx2(const struct kernel_conv *conv, const void *packed, const uint8_t *in,
-                          void *out, size_t out_row)
+void NAME(run)(const struct kernel_conv *conv, const void *packed, const uint8_t *in, void *out,
+               size_t out_row)
 {
-    if (conv->output == KERNEL_CONV_CODES) {
-        kernel_conv_run_c(conv, packed, in, out, out_row);
-        return;
-    }
     const int8_t *at = packed;
 
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS, at += block_bytes(conv)) {
         const int32_t *head = (const int32_t *)(const void *)at;
+        const uint32_t *pairs =
+            (const uint32_t *)(const void *)(at + kernel_conv_head_bytes(conv, CHANNELS));
         struct block block = {
             .conv = conv,
             .bias = head,
-            .mult = head + CHANNELS,
-            .pairs = (uint32_t)head[2 * CHANNELS],
-            .offsets = (const uint32_t *)(const void *)(head + 2 * CHANNELS + 1),
+            .parameter = head + CHANNELS,
+            .narrow = conv->output == KERNEL_CONV_CODES && head[(1 + conv->levels) * CHANNELS] != 0,
+            .pairs = *pairs,
+            .offsets = pairs + 1,
             .weights = at + head_bytes(conv),
             .first = first,
             .left = conv->out_c - first,

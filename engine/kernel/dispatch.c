@@ -77,6 +77,9 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         table->depthwise = DEPTHWISE_OPS(avx2);
         SET_CODES(table, avx2);
     }
+    if ((cpu & KERNEL_CPU_AVX2) && (cpu & KERNEL_CPU_AVXVNNI)) {
+        table->conv = CONV_OPS(avxvnni);
+    }
     if (cpu & KERNEL_CPU_AVX512) {
         table->accumulate_u16 = kernel_accumulate_u16_avx512;
         table->accumulate_u8 = kernel_accumulate_u8_avx512;

@@ -4,15 +4,16 @@
  * Speed of the s8 convolution kernel on the layers of the bench networks, with u7 output and as a
  * layer of a network of 3-bit log codes, beside the ceiling of the instruction set over weights of
  * the same size. The three are measured in turn. Random weights. Usage: bench_conv [--json]
- * [MASK ...], default every set of instructions that this machine has; pin it to one core
- * (taskset -c 0). Prints a table, or a JSON line for each layer; medians.
+ * [MASK ...], default every set of instructions that this machine has; "evex" is the AVX-VNNI
+ * kernel in the coding of AVX-512. Pin it to one core (taskset -c 0). Prints a table, or a JSON
+ * line for each layer; medians.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/kernel/cpu.h"
-#include "engine/kernel/kernel.h"
+#include "engine/kernel/isa.h"
 #include "tests/bench/ceiling.h"
 #include "tests/bench/timing.h"
 
@@ -30,6 +31,8 @@ static const struct layer layers[] = {
     {"2x2x256 31x31", 256, 31, 2, 256, 1, 127}, {"2x2x256 14x14", 256, 14, 2, 256, 1, 127},
     {"2x2x256 5x5", 256, 5, 2, 256, 1, 127},
 };
+
+KERNEL_CONV_DECLARE(evex);
 
 static uint64_t random_state = 1;
 
@@ -55,6 +58,9 @@ static ceiling_function *ceiling_of(uint32_t cpu)
 #if defined(__x86_64__)
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
         return ceiling_avx512vnni;
+    }
+    if ((cpu & KERNEL_CPU_AVX2) && (cpu & KERNEL_CPU_AVXVNNI)) {
+        return ceiling_avxvnni;
     }
     if (cpu & KERNEL_CPU_AVX2) {
         return ceiling_avx2;
@@ -180,9 +186,9 @@ struct result {
     double us, log_us, ratio, ceiling, share, log_share;
 };
 
-static struct result bench_layer(const struct kernel_table *table, const struct layer *layer)
+static struct result bench_layer(const struct kernel_table *table, ceiling_function *loop,
+                                 const struct layer *layer)
 {
-    ceiling_function *loop = ceiling_of(table->cpu);
     const double operations = 2.0 * layer->size * layer->size * layer->kernel * layer->kernel *
                               layer->in_c * layer->out_c;
     double value[6][ROUNDS];
@@ -231,16 +237,40 @@ static void print_row(const char *mask, const char *layer, const struct result *
     fflush(stdout);
 }
 
+static void bench_table(const char *mask, const struct kernel_table *table, ceiling_function *loop,
+                        int json)
+{
+    for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
+        const struct result result = bench_layer(table, loop, &layers[i]);
+
+        print_row(mask, layers[i].name, &result, json);
+    }
+}
+
 static void bench_cpu(const char *mask, uint32_t cpu, int json)
 {
     struct kernel_table table;
 
     kernel_table_init(&table, cpu);
-    for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
-        const struct result result = bench_layer(&table, &layers[i]);
+    bench_table(mask, &table, ceiling_of(cpu), json);
+}
 
-        print_row(mask, layers[i].name, &result, json);
+/* The AVX-VNNI kernel in the coding of AVX-512, to judge it by where the other is missing. */
+static void bench_evex(uint32_t cpu, int json)
+{
+#if defined(__x86_64__)
+    struct kernel_table table;
+
+    if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
+        kernel_table_init(&table, cpu);
+        table.conv.packed_bytes = kernel_conv_packed_bytes_evex;
+        table.conv.pack = kernel_conv_pack_evex;
+        table.conv.run = kernel_conv_run_evex;
+        bench_table("evex", &table, ceiling_evex, json);
     }
+#endif
+    (void)cpu;
+    (void)json;
 }
 
 int main(int argc, char **argv)
@@ -254,6 +284,10 @@ int main(int argc, char **argv)
     size_t count = 0;
 
     for (int i = 1 + json; i < argc; i++) {
+        if (strcmp(argv[i], "evex") == 0) {
+            bench_evex(detected, json);
+            continue;
+        }
         if (kernel_cpu_mask_parse(argv[i], &mask) < 0) {
             fprintf(stderr, "bench_conv: \"%s\" is no CPU mask\n", argv[i]);
             return 2;

@@ -16,6 +16,6 @@
 typedef uint64_t ceiling_function(const int8_t *weights, size_t bytes, unsigned repeats,
                                   int32_t *sink);
 
-ceiling_function ceiling_avx2, ceiling_avx512vnni;
+ceiling_function ceiling_avx2, ceiling_avxvnni, ceiling_evex, ceiling_avx512vnni;
 
 #endif
