@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * Makes, gathers and pools bit maps with AVX2. Codes are compared 32 at a time into a string of
- * bits, from which pixels are cut; no code outside the map is read.
+ * Makes, gathers and pools bit maps with AVX2. Codes are compared 32 at a time; none behind
+ * the last one is read.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -11,19 +11,16 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum {
-    STRING_BYTES = 512, /* bits of one row that are at work together */
-    FOUR_MOST = 14,     /* channels, at most, of which four pixels are in one unaligned word */
-};
+enum { FOUR_MOST = 16 }; /* channels, at most, of pixels that are taken four at a time */
 
 static uint32_t words(uint32_t channels)
 {
     return (channels + 63) / 64;
 }
 
-/* 32 bits of signs, 32 of nonzero. */
+/* The same bits of both halves of a ternary map. */
 struct bits {
-    uint32_t above, other;
+    uint64_t above, other;
 };
 
 ALWAYS_INLINE struct bits compare(const uint8_t *codes, __m256i zero)
@@ -36,128 +33,84 @@ ALWAYS_INLINE struct bits compare(const uint8_t *codes, __m256i zero)
     };
 }
 
-/* The last `count` codes, 1..31, before `end`; `all` codes lie before it. */
-static struct bits compare_last(const uint8_t *end, size_t all, size_t count, __m256i zero)
+/* The bits of the `count` codes (1..64) from `codes` on; after them there is garbage. Behind `end`
+ * nothing is read. */
+ALWAYS_INLINE struct bits compare_some(const uint8_t *codes, const uint8_t *end, uint32_t count,
+                                       __m256i zero)
 {
-    uint8_t codes[32] = {0};
+    const size_t bytes = count > 32 ? 64 : 32;
+    uint8_t last[64];
 
-    if (all >= 32) {
-        const struct bits bits = compare(end - 32, zero);
-
-        return (struct bits){bits.above >> (32 - count), bits.other >> (32 - count)};
+    if ((size_t)(end - codes) < bytes) {
+        memset(last, 0, sizeof(last));
+        memcpy(last, codes, (size_t)(end - codes));
+        codes = last;
     }
-    memcpy(codes, end - count, count);
-    const struct bits bits = compare(codes, zero);
-    const uint32_t valid = (UINT32_C(1) << count) - 1;
-    return (struct bits){bits.above & valid, bits.other & valid};
+    struct bits bits = compare(codes, zero);
+    if (count > 32) {
+        const struct bits more = compare(codes + 32, zero);
+
+        bits.above |= more.above << 32;
+        bits.other |= more.other << 32;
+    }
+    return bits;
 }
 
-/* The bits of `count` codes; `before` codes lie before them. `nonzero` may be NULL. The last byte
- * is filled with zeros, and up to three more. */
-ALWAYS_INLINE void string_of(const uint8_t *codes, size_t before, size_t count, __m256i zero,
-                             uint8_t *signs, uint8_t *nonzero)
+/* Four pixels of less than a word together. */
+ALWAYS_INLINE void put_four(uint64_t bits, __m256i shifts, __m256i valid, uint64_t *to)
 {
-    size_t i = 0;
+    const __m256i pixels = _mm256_srlv_epi64(_mm256_set1_epi64x((int64_t)bits), shifts);
 
-    for (; i + 32 <= count; i += 32) {
-        const struct bits bits = compare(codes + i, zero);
-
-        memcpy(signs + i / 8, &bits.above, 4);
-        if (nonzero != NULL) {
-            memcpy(nonzero + i / 8, &bits.other, 4);
-        }
-    }
-    if (i < count) {
-        const struct bits bits = compare_last(codes + count, before + count, count - i, zero);
-
-        memcpy(signs + i / 8, &bits.above, 4);
-        if (nonzero != NULL) {
-            memcpy(nonzero + i / 8, &bits.other, 4);
-        }
-    }
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_and_si256(pixels, valid));
 }
 
-/* 1..64 bits of a string from bit `at` on. */
-ALWAYS_INLINE uint64_t cut(const uint8_t *string, size_t at, uint32_t bits)
+/* The pixels of a row that are a multiple of four; returns their number. other may be NULL. */
+ALWAYS_INLINE uint32_t map_fours(const struct kernel_bits_map *map, const uint8_t *in,
+                                 const uint8_t *end, uint64_t *above, uint64_t *other)
 {
-    const uint32_t skip = at % 8;
-    uint64_t word;
-
-    memcpy(&word, string + at / 8, 8);
-    word >>= skip;
-    if (skip + bits > 64) {
-        word |= (uint64_t)string[at / 8 + 8] << (64 - skip);
-    }
-    return bits == 64 ? word : word & ((UINT64_C(1) << bits) - 1);
-}
-
-/* Pixels of one string, a map's row or a part of it. */
-ALWAYS_INLINE void pixels_of(const uint8_t *string, uint32_t pixels, uint32_t channels,
-                             uint64_t *out)
-{
-    const __m256i valid = _mm256_set1_epi64x((int64_t)((UINT64_C(1) << channels % 64) - 1));
-    const __m256i steps =
-        _mm256_setr_epi64x(0, channels, 2 * (int64_t)channels, 3 * (int64_t)channels);
+    const uint32_t c = map->channels;
+    const __m256i valid = _mm256_set1_epi64x((int64_t)((UINT64_C(1) << c) - 1));
+    const __m256i shifts = _mm256_setr_epi64x(0, c, 2 * (int64_t)c, 3 * (int64_t)c);
+    const __m256i zero = _mm256_set1_epi8((char)map->zero);
     uint32_t x = 0;
 
-    for (; channels <= FOUR_MOST && x + 4 <= pixels; x += 4) {
-        const size_t at = (size_t)x * channels;
-        int64_t word;
+    for (; x + 4 <= map->width; x += 4, in += (size_t)4 * c) {
+        const struct bits bits = compare_some(in, end, 4 * c, zero);
 
-        memcpy(&word, string + at / 8, 8);
-        const __m256i shift = _mm256_add_epi64(steps, _mm256_set1_epi64x((int64_t)(at % 8)));
-        _mm256_storeu_si256(
-            (__m256i *)(void *)(out + x),
-            _mm256_and_si256(_mm256_srlv_epi64(_mm256_set1_epi64x(word), shift), valid));
-    }
-    out += (size_t)x * words(channels);
-    for (; x < pixels; x++) {
-        const size_t at = (size_t)x * channels;
-
-        for (uint32_t c = 0; c < channels; c += 64) {
-            *out++ = cut(string, at + c, channels - c < 64 ? channels - c : 64);
+        put_four(bits.above, shifts, valid, above + x);
+        if (other != NULL) {
+            put_four(bits.other, shifts, valid, other + x);
         }
     }
-}
-
-/* Few channels, or an uneven number of them. */
-static void cut_row(const struct kernel_bits_map *map, const uint8_t *in, uint64_t *signs,
-                    uint64_t *nonzero)
-{
-    const __m256i zero = _mm256_set1_epi8((char)map->zero);
-    const uint32_t together = STRING_BYTES * 8 / map->channels;
-    uint8_t string[2][STRING_BYTES + 16];
-
-    for (uint32_t x = 0; x < map->width; x += together) {
-        const uint32_t pixels = map->width - x < together ? map->width - x : together;
-        const size_t at = (size_t)x * map->channels, to = (size_t)x * words(map->channels);
-
-        string_of(in + at, at, (size_t)pixels * map->channels, zero, string[0], string[1]);
-        pixels_of(string[0], pixels, map->channels, signs + to);
-        if (nonzero != NULL) {
-            pixels_of(string[1], pixels, map->channels, nonzero + to);
-        }
-    }
+    return x;
 }
 
 void kernel_bits_from_codes_avx2(const struct kernel_bits_map *map, const uint8_t *in,
                                  uint64_t *signs, uint64_t *nonzero)
 {
+    const uint8_t *end = in + (map->height - 1) * map->in_row + (size_t)map->width * map->channels;
     const __m256i zero = _mm256_set1_epi8((char)map->zero);
 
-    if (map->channels > STRING_BYTES * 8) {
-        kernel_bits_from_codes_c(map, in, signs, nonzero);
-        return;
-    }
     for (uint32_t y = 0; y < map->height; y++, in += map->in_row) {
         uint64_t *other = nonzero != NULL ? nonzero + y * map->out_row : NULL;
         uint64_t *above = signs + y * map->out_row;
+        uint32_t x = map->channels <= FOUR_MOST ? map_fours(map, in, end, above, other) : 0;
+        const uint8_t *codes = in + (size_t)x * map->channels;
+        size_t to = (size_t)x * words(map->channels);
 
-        if (map->channels % 64 != 0) {
-            cut_row(map, in, above, other);
-        } else {
-            string_of(in, 0, (size_t)map->width * map->channels, zero, (uint8_t *)above,
-                      (uint8_t *)other);
+        for (; x < map->width; x++) {
+            for (uint32_t left = map->channels; left > 0; to++) {
+                const uint32_t count = left < 64 ? left : 64;
+                const struct bits bits = compare_some(codes, end, count, zero);
+                const uint64_t valid = UINT64_MAX >> (64 - count);
+
+                above[to] = bits.above & valid;
+                if (other != NULL) {
+                    other[to] = bits.other & valid;
+                }
+                codes += count;
+                left -= count;
+            }
         }
     }
 }
