@@ -511,6 +511,10 @@ void kernel_bits_run_avx2(const struct kernel_bits_conv *conv, const void *packe
     struct walk walk;
     struct work work;
 
+    if (is_word(conv)) {
+        kernel_bits_word_run(conv, packed, signs, nonzero, out, out_row);
+        return;
+    }
     walk_init(&walk, conv, out_row);
     work_init(&work, conv, signs, nonzero);
     uint32_t together = USUAL / ((conv->ternary_input ? 2 : 1) * work.row_steps) & ~1u;

@@ -2,7 +2,7 @@
 /* Copyright 2026 The Ocellus Authors */
 /*
  * Shapes of the packed weights that bits_avx2_pack.c writes and bits_avx2.c reads; the format is
- * told at the head of bits_avx2.c. Only for these two files, which are built with the same flags.
+ * told at the head of bits_avx2.c. Only for the files of bit convolutions that are built for AVX2.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_BITS_AVX2_H
 #define OCELLUS_ENGINE_KERNEL_BITS_AVX2_H
@@ -53,5 +53,18 @@ static inline size_t block_bytes(const struct kernel_bits_conv *conv, uint32_t v
 {
     return (size_t)vectors * LANES * (2 * sizeof(int16_t) + (size_t)GROUP * groups(conv));
 }
+
+/* Whether a convolution is that of bits_word_avx2.c, which has a packing of its own. */
+static inline int is_word(const struct kernel_bits_conv *conv)
+{
+    return conv->ternary_input && conv->kernel_h * conv->kernel_w == 1 && conv->in_c <= 64;
+}
+
+size_t kernel_bits_word_packed_bytes(const struct kernel_bits_conv *conv);
+void kernel_bits_word_pack(const struct kernel_bits_conv *conv, const uint64_t *signs,
+                           const uint64_t *nonzero, const int32_t *thresholds, void *packed);
+void kernel_bits_word_run(const struct kernel_bits_conv *conv, const void *packed,
+                          const uint64_t *signs, const uint64_t *nonzero, void *out,
+                          size_t out_row);
 
 #endif

@@ -16,6 +16,9 @@ size_t kernel_bits_packed_bytes_avx2(const struct kernel_bits_conv *conv)
 {
     size_t bytes = 0;
 
+    if (is_word(conv)) {
+        return kernel_bits_word_packed_bytes(conv);
+    }
     for (uint32_t first = 0; first < conv->out_c;) {
         uint32_t vectors = block_vectors(conv, first);
         bytes += block_bytes(conv, vectors);
@@ -80,6 +83,10 @@ void kernel_bits_pack_avx2(const struct kernel_bits_conv *conv, const uint64_t *
     const size_t filter = (size_t)conv->kernel_h * conv->kernel_w * words(conv->in_c);
     uint8_t *block = packed;
 
+    if (is_word(conv)) {
+        kernel_bits_word_pack(conv, signs, nonzero, thresholds, packed);
+        return;
+    }
     for (uint32_t first = 0; first < conv->out_c;) {
         const uint32_t vectors = block_vectors(conv, first), width = vectors * LANES;
         uint8_t *end = block + block_bytes(conv, vectors),
