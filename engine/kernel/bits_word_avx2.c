@@ -203,11 +203,15 @@ ALWAYS_INLINE __m256i table_at(const int8_t *table)
     return _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)table));
 }
 
-/* The sums of two output channels. */
-ALWAYS_INLINE void sum_two(const struct work *work, const int8_t *tables, uint32_t count,
-                           __m256i sum[2][BLOCKS])
+/*
+ * The sums of two output channels. Not inlined, so that all sums stay in registers; and one block
+ * after the other, its nibbles loaded once, as gcc would mix them.
+ */
+static __attribute__((noinline)) void sum_two(const struct work *work, const int8_t *tables,
+                                              uint32_t count, __m256i to[2][BLOCKS])
 {
     const int8_t *second = tables + (size_t)16 * count;
+    __m256i sum[2][BLOCKS];
 
     for (uint32_t b = 0; b < BLOCKS; b++) {
         sum[0][b] = sum[1][b] = _mm256_setzero_si256();
@@ -217,15 +221,19 @@ ALWAYS_INLINE void sum_two(const struct work *work, const int8_t *tables, uint32
 
         for (uint32_t b = 0; b < BLOCKS; b++) {
             __m256i plus = work->index[k][b][0], minus = work->index[k][b][1];
+            __m256i first_sum, second_sum;
 
-            /* Loaded once, and one block after the other: gcc would run out of registers. */
             __asm__ volatile("" : "+x"(plus), "+x"(minus));
-            sum[0][b] = _mm256_add_epi8(sum[0][b], _mm256_shuffle_epi8(a, plus));
-            sum[1][b] = _mm256_add_epi8(sum[1][b], _mm256_shuffle_epi8(c, plus));
-            sum[0][b] = _mm256_sub_epi8(sum[0][b], _mm256_shuffle_epi8(a, minus));
-            sum[1][b] = _mm256_sub_epi8(sum[1][b], _mm256_shuffle_epi8(c, minus));
+            first_sum = _mm256_add_epi8(sum[0][b], _mm256_shuffle_epi8(a, plus));
+            second_sum = _mm256_add_epi8(sum[1][b], _mm256_shuffle_epi8(c, plus));
+            first_sum = _mm256_sub_epi8(first_sum, _mm256_shuffle_epi8(a, minus));
+            second_sum = _mm256_sub_epi8(second_sum, _mm256_shuffle_epi8(c, minus));
+            __asm__ volatile("" : "+x"(first_sum), "+x"(second_sum));
+            sum[0][b] = first_sum;
+            sum[1][b] = second_sum;
         }
     }
+    memcpy(to, sum, sizeof(sum));
 }
 
 /* With pooling the largest of the four blocks becomes the first. */
