@@ -87,6 +87,7 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
         table->conv = CONV_OPS(avx512vnni);
         table->depthwise = DEPTHWISE_OPS(avx512vnni);
+        table->log = LOG_OPS(avx512vnni);
     }
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512POPCNT)) {
         table->bits = BITS_OPS(avx512, avx2);

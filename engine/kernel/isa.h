@@ -34,6 +34,10 @@ KERNEL_CONV_DECLARE(dotprod);
                               const uint8_t *in, void *workspace, void *out, size_t out_row)
 
 KERNEL_LOG_DECLARE(c);
+KERNEL_LOG_DECLARE(avx2);
+KERNEL_LOG_DECLARE(avx512vnni);
+KERNEL_LOG_DECLARE(neon);
+KERNEL_LOG_DECLARE(dotprod);
 
 /*
  * For the packings of convolutions, see conv_pack.c. A block of `width` channels, which `first`

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * Tables, bounds and packing that the fast logarithmic kernels share. It runs when weights are
+ * packed; nothing here is done for each result.
+ */
+#include "engine/kernel/log_plan.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "engine/kernel/isa.h"
+
+/* A sum that was split keeps up to 2^16 - 1. */
+#define SUM_MAX (INT32_MAX - INT64_C(65536))
+
+enum { CHANNELS_MAX = 64, STEP_MAX = 2 * CHANNELS_MAX };
+
+static size_t padded(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+/* Value of code n > 0 in half-steps: even ones times `even`, odd ones times `odd`. */
+static int64_t scaled(uint32_t n, uint32_t root, int64_t even, int64_t odd)
+{
+    const uint32_t steps = root ? n - 1 : 2 * (n - 1);
+
+    return (steps % 2 ? odd : even) << (steps / 2);
+}
+
+/* Negated value of an input code. part: with sqrt2 on both sides the even or the odd plane. */
+static int64_t input_value(const struct kernel_log *conv, uint32_t code, uint32_t part)
+{
+    if (conv->in_bits == 0 || code == 0) {
+        return -(int64_t)code;
+    }
+    if (conv->in_root && conv->weight_root) {
+        return -scaled(code, 1, part == 0, part == 1);
+    }
+    return conv->in_root ? -scaled(code, 1, 128, 181) : -scaled(code, 0, 1, 1);
+}
+
+static int64_t weight_value(const struct kernel_log *conv, uint32_t code, uint32_t part)
+{
+    const uint32_t sign = 1u << (conv->weight_bits - 1), n = code & (sign - 1);
+    int64_t value = 0;
+
+    if (n > 0 && conv->in_root && conv->weight_root) {
+        value = part == 0 ? scaled(n, 1, 128, 181) : scaled(n, 1, 181, 256);
+    } else if (n > 0) {
+        value = conv->weight_root ? scaled(n, 1, 128, 181) : scaled(n, 0, 1, 1);
+    }
+    return code & sign ? value : -value;
+}
+
+/* Splits value = slice[0] + 2^16 slice[1]; returns how many are not 0, at least 1. */
+static uint32_t split(int64_t value, int16_t slice[2])
+{
+    slice[0] = (int16_t)(uint16_t)(uint64_t)value;
+    slice[1] = (int16_t)((value - slice[0]) / 65536);
+    return slice[1] != 0 ? 2 : 1;
+}
+
+/* Fills planes with the slices of the input's codes; returns how many. */
+static uint32_t add_planes(const struct kernel_log *conv, uint32_t part,
+                           struct kernel_log_plan *plan)
+{
+    uint32_t slices = 1;
+
+    for (uint32_t code = 0; conv->in_bits != 0 && code < 1u << conv->in_bits; code++) {
+        int16_t slice[2];
+        const uint32_t used = split(input_value(conv, code, part), slice);
+
+        slices = used > slices ? used : slices;
+        plan->input[plan->planes][code] = slice[0];
+        if (plan->planes + 1 < KERNEL_LOG_PLANES_MAX) {
+            plan->input[plan->planes + 1][code] = slice[1];
+        }
+    }
+    return slices;
+}
+
+/* A pass for each slice of the weights, behind those of lower shifts. */
+static void add_passes(const struct kernel_log *conv, uint32_t part, uint32_t plane,
+                       uint32_t plane_shift, struct kernel_log_plan *plan)
+{
+    int16_t table[2][64];
+    uint32_t slices = 1;
+
+    for (uint32_t i = 0; i < 64; i++) {
+        int16_t slice[2] = {0, 0};
+
+        if (conv->weight_bits != 0) {
+            const uint32_t code = i & ((1u << conv->weight_bits) - 1);
+            const uint32_t used = split(weight_value(conv, code, part), slice);
+            slices = used > slices ? used : slices;
+        }
+        table[0][i] = slice[0];
+        table[1][i] = slice[1];
+    }
+    for (uint32_t s = 0; s < slices; s++) {
+        uint32_t at = plan->passes++;
+
+        for (; at > 0 && plan->shift[at - 1] > plane_shift + 16 * s; at--) {
+            plan->shift[at] = plan->shift[at - 1];
+            plan->plane[at] = plan->plane[at - 1];
+            memcpy(plan->weight[at], plan->weight[at - 1], sizeof(plan->weight[at]));
+        }
+        plan->shift[at] = plane_shift + 16 * s;
+        plan->plane[at] = plane;
+        memcpy(plan->weight[at], table[s], sizeof(table[s]));
+    }
+}
+
+static void add_tables(const struct kernel_log *conv, struct kernel_log_plan *plan)
+{
+    for (uint32_t part = 0; part < (conv->in_root && conv->weight_root ? 2u : 1u); part++) {
+        const uint32_t slices = add_planes(conv, part, plan);
+
+        for (uint32_t s = 0; s < slices; s++) {
+            add_passes(conv, part, plan->planes++, 16 * s, plan);
+        }
+    }
+}
+
+/* Least and largest number that a plane can hold. */
+static void input_range(const struct kernel_log *conv, const struct kernel_log_plan *plan,
+                        uint32_t plane, int64_t range[2])
+{
+    range[0] = conv->in_bits == 0 ? -127 : 0;
+    range[1] = 0;
+    for (uint32_t i = 0; i < 32; i++) {
+        const int64_t value = plan->input[plane][i];
+        range[0] = value < range[0] ? value : range[0];
+        range[1] = value > range[1] ? value : range[1];
+    }
+}
+
+/* Size of the largest product of a pass. */
+static int64_t product_max(const struct kernel_log *conv, const struct kernel_log_plan *plan,
+                           uint32_t pass)
+{
+    int64_t range[2], most = conv->weight_bits == 0 ? 127 : 0;
+
+    input_range(conv, plan, plan->plane[pass], range);
+    for (uint32_t code = 0; code < 64; code++) {
+        const int64_t value = plan->weight[pass][code];
+        most = value > most ? value : -value > most ? -value : most;
+    }
+    return most * (-range[0] > range[1] ? -range[0] : range[1]);
+}
+
+static uint32_t steps_a_load(const struct kernel_log_plan *plan)
+{
+    return plan->nibbles ? 2 : 1;
+}
+
+static uint32_t run_steps(const struct kernel_log *conv, const struct kernel_log_shape *shape)
+{
+    return (conv->kernel_w * conv->in_c + shape->taps - 1) / shape->taps;
+}
+
+/* Whether the sums of all steps of one load, and all splits, fit; sets the most ends. */
+static void add_bounds(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                       struct kernel_log_plan *plan)
+{
+    const uint32_t load = steps_a_load(plan);
+    int64_t most = 1;
+
+    for (uint32_t pass = 0; pass < plan->passes; pass++) {
+        const int64_t product = product_max(conv, plan, pass);
+        most = product > most ? product : most;
+    }
+    const int64_t safe = SUM_MAX / (most * shape->taps) / load * load;
+    const uint64_t all = (uint64_t)plan->passes * plan->steps;
+
+    plan->possible = safe > 0 && all * shape->taps < (UINT64_C(1) << 46) / (uint64_t)most;
+    plan->ends_max = plan->possible ? (uint32_t)(all / (uint64_t)safe) : 0;
+}
+
+void kernel_log_plan_init(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                          struct kernel_log_plan *plan)
+{
+    *plan = (struct kernel_log_plan){.nibbles = conv->weight_bits == 3 || conv->weight_bits == 4};
+    add_tables(conv, plan);
+
+    const uint32_t load = steps_a_load(plan);
+
+    plan->steps = (conv->kernel_h * run_steps(conv, shape) + load - 1) / load * load;
+    plan->columns = ((conv->out_w * conv->pool - 1) * conv->stride_x + conv->kernel_w) * conv->in_c;
+    plan->rows = (conv->out_h * conv->pool - 1) * conv->stride_y + conv->kernel_h;
+    plan->plane_row = (plan->columns + 31) & ~31u;
+    plan->plane_bytes = (size_t)plan->rows * plan->plane_row * sizeof(int16_t);
+    plan->offsets_bytes = (size_t)plan->passes * plan->steps * sizeof(uint32_t);
+    add_bounds(conv, shape, plan);
+}
+
+static uint32_t block_width(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                            uint32_t first)
+{
+    const uint32_t half = shape->width / 2;
+
+    return conv->out_c - first <= half && half * shape->taps >= 2 * shape->lanes ? half
+                                                                                 : shape->width;
+}
+
+struct parts {
+    size_t ends, codes, end; /* offsets in a block; thresholds are at 0 */
+};
+
+static struct parts parts(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                          const struct kernel_log_plan *plan, uint32_t width)
+{
+    const size_t ends = padded((size_t)conv->levels * width * sizeof(int64_t));
+    const size_t codes = ends + padded(((size_t)plan->ends_max + 1) * sizeof(uint32_t));
+    const size_t count = (size_t)plan->steps * width * shape->taps;
+
+    return (struct parts){ends, codes, codes + padded(plan->nibbles ? count / 2 : count)};
+}
+
+size_t kernel_log_plan_bytes(void)
+{
+    return padded(sizeof(struct kernel_log_plan));
+}
+
+size_t kernel_log_plan_packed_bytes(const struct kernel_log *conv,
+                                    const struct kernel_log_shape *shape)
+{
+    struct kernel_log_plan plan;
+    size_t bytes = kernel_log_plan_bytes();
+
+    kernel_log_plan_init(conv, shape, &plan);
+    if (!plan.possible) {
+        return bytes + kernel_log_packed_bytes_c(conv);
+    }
+    for (uint32_t first = 0, width; first < conv->out_c; first += width) {
+        width = block_width(conv, shape, first);
+        bytes += parts(conv, shape, &plan, width).end;
+    }
+    return bytes;
+}
+
+size_t kernel_log_plan_workspace(const struct kernel_log_plan *plan)
+{
+    return padded(plan->planes * plan->plane_bytes + 64) + padded(plan->offsets_bytes);
+}
+
+struct kernel_log_block kernel_log_plan_block(const struct kernel_log *conv,
+                                              const struct kernel_log_shape *shape,
+                                              const struct kernel_log_plan *plan, uint32_t first,
+                                              const uint8_t **at)
+{
+    const uint32_t width = block_width(conv, shape, first);
+    const struct parts of = parts(conv, shape, plan, width);
+    struct kernel_log_block block = {
+        .threshold = *at,
+        .ends = (const uint32_t *)(const void *)(*at + of.ends),
+        .codes = (const uint16_t *)(const void *)(*at + of.codes),
+        .first = first,
+        .left = conv->out_c - first < width ? conv->out_c - first : width,
+        .width = width,
+    };
+
+    block.narrow = plan->shift[plan->passes - 1] == 0 && block.ends[0] == UINT32_MAX;
+    *at += of.end;
+    return block;
+}
+
+/* Codes of a step, [channel][tap]; 0, which is zero, beyond the channels and beyond the run. */
+static void gather(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                   const int8_t *weights, const struct kernel_log_block *block, uint32_t step,
+                   uint8_t codes[STEP_MAX])
+{
+    const uint32_t run = conv->kernel_w * conv->in_c, steps = run_steps(conv, shape);
+    const uint32_t ky = step / steps, k = step % steps * shape->taps;
+    const uint32_t sign = conv->weight_bits == 0 ? 0 : 1u << (conv->weight_bits - 1);
+
+    memset(codes, 0, STEP_MAX);
+    for (uint32_t i = 0; i < block->left && ky < conv->kernel_h; i++, codes += shape->taps) {
+        const size_t at = ((size_t)(block->first + i) * conv->kernel_h + ky) * run + k;
+
+        for (uint32_t tap = 0; tap < shape->taps && k + tap < run; tap++) {
+            const int weight = weights[at + tap];
+
+            codes[tap] = (uint8_t)(sign == 0 || weight < 0 ? -weight : weight);
+            codes[tap] |= (uint8_t)(weight < 0 ? sign : 0);
+        }
+    }
+}
+
+/* Codes of the block, in the order in which vectors of numbers come out of them. */
+static void pack_codes(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                       const struct kernel_log_plan *plan, const int8_t *weights,
+                       const struct kernel_log_block *block, uint16_t *to)
+{
+    const uint32_t bits = plan->nibbles ? 4 : 8;
+    uint32_t shift = 0;
+
+    for (uint32_t step = 0; step < plan->steps; step++) {
+        uint8_t codes[STEP_MAX];
+
+        gather(conv, shape, weights, block, step, codes);
+        for (uint32_t i = 0; i < block->width * shape->taps; i += shape->lanes) {
+            for (uint32_t lane = 0; lane < shape->lanes; lane++) {
+                to[lane] = (uint16_t)((shift == 0 ? 0 : to[lane]) | codes[i + lane] << shift);
+            }
+            shift = (shift + bits) % 16;
+            to += shift == 0 ? shape->lanes : 0;
+        }
+    }
+}
+
+/* How far a sum of each channel can have moved since its last end, down and up. */
+struct reach {
+    int64_t sum[CHANNELS_MAX][2];
+};
+
+/* Adds to `by` what the step can do in the pass. */
+static void add_reach(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                      const int16_t *table, const int64_t range[2], const uint8_t *codes,
+                      struct reach *by)
+{
+    for (uint32_t i = 0; i < shape->width * shape->taps; i++) {
+        const int64_t weight = conv->weight_bits == 0 ? (int8_t)codes[i] : table[codes[i]];
+        const int64_t a = weight * range[0], b = weight * range[1];
+
+        by->sum[i / shape->taps][0] += a < b ? a : b;
+        by->sum[i / shape->taps][1] += a < b ? b : a;
+    }
+}
+
+/* Adds `by` to `all` where every sum stays in range, else starts anew from `by`. */
+static bool join(struct reach *all, const struct reach *by, bool fresh)
+{
+    bool fits = true;
+
+    for (uint32_t i = 0; i < CHANNELS_MAX; i++) {
+        fits = fits && all->sum[i][0] + by->sum[i][0] >= -SUM_MAX &&
+               all->sum[i][1] + by->sum[i][1] <= SUM_MAX;
+    }
+    for (uint32_t i = 0; i < CHANNELS_MAX; i++) {
+        for (uint32_t s = 0; s < 2; s++) {
+            all->sum[i][s] = (fits && !fresh ? all->sum[i][s] : 0) + by->sum[i][s];
+        }
+    }
+    return fits || fresh;
+}
+
+/* Ends of the block's sums, where any channel could need one. */
+static void pack_ends(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                      const struct kernel_log_plan *plan, const int8_t *weights,
+                      const struct kernel_log_block *block, uint32_t *ends)
+{
+    const uint32_t load = steps_a_load(plan);
+    struct reach all = {0};
+
+    for (uint32_t pass = 0; pass < plan->passes && plan->ends_max > 0; pass++) {
+        const bool joins = pass > 0 && plan->shift[pass] == plan->shift[pass - 1];
+        int64_t range[2];
+
+        input_range(conv, plan, plan->plane[pass], range);
+        for (uint32_t step = 0; step < plan->steps; step += load) {
+            struct reach by = {0};
+            uint8_t codes[STEP_MAX];
+
+            for (uint32_t i = 0; i < load; i++) {
+                gather(conv, shape, weights, block, step + i, codes);
+                add_reach(conv, shape, plan->weight[pass], range, codes, &by);
+            }
+            if (!join(&all, &by, step == 0 && !joins)) {
+                *ends++ = pass * plan->steps + step;
+            }
+        }
+    }
+    *ends = UINT32_MAX;
+}
+
+static void pack_thresholds(const struct kernel_log *conv, const struct kernel_log_block *block,
+                            const int64_t *threshold, void *to)
+{
+    int32_t *narrow = to;
+    int64_t *wide = to;
+
+    for (uint32_t level = 0; level < conv->levels; level++) {
+        for (uint32_t i = 0; i < block->width; i++) {
+            const size_t at = (size_t)level * block->width + i;
+            const int64_t value =
+                i < block->left ? threshold[(size_t)(block->first + i) * conv->levels + level] : 0;
+            if (block->narrow) { /* beyond int32: always or never reached, as before */
+                narrow[at] = (int32_t)(value < INT32_MIN   ? INT32_MIN
+                                       : value > INT32_MAX ? INT32_MAX
+                                                           : value);
+            } else {
+                wide[at] = value;
+            }
+        }
+    }
+}
+
+void kernel_log_plan_pack(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                          const int8_t *weights, const int64_t *threshold, void *packed)
+{
+    struct kernel_log_plan *plan = packed;
+    uint8_t *to = (uint8_t *)packed + kernel_log_plan_bytes();
+
+    kernel_log_plan_init(conv, shape, plan);
+    if (!plan->possible) {
+        kernel_log_pack_c(conv, weights, threshold, to);
+        return;
+    }
+    for (uint32_t first = 0; first < conv->out_c;) {
+        const struct parts of = parts(conv, shape, plan, block_width(conv, shape, first));
+        const uint8_t *at = to;
+        struct kernel_log_block block = kernel_log_plan_block(conv, shape, plan, first, &at);
+
+        pack_ends(conv, shape, plan, weights, &block, (uint32_t *)(void *)(to + of.ends));
+        pack_codes(conv, shape, plan, weights, &block, (uint16_t *)(void *)(to + of.codes));
+        at = to;
+        block = kernel_log_plan_block(conv, shape, plan, first, &at); /* with its ends */
+        pack_thresholds(conv, &block, threshold, to);
+        to += of.end;
+        first += block.width;
+    }
+}
+
+void kernel_log_plan_offsets(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                             const struct kernel_log_plan *plan, uint32_t *offsets)
+{
+    const uint32_t steps = run_steps(conv, shape);
+
+    for (uint32_t pass = 0; pass < plan->passes; pass++) {
+        const uint32_t plane = plan->plane[pass] * (uint32_t)(plan->plane_bytes / sizeof(int16_t));
+        uint32_t *to = offsets + (size_t)pass * plan->steps, step = 0;
+
+        for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+            for (uint32_t i = 0; i < steps; i++) {
+                to[step++] = plane + ky * plan->plane_row + i * shape->taps;
+            }
+        }
+        for (; step < plan->steps; step++) { /* weights of zero */
+            to[step] = plane;
+        }
+    }
+}
