@@ -73,6 +73,7 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         table->unpack_mipi10 = kernel_unpack_mipi10_avx2;
         table->unpack_mipi12 = kernel_unpack_mipi12_avx2;
         table->conv = CONV_OPS(avx2);
+        table->log = LOG_OPS(avx2);
         table->bits = BITS_OPS(avx2, avx2);
         table->depthwise = DEPTHWISE_OPS(avx2);
         SET_CODES(table, avx2);
