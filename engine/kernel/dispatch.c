@@ -96,7 +96,9 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
 #elif defined(__aarch64__)
     if (cpu & KERNEL_CPU_NEON) {
         table->conv = CONV_OPS(neon);
-        table->bits = BITS_OPS(neon, c);
+        table->bits = BITS_OPS(neon, neon);
+        table->depthwise = DEPTHWISE_OPS(neon);
+        SET_CODES(table, neon);
     }
     if (cpu & KERNEL_CPU_DOTPROD) {
         table->conv = CONV_OPS(dotprod);

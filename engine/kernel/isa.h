@@ -89,6 +89,7 @@ void kernel_pool_add_f32_c(const struct kernel_add *add, const float *a, const f
 
 KERNEL_CODES_DECLARE(c);
 KERNEL_CODES_DECLARE(avx2);
+KERNEL_CODES_DECLARE(neon);
 
 #define KERNEL_DEPTHWISE_DECLARE(isa)                                                              \
     size_t kernel_depthwise_packed_bytes_##isa(const struct kernel_depthwise *conv);               \
@@ -100,6 +101,7 @@ KERNEL_CODES_DECLARE(avx2);
 KERNEL_DEPTHWISE_DECLARE(c);
 KERNEL_DEPTHWISE_DECLARE(avx2);
 KERNEL_DEPTHWISE_DECLARE(avx512vnni);
+KERNEL_DEPTHWISE_DECLARE(neon);
 
 #define KERNEL_BITS_DECLARE(isa)                                                                   \
     size_t kernel_bits_packed_bytes_##isa(const struct kernel_bits_conv *conv);                    \
@@ -124,6 +126,7 @@ KERNEL_BITS_DECLARE(neon);
 
 KERNEL_BITS_MAPS_DECLARE(c);
 KERNEL_BITS_MAPS_DECLARE(avx2);
+KERNEL_BITS_MAPS_DECLARE(neon);
 
 #define KERNEL_ACCUMULATE_DECLARE(isa)                                                             \
     void kernel_accumulate_u16_##isa(uint32_t *acc, const uint16_t *row, size_t pitch,             \
