@@ -49,7 +49,9 @@ int gradient_spec_check(const struct gradient_spec *spec)
 
     if (spec->source == GRADIENT_SOURCE_SRGB) {
         ok = ok && spec->merge == GRADIENT_MERGE_ALL &&
-             (spec->coding == GRADIENT_CODING_U7 || spec->coding == GRADIENT_CODING_F32);
+             (spec->coding == GRADIENT_CODING_U7 || spec->coding == GRADIENT_CODING_F32 ||
+              (spec->coding == GRADIENT_CODING_THERMOMETER && spec->levels % 2 == 1 &&
+               spec->levels <= 127));
     } else if (spec->source == GRADIENT_SOURCE_LOG_GRADIENT) {
         ok = ok && spec->floor >= 1 &&
              (spec->merge == GRADIENT_MERGE_ALL || spec->merge == GRADIENT_MERGE_STRONGEST) &&

@@ -26,10 +26,16 @@
  * sRGB (comparison front end)
  *   v = 8-bit sRGB of min(1, I / N), N the nominal white; codes[y][x][plane] = (v + 1) >> 1 held to
  * 127 (u7, 64 stands for the zero of x = v/127.5 - 1), or that x as float.
+ *
+ * THERMOMETER (BinarEye, Moons et al. 2018, 1804.05554; its public code)
+ *   q = 2 sgn(x) ceil(|x| M / 2) - sgn(x), M = floor(256 / (3 * 256 / f)) for f filters: 85, 42 and
+ * 21 for 256, 128 and 64. q is odd, and the sum of `levels` planes of +-1, levels = M or, M being
+ * even, M - 1. codes[y][x][plane] = (q + levels) / 2: how many of the planes are +1. In integers.
  */
 #ifndef OCELLUS_ENGINE_GRADIENT_GRADIENT_H
 #define OCELLUS_ENGINE_GRADIENT_GRADIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +46,7 @@ enum gradient_coding {
     GRADIENT_CODING_SEVEN,       /* int8 -3..3       (log gradient) */
     GRADIENT_CODING_U7,          /* uint8 0..127     (sRGB) */
     GRADIENT_CODING_F32,         /* float            (both) */
+    GRADIENT_CODING_THERMOMETER, /* uint8 0..levels  (sRGB) */
 };
 
 enum gradient_merge { GRADIENT_MERGE_ALL = 0, GRADIENT_MERGE_STRONGEST };
@@ -55,6 +62,8 @@ struct gradient_spec {
     uint8_t coding; /* enum gradient_coding */
     uint8_t merge;  /* enum gradient_merge; log gradient only */
     uint8_t planes; /* 1 or 3 */
+    uint8_t levels; /* thermometer: odd, 1..127 */
+    bool even;      /* thermometer: M is levels + 1 */
     uint16_t floor; /* counts at nominal white 65535; >= 1 */
     struct gradient_ratio ratio[3];
 };

@@ -69,13 +69,35 @@ static uint32_t value_of(const uint32_t steps[255], uint16_t sample)
     return value;
 }
 
+/* THERMOMETER in gradient.h, for 8-bit sRGB: |x| M / 2 = |2v - 255| M / 510. */
+static uint8_t thermometer(const struct gradient_spec *spec, uint32_t v)
+{
+    const uint32_t m = spec->levels + (spec->even ? 1u : 0u);
+    const uint32_t size = v > 127 ? 2 * v - 255 : 255 - 2 * v;
+    const uint32_t planes = 2 * ((size * m + 509) / 510) - 1; /* |q| */
+
+    return (uint8_t)(v > 127 ? (spec->levels + planes) / 2 : (spec->levels - planes) / 2);
+}
+
+/* The code of each 8-bit value. */
+static void table_for(const struct gradient_spec *spec, uint8_t table[256])
+{
+    for (uint32_t v = 0; v < 256; v++) {
+        table[v] = spec->coding == GRADIENT_CODING_THERMOMETER ? thermometer(spec, v)
+                   : v == 255                                  ? 127
+                                                               : (uint8_t)((v + 1) >> 1);
+    }
+}
+
 void gradient_srgb_encode(const struct gradient_spec *spec, const uint16_t *planes, size_t pixels,
                           uint16_t nominal_white, void *codes)
 {
     const size_t channels = spec->planes;
     uint32_t steps[255];
+    uint8_t table[256];
 
     steps_for(nominal_white, steps);
+    table_for(spec, table);
     for (size_t c = 0; c < channels; c++) {
         for (size_t i = 0; i < pixels; i++) {
             uint32_t v = value_of(steps, planes[c * pixels + i]);
@@ -83,7 +105,7 @@ void gradient_srgb_encode(const struct gradient_spec *spec, const uint16_t *plan
             if (spec->coding == GRADIENT_CODING_F32) {
                 ((float *)codes)[i * channels + c] = (float)v / 127.5f - 1.0f;
             } else {
-                ((uint8_t *)codes)[i * channels + c] = (uint8_t)(v == 255 ? 127 : (v + 1) >> 1);
+                ((uint8_t *)codes)[i * channels + c] = table[v];
             }
         }
     }

@@ -34,7 +34,7 @@ struct network_layer *lab_draft_add(struct lab_draft *draft, const char *name)
         return NULL;
     }
     struct network_layer *layer = &draft->layers[index];
-    *layer = (struct network_layer){0};
+    *layer = (struct network_layer){.input = index};
     if (name) {
         strcpy(draft->names[index], name);
         layer->name = draft->names[index];

@@ -22,7 +22,7 @@ void lab_draft_init(struct lab_draft *draft);
 void lab_draft_finish(struct lab_draft *draft);
 
 /*
- * Appends a layer with a copy of `name` (NULL for layers without). The caller may set its fields;
+ * Appends a layer that reads the one before, with a copy of `name` (NULL for layers without). The caller may set its fields;
  * arrays put there come from malloc and belong to the draft. NULL when there is no room or the name
  * is too long.
  */

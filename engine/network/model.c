@@ -27,7 +27,7 @@ static int refuse(const char **ret_reason, const char *reason)
 static const void *find(const struct network_model *model, const struct network_layer *layer,
                         const char *part, uint8_t dtype, uint8_t rank, const uint64_t *shape)
 {
-    char name[NETWORK_LAYER_NAME_MAX + 8];
+    char name[NETWORK_LAYER_NAME_MAX + 16];
 
     snprintf(name, sizeof name, "%s.%s", layer->name, part);
     const struct network_tensor *tensor = network_safetensors_find(model->file, name);
@@ -38,51 +38,125 @@ static const void *find(const struct network_model *model, const struct network_
     return tensor->data;
 }
 
-/* Points the layer at its tensors. Their shapes fix the array lengths that the checks rely on. */
-static int attach(const struct network_model *model, struct network_layer *layer,
-                  struct network_shape in, uint32_t *used, const char **ret_reason)
+uint8_t network_weight_shape(const struct network_layer *layer, struct network_shape in,
+                             uint64_t shape[4])
 {
-    const bool conv = layer->op == NETWORK_OP_CONV;
-    const uint64_t conv_shape[] = {layer->out, layer->kernel[0], layer->kernel[1], in.channels};
-    const uint64_t dense_shape[] = {layer->out, (uint64_t)in.height * in.width * in.channels};
-    const uint64_t *shape = conv ? conv_shape : dense_shape, out = layer->out;
-    const uint8_t rank = conv ? 4 : 2;
+    const bool codes =
+        layer->weights != NETWORK_WEIGHTS_S8 && layer->weights != NETWORK_WEIGHTS_F32;
+    const uint64_t count = network_layer_inputs(layer, in);
 
-    if (layer->weights == NETWORK_WEIGHTS_S8) {
-        layer->weight_s8 = find(model, layer, "weight", NETWORK_DTYPE_I8, rank, shape);
-        layer->bias_s32 = find(model, layer, "bias", NETWORK_DTYPE_I32, 1, &out);
-        layer->mult = find(model, layer, "mult", NETWORK_DTYPE_I32, 1, &out);
-        *used += 3;
-    } else {
-        layer->weight_f32 = find(model, layer, "weight", NETWORK_DTYPE_F32, rank, shape);
-        layer->bias_f32 = find(model, layer, "bias", NETWORK_DTYPE_F32, 1, &out);
-        *used += 2;
+    shape[0] = layer->out;
+    if (codes || layer->op == NETWORK_OP_DENSE) {
+        shape[1] = codes ? network_codes_row(layer, count) : count;
+        return 2;
     }
-    if (layer->weights == NETWORK_WEIGHTS_S8
-            ? layer->weight_s8 == NULL || layer->bias_s32 == NULL || layer->mult == NULL
-            : layer->weight_f32 == NULL || layer->bias_f32 == NULL) {
-        return refuse(ret_reason, "A layer's tensor is missing or has another type or shape.");
-    }
-    return 0;
+    shape[1] = layer->kernel[0];
+    shape[2] = layer->kernel[1];
+    shape[3] = in.channels;
+    return layer->op == NETWORK_OP_DEPTHWISE ? 3 : 4;
 }
 
+static bool attach_weights(const struct network_model *model, struct network_layer *layer,
+                           const struct network_flow *in, uint32_t *used)
+{
+    uint64_t shape[4];
+    const uint8_t rank = network_weight_shape(layer, in->shape, shape);
+
+    *used += 1;
+    switch (layer->weights) {
+    case NETWORK_WEIGHTS_S8:
+        layer->weight_s8 = find(model, layer, "weight", NETWORK_DTYPE_I8, rank, shape);
+        return layer->weight_s8 != NULL;
+    case NETWORK_WEIGHTS_F32:
+        layer->weight_f32 = find(model, layer, "weight", NETWORK_DTYPE_F32, rank, shape);
+        return layer->weight_f32 != NULL;
+    case NETWORK_WEIGHTS_TERNARY:
+        layer->nonzero = find(model, layer, "nonzero", NETWORK_DTYPE_U8, rank, shape);
+        *used += 1;
+        if (layer->nonzero == NULL) {
+            return false;
+        }
+        break;
+    default:
+        break;
+    }
+    layer->weight_codes = find(model, layer, "weight", NETWORK_DTYPE_U8, rank, shape);
+    return layer->weight_codes != NULL;
+}
+
+/* What turns sums into outputs. */
+static bool attach_rest(const struct network_model *model, struct network_layer *layer,
+                        const struct network_flow *in, uint32_t *used)
+{
+    const uint64_t out = layer->out, levels[] = {out, network_layer_levels(layer)};
+    const bool wide = network_layer_is_wide(layer, in);
+
+    *used += 1;
+    if (layer->weights == NETWORK_WEIGHTS_F32) {
+        layer->bias_f32 = find(model, layer, "bias", NETWORK_DTYPE_F32, 1, &out);
+        return layer->bias_f32 != NULL;
+    }
+    if (levels[1] > 0) {
+        if (wide) {
+            layer->threshold_s64 = find(model, layer, "threshold", NETWORK_DTYPE_I64, 2, levels);
+        } else {
+            layer->threshold_s32 = find(model, layer, "threshold", NETWORK_DTYPE_I32, 2, levels);
+        }
+        return layer->threshold_s64 != NULL || layer->threshold_s32 != NULL;
+    }
+    *used += 1;
+    if (wide) {
+        layer->bias_s64 = find(model, layer, "bias", NETWORK_DTYPE_I64, 1, &out);
+    } else {
+        layer->bias_s32 = find(model, layer, "bias", NETWORK_DTYPE_I32, 1, &out);
+    }
+    layer->mult = find(model, layer, "mult", NETWORK_DTYPE_I32, 1, &out);
+    return layer->mult != NULL && (layer->bias_s64 != NULL || layer->bias_s32 != NULL);
+}
+
+/* What a layer without weights gives has the coding of what it reads. */
+static void inherit(struct network_layer *layer, const struct network_flow *flow)
+{
+    static const uint8_t outputs[] = {
+        [NETWORK_VALUE_F32] = NETWORK_OUTPUT_F32,
+        [NETWORK_VALUE_TERNARY] = NETWORK_OUTPUT_TERNARY,
+        [NETWORK_VALUE_SEVEN] = NETWORK_OUTPUT_TERNARY, /* refused elsewhere */
+        [NETWORK_VALUE_U7] = NETWORK_OUTPUT_U7,
+        [NETWORK_VALUE_THERMOMETER] = NETWORK_OUTPUT_U7, /* refused elsewhere */
+        [NETWORK_VALUE_BINARY] = NETWORK_OUTPUT_BINARY,
+        [NETWORK_VALUE_LOG] = NETWORK_OUTPUT_LOG,
+    };
+
+    layer->output = outputs[flow->value];
+    layer->output_bits = flow->bits;
+    layer->output_root = flow->root;
+}
+
+/* Points the layers at their tensors. Their shapes fix the array lengths that the checks rely on.
+ */
 static int attach_point(struct network_model *model, uint32_t point, uint32_t *used,
                         const char **ret_reason)
 {
-    struct network_shape shape = network_input_shape(&model->points[point].input);
+    struct network_flow flow[NETWORK_LAYERS_MAX + 1] = {
+        network_input_flow(&model->points[point].input)};
 
     for (uint32_t i = 0; i < model->points[point].layer_count; i++) {
         struct network_layer *layer = &model->layers[point][i];
-        struct network_shape out;
-        int result = network_layer_shape(layer, shape, &out, ret_reason);
+        const struct network_flow *in = &flow[layer->input];
 
-        if (result == 0 && network_layer_has_weights(layer)) {
-            result = attach(model, layer, shape, used, ret_reason);
+        if (layer->op == NETWORK_OP_DEPTHWISE) {
+            layer->out = in->shape.channels;
         }
+        int result = network_layer_flow(layer, in, &flow[i + 1], ret_reason);
         if (result < 0) {
             return result;
         }
-        shape = out;
+        if (!network_layer_has_weights(layer)) {
+            inherit(layer, &flow[i + 1]);
+        } else if (!attach_weights(model, layer, in, used) ||
+                   !attach_rest(model, layer, in, used)) {
+            return refuse(ret_reason, "A layer's tensor is missing or has another type or shape.");
+        }
     }
     return 0;
 }

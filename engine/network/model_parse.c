@@ -13,89 +13,13 @@
 
 #include <cjson/cJSON.h>
 
-#include "engine/network/json.h"
+#include "engine/network/model_parse.h"
 
 const char *const network_source_words[] = {"log-gradient", "srgb", NULL};
 const char *const network_planes_words[] = {"grey", "rgb", NULL};
 const char *const network_fit_words[] = {"cover", "contain", "stretch", NULL};
-const char *const network_coding_words[] = {"ternary", "seven", "u7", "f32", NULL};
+const char *const network_coding_words[] = {"ternary", "seven", "u7", "f32", "thermometer", NULL};
 const char *const network_merge_words[] = {"all", "strongest", NULL};
-const char *const network_op_words[] = {"conv",    "dense",         "maxpool",
-                                        "avgpool", "globalavgpool", NULL};
-const char *const network_weights_words[] = {"s8", "f32", NULL};
-const char *const network_activation_words[] = {"none", "relu", NULL};
-const char *const network_output_words[] = {"u7", "f32", "scores", NULL};
-
-static int refuse(const char **ret_reason, const char *reason)
-{
-    *ret_reason = reason;
-    return -EBADMSG;
-}
-
-static const cJSON *get(const cJSON *object, const char *key)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, key);
-}
-
-static bool read_word(const cJSON *object, const char *key, const char *const *words,
-                      uint8_t *ret_index)
-{
-    int index = network_json_word(get(object, key), words);
-
-    if (index < 0) {
-        return false;
-    }
-    *ret_index = (uint8_t)index;
-    return true;
-}
-
-/* 0..255, or false. */
-static bool read_byte(const cJSON *value, int64_t low, int64_t high, uint8_t *ret_number)
-{
-    int64_t number;
-
-    if (!network_json_integer(value, low, high, &number)) {
-        return false;
-    }
-    *ret_number = (uint8_t)number;
-    return true;
-}
-
-static bool read_u32(const cJSON *value, int64_t low, int64_t high, uint32_t *ret_number)
-{
-    int64_t number;
-
-    if (!network_json_integer(value, low, high, &number)) {
-        return false;
-    }
-    *ret_number = (uint32_t)number;
-    return true;
-}
-
-static bool read_pair(const cJSON *value, int64_t low, int64_t high, uint16_t pair[2])
-{
-    if (!cJSON_IsArray(value) || cJSON_GetArraySize(value) != 2) {
-        return false;
-    }
-    for (int i = 0; i < 2; i++) {
-        int64_t number;
-
-        if (!network_json_integer(cJSON_GetArrayItem(value, i), low, high, &number)) {
-            return false;
-        }
-        pair[i] = (uint16_t)number;
-    }
-    return true;
-}
-
-static const char plain_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-
-static bool is_name(const char *text, size_t max, const char *characters)
-{
-    size_t length = strlen(text);
-
-    return length >= 1 && length <= max && strspn(text, characters) == length;
-}
 
 /* As many ratios as the coding has levels a side, each above 1 and above the one before. */
 static bool read_ratios(const cJSON *list, struct gradient_spec *front)
@@ -124,6 +48,18 @@ static bool read_ratios(const cJSON *list, struct gradient_spec *front)
     return true;
 }
 
+static bool read_levels(const cJSON *input, struct gradient_spec *front)
+{
+    const cJSON *even = get(input, "even");
+
+    if (front->coding != GRADIENT_CODING_THERMOMETER) {
+        return get(input, "levels") == NULL && even == NULL;
+    }
+    front->even = cJSON_IsTrue(even);
+    return read_byte(get(input, "levels"), 1, 127, &front->levels) && front->levels % 2 == 1 &&
+           (even == NULL || cJSON_IsBool(even));
+}
+
 /* The rules of gradient_spec_check, which lives in a module that this one does not link. */
 static int parse_front(const cJSON *input, struct gradient_spec *front, const char **ret_reason)
 {
@@ -138,7 +74,7 @@ static int parse_front(const cJSON *input, struct gradient_spec *front, const ch
     if (front->source == GRADIENT_SOURCE_LOG_GRADIENT) {
         uint32_t floor;
 
-        if (front->coding == GRADIENT_CODING_U7 ||
+        if (front->coding == GRADIENT_CODING_U7 || front->coding == GRADIENT_CODING_THERMOMETER ||
             !read_word(input, "merge", network_merge_words, &front->merge) ||
             !read_u32(get(input, "floor"), 1, UINT16_MAX, &floor)) {
             return refuse(ret_reason,
@@ -147,7 +83,11 @@ static int parse_front(const cJSON *input, struct gradient_spec *front, const ch
         front->floor = (uint16_t)floor;
     } else if (front->coding < GRADIENT_CODING_U7 || get(input, "merge") != NULL ||
                get(input, "floor") != NULL) {
-        return refuse(ret_reason, "An sRGB input is u7 or f32 and has neither merge nor floor.");
+        return refuse(ret_reason,
+                      "An sRGB input is u7, thermometer or f32 and has neither merge nor floor.");
+    }
+    if (!read_levels(input, front)) {
+        return refuse(ret_reason, "A thermometer has an odd number of levels, 1 to 127.");
     }
     if (!read_ratios(get(input, "ratio"), front)) {
         return refuse(ret_reason, "The input's ratios do not suit its coding.");
@@ -157,8 +97,8 @@ static int parse_front(const cJSON *input, struct gradient_spec *front, const ch
 
 static int parse_input(const cJSON *input, struct network_input *to, const char **ret_reason)
 {
-    static const char *const keys[] = {"source", "width", "height", "planes", "fit",
-                                       "coding", "merge", "ratio",  "floor",  NULL};
+    static const char *const keys[] = {"source", "width", "height", "planes", "fit",  "coding",
+                                       "merge",  "ratio", "floor",  "levels", "even", NULL};
 
     if (!cJSON_IsObject(input) || !network_json_only(input, keys)) {
         return refuse(ret_reason, "The input is missing or has a key that is not known here.");
@@ -206,100 +146,6 @@ static int parse_labels(const cJSON *list, struct network_model *model, const ch
     return 0;
 }
 
-/* Keys of a layer, by operation; those of weights "s8" only come first. */
-static bool layer_keys_known(const cJSON *item, const struct network_layer *layer)
-{
-    static const char *const conv[] = {"preshift",   "shift",  "op",     "name", "weights",
-                                       "out",        "kernel", "stride", "pad",  "pad_code",
-                                       "activation", "output", NULL};
-    static const char *const dense[] = {"preshift", "shift",      "op",     "name", "weights",
-                                        "out",      "activation", "output", NULL};
-    static const char *const pool[] = {"op", "kernel", "stride", NULL};
-    static const char *const whole[] = {"op", NULL};
-    size_t skip = layer->weights == NETWORK_WEIGHTS_F32 ? 2 : 0; /* preshift, shift */
-
-    switch (layer->op) {
-    case NETWORK_OP_CONV:
-        return network_json_only(item, conv + skip);
-    case NETWORK_OP_DENSE:
-        return network_json_only(item, dense + skip);
-    case NETWORK_OP_GLOBALAVGPOOL:
-        return network_json_only(item, whole);
-    default:
-        return network_json_only(item, pool);
-    }
-}
-
-static int parse_geometry(const cJSON *item, struct network_layer *layer, const char **ret_reason)
-{
-    bool conv = layer->op == NETWORK_OP_CONV;
-    int64_t side = conv ? NETWORK_KERNEL_MAX : UINT16_MAX;
-    const cJSON *code = get(item, "pad_code");
-
-    if (!read_pair(get(item, "kernel"), 1, side, layer->kernel) ||
-        !read_pair(get(item, "stride"), 1, side, layer->stride)) {
-        return refuse(ret_reason, "A layer's kernel or stride is missing or out of range.");
-    }
-    if (!conv) {
-        return 0;
-    }
-    if (!read_pair(get(item, "pad"), 0, side, layer->pad) || layer->pad[0] >= layer->kernel[0] ||
-        layer->pad[1] >= layer->kernel[1] ||
-        (code != NULL && !read_byte(code, 0, 127, &layer->pad_code))) {
-        return refuse(ret_reason, "A layer's padding is missing or out of range.");
-    }
-    return 0;
-}
-
-static int parse_weighted(const cJSON *item, struct network_layer *layer, const char **ret_reason)
-{
-    const cJSON *name = get(item, "name");
-    uint8_t relu;
-
-    if (!cJSON_IsString(name) ||
-        !is_name(name->valuestring, NETWORK_LAYER_NAME_MAX, plain_letters)) {
-        return refuse(ret_reason, "A layer's name is missing or not a plain word.");
-    }
-    layer->name = name->valuestring;
-    if (!read_u32(get(item, "out"), 1, NETWORK_CHANNELS_MAX, &layer->out)) {
-        return refuse(ret_reason, "A layer's number of outputs is missing or out of range.");
-    }
-    if (!read_word(item, "activation", network_activation_words, &relu) ||
-        !read_word(item, "output", network_output_words, &layer->output)) {
-        return refuse(ret_reason, "A layer's activation or output is not known here.");
-    }
-    layer->relu = relu != 0;
-    if (layer->weights == NETWORK_WEIGHTS_S8 &&
-        (!read_byte(get(item, "preshift"), 0, 30, &layer->preshift) ||
-         !read_byte(get(item, "shift"), 1, 31, &layer->shift))) {
-        return refuse(ret_reason, "A layer's shifts are missing or out of range.");
-    }
-    return 0;
-}
-
-static int parse_layer(const cJSON *item, struct network_layer *layer, const char **ret_reason)
-{
-    int result = 0;
-
-    if (!cJSON_IsObject(item) || !read_word(item, "op", network_op_words, &layer->op)) {
-        return refuse(ret_reason, "A layer's operation is not known here.");
-    }
-    if (network_layer_has_weights(layer) &&
-        !read_word(item, "weights", network_weights_words, &layer->weights)) {
-        return refuse(ret_reason, "A layer's kind of weights is not known here.");
-    }
-    if (!layer_keys_known(item, layer)) {
-        return refuse(ret_reason, "A layer has a key that its operation does not know.");
-    }
-    if (network_layer_has_weights(layer)) {
-        result = parse_weighted(item, layer, ret_reason);
-    }
-    if (result == 0 && layer->op != NETWORK_OP_DENSE && layer->op != NETWORK_OP_GLOBALAVGPOOL) {
-        result = parse_geometry(item, layer, ret_reason);
-    }
-    return result;
-}
-
 /* Whether a layer of this or an earlier point has the name. */
 static bool name_taken(const struct network_model *model, const char *name)
 {
@@ -332,8 +178,9 @@ static int parse_layers(const cJSON *list, struct network_model *model, uint32_t
     }
     model->points[point].layers = model->layers[point];
     for (const cJSON *item = list->child; item != NULL; item = item->next) {
-        struct network_layer *layer = &model->layers[point][model->points[point].layer_count++];
-        int result = parse_layer(item, layer, ret_reason);
+        const uint32_t index = model->points[point].layer_count++;
+        struct network_layer *layer = &model->layers[point][index];
+        int result = network_layer_parse(item, model->layers[point], index, ret_reason);
 
         if (result < 0) {
             return result;
@@ -382,7 +229,7 @@ static int parse_points(const cJSON *list, struct network_model *model, const ch
         uint32_t index = model->description.point_count;
 
         if (!cJSON_IsObject(item) || !network_json_only(item, keys) || !cJSON_IsString(name) ||
-            !is_name(name->valuestring, NETWORK_LAYER_NAME_MAX, plain_letters)) {
+            !is_name(name->valuestring, NETWORK_LAYER_NAME_MAX, PLAIN_LETTERS)) {
             return refuse(ret_reason, "An operating point has no plain name or an unknown key.");
         }
         int result = parse_point(item, model, name->valuestring, ret_reason);

@@ -68,43 +68,113 @@ static bool describe_input(cJSON *root, const struct network_input *input)
         ok = ok && add_word(to, "merge", network_merge_words, front->merge) &&
              add_number(to, "floor", front->floor);
     }
+    if (front->coding == GRADIENT_CODING_THERMOMETER) {
+        ok = ok && add_number(to, "levels", front->levels) &&
+             (!front->even || cJSON_AddTrueToObject(to, "even") != NULL);
+    }
     if (front->coding == GRADIENT_CODING_TERNARY || front->coding == GRADIENT_CODING_SEVEN) {
         ok = ok && add_ratios(to, front);
     }
     return ok;
 }
 
-static bool describe_weighted(cJSON *to, const struct network_layer *layer)
+static bool add_base(cJSON *to, const char *key, bool root)
 {
-    bool ok = cJSON_AddStringToObject(to, "name", layer->name) != NULL &&
-              add_word(to, "weights", network_weights_words, layer->weights) &&
-              add_number(to, "out", layer->out);
+    return add_word(to, key, network_base_words, root);
+}
 
-    if (layer->op == NETWORK_OP_CONV) {
-        ok = ok && add_pair(to, "kernel", layer->kernel) && add_pair(to, "stride", layer->stride) &&
-             add_pair(to, "pad", layer->pad) && add_number(to, "pad_code", layer->pad_code);
+/* Of a layer whose input is not the one before. */
+static bool add_input(cJSON *to, const struct network_layer *layers, uint32_t index)
+{
+    const uint32_t input = layers[index].input;
+
+    if (input == index) {
+        return true;
     }
-    ok = ok && add_word(to, "activation", network_activation_words, layer->relu) &&
-         add_word(to, "output", network_output_words, layer->output);
-    if (layer->weights == NETWORK_WEIGHTS_S8) {
+    return input > 0 && input < index && layers[input - 1].name != NULL &&
+           cJSON_AddStringToObject(to, "input", layers[input - 1].name) != NULL;
+}
+
+static bool describe_geometry(cJSON *to, const struct network_layer *layer)
+{
+    return add_pair(to, "kernel", layer->kernel) && add_pair(to, "stride", layer->stride) &&
+           (network_layer_is_pool(layer) ||
+            (add_pair(to, "pad", layer->pad) && add_number(to, "pad_code", layer->pad_code)));
+}
+
+static bool describe_numbers(cJSON *to, const struct network_layer *layer)
+{
+    bool ok = add_word(to, "activation", network_activation_words, layer->relu) &&
+              add_word(to, "output", network_output_words, layer->output);
+
+    if (layer->output == NETWORK_OUTPUT_LOG) {
+        ok = ok && add_number(to, "output_bits", layer->output_bits) &&
+             add_base(to, "output_base", layer->output_root);
+    }
+    if (layer->weights != NETWORK_WEIGHTS_F32 && network_layer_levels(layer) == 0) {
         ok = ok && add_number(to, "preshift", layer->preshift) &&
-             add_number(to, "shift", layer->shift);
+             add_number(to, "shift", layer->shift) &&
+             (layer->narrow == 0 || add_number(to, "narrow", layer->narrow));
     }
     return ok;
 }
 
-static bool describe_layer(cJSON *list, const struct network_layer *layer)
+static bool describe_weighted(cJSON *to, const struct network_layer *layer)
 {
+    bool ok = add_word(to, "weights", network_weights_words, layer->weights);
+
+    if (layer->weights == NETWORK_WEIGHTS_LOG) {
+        ok = ok && add_number(to, "weight_bits", layer->weight_bits) &&
+             add_base(to, "weight_base", layer->weight_root);
+    }
+    if (layer->op != NETWORK_OP_DEPTHWISE) {
+        ok = ok && add_number(to, "out", layer->out);
+    }
+    if (layer->op != NETWORK_OP_DENSE) {
+        ok = ok && describe_geometry(to, layer);
+    }
+    return ok && describe_numbers(to, layer);
+}
+
+static bool describe_add(cJSON *to, const struct network_layer *layers, uint32_t index)
+{
+    const struct network_layer *layer = &layers[index];
+    cJSON *inputs = cJSON_AddArrayToObject(to, "inputs");
+    const uint32_t read[] = {layer->input, layer->other};
+
+    for (int i = 0; i < 2; i++) {
+        if (read[i] < 1 || read[i] > index || layers[read[i] - 1].name == NULL ||
+            !network_json_add(inputs, NULL, cJSON_CreateString(layers[read[i] - 1].name))) {
+            return false;
+        }
+    }
+    if (layer->shift == 0) {
+        return add_word(to, "activation", network_activation_words, layer->relu);
+    }
+    const int mult[] = {(int)layer->add_mult[0], (int)layer->add_mult[1]};
+    return network_json_add(to, "mult", cJSON_CreateIntArray(mult, 2)) &&
+           add_number(to, "shift", layer->shift);
+}
+
+static bool describe_layer(cJSON *list, const struct network_layer *layers, uint32_t index)
+{
+    const struct network_layer *layer = &layers[index];
     cJSON *to = cJSON_CreateObject();
 
-    if (!network_json_add(list, NULL, to) || !add_word(to, "op", network_op_words, layer->op)) {
+    if (!network_json_add(list, NULL, to) || !add_word(to, "op", network_op_words, layer->op) ||
+        (layer->name != NULL && cJSON_AddStringToObject(to, "name", layer->name) == NULL)) {
+        return false;
+    }
+    if (layer->op == NETWORK_OP_ADD) {
+        return describe_add(to, layers, index);
+    }
+    if (!add_input(to, layers, index)) {
         return false;
     }
     if (network_layer_has_weights(layer)) {
         return describe_weighted(to, layer);
     }
-    return layer->op == NETWORK_OP_GLOBALAVGPOOL ||
-           (add_pair(to, "kernel", layer->kernel) && add_pair(to, "stride", layer->stride));
+    return layer->op == NETWORK_OP_GLOBALAVGPOOL || describe_geometry(to, layer);
 }
 
 static bool describe_layers(cJSON *to, const struct network_point *point)
@@ -113,7 +183,7 @@ static bool describe_layers(cJSON *to, const struct network_point *point)
     bool ok = list != NULL;
 
     for (uint32_t i = 0; i < point->layer_count; i++) {
-        ok = ok && describe_layer(list, &point->layers[i]);
+        ok = ok && describe_layer(list, point->layers, i);
     }
     return ok;
 }
@@ -167,72 +237,86 @@ static int metadata_text(const struct network_description *description, char **r
     return 0;
 }
 
-#define TENSORS_MAX (3u * NETWORK_LAYERS_MAX * NETWORK_POINTS_MAX)
+#define TENSORS_MAX (4u * NETWORK_LAYERS_MAX * NETWORK_POINTS_MAX)
 
 struct tensor_list {
-    char names[TENSORS_MAX][NETWORK_LAYER_NAME_MAX + 8];
+    char names[TENSORS_MAX][NETWORK_LAYER_NAME_MAX + 16];
     struct network_tensor tensors[TENSORS_MAX];
     uint32_t count;
 };
 
 static void add_tensor(struct tensor_list *list, const struct network_layer *layer,
-                       const char *part, struct network_tensor tensor)
+                       const char *part, uint8_t dtype, uint8_t rank, const uint64_t *shape,
+                       const void *data)
 {
     char *name = list->names[list->count];
+    struct network_tensor *tensor = &list->tensors[list->count++];
 
     snprintf(name, sizeof list->names[0], "%s.%s", layer->name, part);
-    tensor.name = name;
-    list->tensors[list->count++] = tensor;
+    *tensor = (struct network_tensor){.name = name, .dtype = dtype, .rank = rank, .data = data};
+    memcpy(tensor->shape, shape, rank * sizeof *shape);
 }
 
-static void add_layer_tensors(struct tensor_list *list, const struct network_layer *layer,
-                              struct network_shape in)
+static void add_weights(struct tensor_list *list, const struct network_layer *layer,
+                        struct network_shape in)
 {
-    bool s8 = layer->weights == NETWORK_WEIGHTS_S8;
-    struct network_tensor weight = {
-        .dtype = s8 ? NETWORK_DTYPE_I8 : NETWORK_DTYPE_F32,
-        .rank = 2,
-        .shape = {layer->out, (uint64_t)in.height * in.width * in.channels},
-        .data = s8 ? (const void *)layer->weight_s8 : layer->weight_f32,
-    };
-    struct network_tensor vector = {
-        .dtype = s8 ? NETWORK_DTYPE_I32 : NETWORK_DTYPE_F32,
-        .rank = 1,
-        .shape = {layer->out},
-        .data = s8 ? (const void *)layer->bias_s32 : layer->bias_f32,
-    };
+    uint64_t shape[4];
+    const uint8_t rank = network_weight_shape(layer, in, shape);
 
-    if (layer->op == NETWORK_OP_CONV) {
-        weight.rank = 4;
-        weight.shape[1] = layer->kernel[0];
-        weight.shape[2] = layer->kernel[1];
-        weight.shape[3] = in.channels;
+    if (layer->weights == NETWORK_WEIGHTS_S8) {
+        add_tensor(list, layer, "weight", NETWORK_DTYPE_I8, rank, shape, layer->weight_s8);
+    } else if (layer->weights == NETWORK_WEIGHTS_F32) {
+        add_tensor(list, layer, "weight", NETWORK_DTYPE_F32, rank, shape, layer->weight_f32);
+    } else {
+        add_tensor(list, layer, "weight", NETWORK_DTYPE_U8, rank, shape, layer->weight_codes);
     }
-    add_tensor(list, layer, "weight", weight);
-    add_tensor(list, layer, "bias", vector);
-    if (s8) {
-        vector.data = layer->mult;
-        add_tensor(list, layer, "mult", vector);
+    if (layer->weights == NETWORK_WEIGHTS_TERNARY) {
+        add_tensor(list, layer, "nonzero", NETWORK_DTYPE_U8, rank, shape, layer->nonzero);
+    }
+}
+
+static void add_rest(struct tensor_list *list, const struct network_layer *layer,
+                     const struct network_flow *in)
+{
+    const uint64_t out = layer->out, levels[] = {out, network_layer_levels(layer)};
+    const bool wide = network_layer_is_wide(layer, in);
+
+    if (layer->weights == NETWORK_WEIGHTS_F32) {
+        add_tensor(list, layer, "bias", NETWORK_DTYPE_F32, 1, &out, layer->bias_f32);
+    } else if (levels[1] > 0) {
+        add_tensor(list, layer, "threshold", wide ? NETWORK_DTYPE_I64 : NETWORK_DTYPE_I32, 2,
+                   levels,
+                   wide ? (const void *)layer->threshold_s64 : (const void *)layer->threshold_s32);
+    } else {
+        add_tensor(list, layer, "bias", wide ? NETWORK_DTYPE_I64 : NETWORK_DTYPE_I32, 1, &out,
+                   wide ? (const void *)layer->bias_s64 : (const void *)layer->bias_s32);
+        add_tensor(list, layer, "mult", NETWORK_DTYPE_I32, 1, &out, layer->mult);
     }
 }
 
 static int list_tensors(const struct network_point *point, struct tensor_list *list,
                         const char **ret_reason)
 {
-    struct network_shape shape = network_input_shape(&point->input);
+    struct network_flow flow[NETWORK_LAYERS_MAX + 1] = {network_input_flow(&point->input)};
 
     for (uint32_t i = 0; i < point->layer_count; i++) {
-        const struct network_layer *layer = &point->layers[i];
-        struct network_shape out;
-        int result = network_layer_shape(layer, shape, &out, ret_reason);
+        struct network_layer layer = point->layers[i];
 
+        if (layer.input > i || layer.other > i) {
+            return -EINVAL;
+        }
+        const struct network_flow *in = &flow[layer.input];
+        if (layer.op == NETWORK_OP_DEPTHWISE) {
+            layer.out = in->shape.channels;
+        }
+        int result = network_layer_flow(&layer, in, &flow[i + 1], ret_reason);
         if (result < 0) {
             return result;
         }
-        if (network_layer_has_weights(layer)) {
-            add_layer_tensors(list, layer, shape);
+        if (network_layer_has_weights(&layer)) {
+            add_weights(list, &layer, in->shape);
+            add_rest(list, &layer, in);
         }
-        shape = out;
     }
     return 0;
 }

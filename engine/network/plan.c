@@ -12,6 +12,19 @@
 
 #define ALIGNMENT 64u
 
+/* Largest code of the input that the first layer gets; 0 of f32. */
+static uint8_t input_peak(const struct network_input *input)
+{
+    static const uint8_t peaks[] = {
+        [GRADIENT_CODING_TERNARY] = 1,
+        [GRADIENT_CODING_SEVEN] = 3,
+        [GRADIENT_CODING_U7] = 127,
+        [GRADIENT_CODING_F32] = 0,
+    };
+
+    return peaks[input->front.coding];
+}
+
 static size_t round_up(size_t bytes)
 {
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -180,7 +193,7 @@ static uint32_t plan_layer(struct cursor *cursor, uint32_t index)
         plan_real(cursor, index, out);
     } else {
         bool fused = fuses(cursor->plan, index);
-        uint8_t peak = index == 0 ? network_input_peak(&point->input) : 127;
+        uint8_t peak = index == 0 ? input_peak(&point->input) : 127;
 
         cursor->in->offset = peak < 127 ? peak : 0;
         settle(cursor->in, layer);

@@ -223,7 +223,11 @@ void example_create(struct example *example, uint64_t seed, enum example_kind ki
         struct network_layer *layer = &example->layers[point->layer_count];
         const bool codes = peak == 1 || peak == 3;
 
-        *layer = (struct network_layer){.op = (uint8_t)example_range(&example->seed, 0, 4)};
+        static const uint8_t ops[] = {NETWORK_OP_CONV, NETWORK_OP_DENSE, NETWORK_OP_MAXPOOL,
+                                      NETWORK_OP_AVGPOOL, NETWORK_OP_GLOBALAVGPOOL};
+
+        *layer = (struct network_layer){.op = ops[example_range(&example->seed, 0, 4)],
+                                        .input = point->layer_count};
         if (codes || layer->op == NETWORK_OP_DENSE) {
             layer->op = NETWORK_OP_CONV;
         }
@@ -246,6 +250,7 @@ void example_create(struct example *example, uint64_t seed, enum example_kind ki
 
     struct network_layer *last = &example->layers[point->layer_count];
     *last = (struct network_layer){
+        .input = point->layer_count,
         .op = NETWORK_OP_DENSE,
         .weights = is_float || kind == EXAMPLE_MIXED ? NETWORK_WEIGHTS_F32 : NETWORK_WEIGHTS_S8,
         .out = description->label_count,

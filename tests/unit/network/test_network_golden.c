@@ -134,6 +134,7 @@ static struct network_model *import_model(const char *name, const struct gradien
 
         fold(file, i + 1, in, out, net->conv_weight[i], net->conv_bias[i]);
         net->layers[2 * i] = (struct network_layer){.op = NETWORK_OP_CONV,
+                                                    .input = 2 * i,
                                                     .weights = NETWORK_WEIGHTS_F32,
                                                     .output = NETWORK_OUTPUT_F32,
                                                     .relu = true,
@@ -144,8 +145,8 @@ static struct network_model *import_model(const char *name, const struct gradien
                                                     .name = names[i],
                                                     .weight_f32 = net->conv_weight[i],
                                                     .bias_f32 = net->conv_bias[i]};
-        net->layers[2 * i + 1] =
-            (struct network_layer){.op = NETWORK_OP_MAXPOOL, .kernel = {2, 2}, .stride = {2, 2}};
+        net->layers[2 * i + 1] = (struct network_layer){
+            .op = NETWORK_OP_MAXPOOL, .input = 2 * i + 1, .kernel = {2, 2}, .stride = {2, 2}};
         in = out;
     }
     const float *dense = data_of(file, "fc.weight");
@@ -155,6 +156,7 @@ static struct network_model *import_model(const char *name, const struct gradien
         net->dense_weight[o * 2048 + yx * 128 + c] = dense[i];
     }
     net->layers[6] = (struct network_layer){.op = NETWORK_OP_DENSE,
+                                            .input = 6,
                                             .weights = NETWORK_WEIGHTS_F32,
                                             .output = NETWORK_OUTPUT_SCORES,
                                             .out = 10,

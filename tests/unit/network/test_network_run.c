@@ -257,6 +257,7 @@ static void test_float_scores_saturate(void **state)
          .weight_f32 = wide,
          .bias_f32 = zero},
         {.op = NETWORK_OP_DENSE,
+         .input = 1,
          .weights = NETWORK_WEIGHTS_F32,
          .output = NETWORK_OUTPUT_SCORES,
          .out = 3,

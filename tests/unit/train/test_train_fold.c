@@ -66,6 +66,9 @@ static void fill(struct packed *packed, const struct train *train, bool srgb)
     l[2] = (struct network_layer){.kernel = {2, 3}, .stride = {1, 2}, .pad = {0, 1}, .relu = true};
     l[3] = (struct network_layer){.op = NETWORK_OP_AVGPOOL, .kernel = {2, 2}, .stride = {2, 1}};
     l[4] = (struct network_layer){.op = NETWORK_OP_DENSE, .output = NETWORK_OUTPUT_SCORES};
+    for (uint32_t i = 0; i < 5; i++) {
+        l[i].input = i;
+    }
     l[0].pad_code = srgb ? 64 : 0;
     for (uint32_t i = 0; i < WEIGHTED; i++) {
         struct train_fold *fold = &packed->fold[i];
