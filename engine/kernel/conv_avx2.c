@@ -184,12 +184,12 @@ ALWAYS_INLINE __m256i missed(const struct block *block, __m256i t, uint32_t vect
     return n;
 }
 
-ALWAYS_INLINE __m256i missed_narrow(const struct block *block, __m256i t)
+ALWAYS_INLINE __m256i missed_narrow(const struct block *block, __m256i t, uint32_t levels)
 {
     const __m256i *threshold = block->parameter;
     __m256i n = _mm256_setzero_si256();
 
-    for (uint32_t i = 0; i < block->conv->levels; i++) {
+    for (uint32_t i = 0; i < levels; i++) {
         n = _mm256_add_epi16(n, _mm256_cmpgt_epi16(_mm256_load_si256(threshold + i), t));
     }
     return n;
@@ -211,8 +211,10 @@ ALWAYS_INLINE __m128i codes_of(const struct block *block, __m256i low, __m256i h
     const __m128i codes = _mm_loadl_epi64((const __m128i *)(const void *)block->conv->codes);
     __m256i n;
 
-    if (block->narrow) {
-        n = missed_narrow(block, in_pairs(low, high));
+    if (block->narrow && block->conv->levels == KERNEL_CONV_LEVELS_MAX) { /* without a loop */
+        n = missed_narrow(block, in_pairs(low, high), KERNEL_CONV_LEVELS_MAX);
+    } else if (block->narrow) {
+        n = missed_narrow(block, in_pairs(low, high), block->conv->levels);
     } else {
         n = in_pairs(missed(block, low, 0), missed(block, high, 1));
     }
@@ -267,19 +269,29 @@ ALWAYS_INLINE __m256i codes_at(const uint8_t *from)
     return _mm256_broadcastd_epi32(_mm_loadu_si32(from));
 }
 
+/* Done with this sum: without a word the compiler makes all products before it adds any, which
+ * takes more registers than there are. */
+ALWAYS_INLINE __m256i now(__m256i sums)
+{
+    __asm__("" : "+x"(sums));
+    return sums;
+}
+
 #if defined(DOT)
 
-/* Bias and all groups. */
+/* Bias and all groups. The sums have names of their own until they are complete, since the compiler
+ * keeps in memory what is later read in a loop. */
 ALWAYS_INLINE void sum_all(const struct block *block, const uint8_t *const *from,
                            __m256i sum[TILE][2], uint32_t pixels)
 {
     const uint32_t count = all_groups(block->conv);
     const __m256i *bias = (const __m256i *)(const void *)block->bias;
     const int8_t *weights = block->weights;
+    __m256i part[TILE][2];
 
     for (uint32_t i = 0; i < pixels; i++) {
-        sum[i][0] = bias[0];
-        sum[i][1] = bias[1];
+        part[i][0] = bias[0];
+        part[i][1] = bias[1];
     }
     for (uint32_t group = 0; group < count; group++, weights += 64) {
         const __m256i low = load(weights), high = load(weights + 32);
@@ -287,9 +299,13 @@ ALWAYS_INLINE void sum_all(const struct block *block, const uint8_t *const *from
 
         for (uint32_t i = 0; i < pixels; i++) {
             const __m256i codes = codes_at(from[i] + offset);
-            sum[i][0] = DOT(sum[i][0], codes, low);
-            sum[i][1] = DOT(sum[i][1], codes, high);
+            part[i][0] = now(DOT(part[i][0], codes, low));
+            part[i][1] = now(DOT(part[i][1], codes, high));
         }
+    }
+    for (uint32_t i = 0; i < pixels; i++) {
+        sum[i][0] = part[i][0];
+        sum[i][1] = part[i][1];
     }
 }
 
@@ -298,14 +314,6 @@ ALWAYS_INLINE void sum_all(const struct block *block, const uint8_t *const *from
 ALWAYS_INLINE __m256i widen(__m256i sums)
 {
     return _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
-}
-
-/* Done with this sum: without a word the compiler makes all products before it adds any, which
- * takes more registers than there are. */
-ALWAYS_INLINE __m256i now(__m256i sums)
-{
-    __asm__("" : "+x"(sums));
-    return sums;
 }
 
 /* Bias and all groups: pairs, then what is left alone. */

@@ -90,6 +90,9 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         table->depthwise = DEPTHWISE_OPS(avx512vnni);
         table->log = LOG_OPS(avx512vnni);
     }
+    if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI) && (cpu & KERNEL_CPU_AMX)) {
+        table->conv = CONV_OPS(amx);
+    }
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512POPCNT)) {
         table->bits = BITS_OPS(avx512, avx2);
     }

@@ -22,6 +22,7 @@
 #include "engine/kernel/requantise.h"
 
 KERNEL_CONV_DECLARE(evex);
+KERNEL_CONV_DECLARE(amx_model);
 
 static uint64_t random_state;
 
@@ -176,6 +177,9 @@ static const struct shape shapes[] = {
     {256, 2, 2, 1, 3, 5, 100, 1, 127},
     {7, 3, 3, 1, 1, 9, 15, 2, 127},
     {512, 3, 3, 1, 2, 2, 16, 1, 127},
+    /* rows of the kernel just above and just below 64 bytes, maps just wider than 16 */
+    {35, 3, 2, 1, 18, 3, 34, 1, 127},
+    {20, 3, 3, 1, 9, 2, 33, 2, 127},
     /* codes so small that 16 bits hold the sum of 129 groups of four, but not of 130 */
     {516, 1, 1, 1, 3, 3, 16, 1, 1},
     {520, 1, 1, 1, 3, 3, 16, 1, 1},
@@ -313,28 +317,46 @@ static void test_every_mask(void **state)
     }
 }
 
-/* The AVX-VNNI kernel with the same instruction in the coding of AVX-512. */
+/* Kernels for instructions that this machine may lack, on a machine with AVX-512 VNNI: the one for
+ * AVX-VNNI in the coding of AVX-512, the one for AMX over a model of its instructions. */
+static void check_variant(const struct kernel_conv_ops *ops)
+{
+    if (!(kernel_cpu_detect() & KERNEL_CPU_AVX512VNNI) || ops == NULL) {
+        print_message("skipped: this machine has no AVX-512 VNNI\n");
+        skip();
+    }
+    check_all(ops);
+}
+
+#if defined(__x86_64__)
+static const struct kernel_conv_ops evex = {kernel_conv_packed_bytes_evex, kernel_conv_pack_evex,
+                                            kernel_conv_run_evex, "evex"};
+static const struct kernel_conv_ops amx_model = {kernel_conv_packed_bytes_amx_model,
+                                                 kernel_conv_pack_amx_model,
+                                                 kernel_conv_run_amx_model, "amx model"};
+#define VARIANT(ops) (&(ops))
+#else
+#define VARIANT(ops) NULL
+#endif
+
 static void test_evex(void **state)
 {
     (void)state;
-#if defined(__x86_64__)
-    const struct kernel_conv_ops ops = {kernel_conv_packed_bytes_evex, kernel_conv_pack_evex,
-                                        kernel_conv_run_evex, "evex"};
+    check_variant(VARIANT(evex));
+}
 
-    if (kernel_cpu_detect() & KERNEL_CPU_AVX512VNNI) {
-        check_all(&ops);
-        return;
-    }
-#endif
-    print_message("skipped: this machine has no AVX-512 VNNI\n");
-    skip();
+static void test_amx_model(void **state)
+{
+    (void)state;
+    check_variant(VARIANT(amx_model));
 }
 
 int main(void)
 {
     const char *seed = getenv("OCELLUS_TEST_SEED");
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_mask),
-                                       cmocka_unit_test(test_evex)};
+                                       cmocka_unit_test(test_evex),
+                                       cmocka_unit_test(test_amx_model)};
 
     random_state = seed != NULL ? strtoull(seed, NULL, 0) : 1;
     print_message("seed %llu\n", (unsigned long long)random_state);
