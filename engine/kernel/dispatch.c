@@ -102,9 +102,11 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         table->bits = BITS_OPS(neon, neon);
         table->depthwise = DEPTHWISE_OPS(neon);
         SET_CODES(table, neon);
+        table->log = LOG_OPS(neon);
     }
     if (cpu & KERNEL_CPU_DOTPROD) {
         table->conv = CONV_OPS(dotprod);
+        table->log = LOG_OPS(dotprod);
     }
 #endif
     kernel_rates_nominal(table);

@@ -15,7 +15,8 @@
 
 enum { LANES = 8, CHANNELS = 16, TILE = 4, PARTS = 4 };
 
-static const struct kernel_log_shape layout = {.lanes = 16, .taps = 2, .width = CHANNELS};
+static const struct kernel_log_shape layout = {
+    .bits = 16, .lanes = 16, .taps = 2, .width = CHANNELS, .least = CHANNELS};
 
 size_t kernel_log_packed_bytes_avx2(const struct kernel_log *conv)
 {
@@ -107,13 +108,13 @@ ALWAYS_INLINE void decode_pass(const struct work *work, uint32_t pass, uint32_t 
 {
     const struct kernel_log_plan *plan = work->plan;
     const uint32_t bits = plan->nibbles ? 4 : 8, vectors = plan->steps * 2;
-    const uint16_t *codes = work->block->codes;
+    const uint8_t *codes = work->block->codes;
     const __m256i mask = _mm256_set1_epi16(plan->nibbles ? 0xf : 0xff);
     __m256i *to = (__m256i *)(void *)work->weights + (size_t)pass * vectors;
     struct table table;
 
     table_init(&table, plan->weight[pass], parts);
-    for (uint32_t i = 0; i < vectors; codes += 16) {
+    for (uint32_t i = 0; i < vectors; codes += 32) {
         __m256i load = _mm256_load_si256((const void *)codes);
         for (uint32_t shift = 0; shift < 16; shift += bits, i++) {
             const __m256i index = _mm256_and_si256(load, mask);
@@ -126,12 +127,12 @@ ALWAYS_INLINE void decode_pass(const struct work *work, uint32_t pass, uint32_t 
 /* Weights that are numbers themselves. */
 static void decode_linear(const struct work *work)
 {
-    const uint16_t *codes = work->block->codes;
+    const uint8_t *codes = work->block->codes;
 
     for (uint32_t pass = 0; pass < work->plan->passes; pass++) {
         __m256i *to = (__m256i *)(void *)work->weights + (size_t)pass * work->plan->steps * 2;
         for (uint32_t step = 0; step < work->plan->steps; step++, to += 2) {
-            const __m256i load = _mm256_load_si256((const void *)(codes + 16 * step));
+            const __m256i load = _mm256_load_si256((const void *)(codes + 32 * (size_t)step));
             _mm256_store_si256(to, _mm256_srai_epi16(_mm256_slli_epi16(load, 8), 8));
             _mm256_store_si256(to + 1, _mm256_srai_epi16(load, 8));
         }

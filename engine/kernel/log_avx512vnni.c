@@ -15,7 +15,8 @@
 
 enum { LANES = 16, TILE_MAX = 8, VECTORS_MAX = 4 };
 
-static const struct kernel_log_shape layout = {.lanes = 32, .taps = 2, .width = 64};
+static const struct kernel_log_shape layout = {
+    .bits = 16, .lanes = 32, .taps = 2, .width = 64, .least = 32};
 
 size_t kernel_log_packed_bytes_avx512vnni(const struct kernel_log *conv)
 {
@@ -98,7 +99,7 @@ ALWAYS_INLINE void add_steps(const struct work *work, const struct decoder *deco
                              uint32_t vectors, uint32_t bits)
 {
     const uint32_t per_load = bits == 4 ? 4 : 2, steps = vectors < per_load ? 2 : 1;
-    const uint16_t *codes = work->block->codes + (size_t)step * vectors / per_load * 32;
+    const uint8_t *codes = work->block->codes + (size_t)step * vectors / per_load * 64;
 
     for (; step < stop; step += steps) {
         __m512i load = _mm512_setzero_si512();
@@ -108,7 +109,7 @@ ALWAYS_INLINE void add_steps(const struct work *work, const struct decoder *deco
                 const uint32_t index = (s * vectors + v) % per_load;
                 if (index == 0) {
                     load = _mm512_load_si512(codes);
-                    codes += 32;
+                    codes += 64;
                 }
                 weight[v] = decode(decoder, load, index, bits);
             }

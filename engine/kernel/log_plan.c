@@ -54,74 +54,101 @@ static int64_t weight_value(const struct kernel_log *conv, uint32_t code, uint32
     return code & sign ? value : -value;
 }
 
-/* Splits value = slice[0] + 2^16 slice[1]; returns how many are not 0, at least 1. */
-static uint32_t split(int64_t value, int16_t slice[2])
+enum { SLICES_MAX = 4 };
+
+/* Splits value = sum of slice[i] 2^(bits i); returns how many are needed, at least 1. */
+static uint32_t split(int64_t value, uint32_t bits, int16_t slice[SLICES_MAX])
 {
-    slice[0] = (int16_t)(uint16_t)(uint64_t)value;
-    slice[1] = (int16_t)((value - slice[0]) / 65536);
-    return slice[1] != 0 ? 2 : 1;
+    const int64_t half = INT64_C(1) << (bits - 1);
+    uint32_t needed = 1;
+
+    for (uint32_t i = 0; i < SLICES_MAX; i++) {
+        const int64_t low = ((value + half) & (2 * half - 1)) - half;
+
+        slice[i] = (int16_t)low;
+        needed = low != 0 ? i + 1 : needed;
+        value = (value - low) / (2 * half);
+    }
+    return needed;
 }
 
-/* Fills planes with the slices of the input's codes; returns how many. */
-static uint32_t add_planes(const struct kernel_log *conv, uint32_t part,
-                           struct kernel_log_plan *plan)
+/* Fills planes with the slices of the input's codes; returns how many, 0: too many. */
+static uint32_t add_planes(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                           uint32_t part, struct kernel_log_plan *plan)
 {
     uint32_t slices = 1;
 
     for (uint32_t code = 0; conv->in_bits != 0 && code < 1u << conv->in_bits; code++) {
-        int16_t slice[2];
-        const uint32_t used = split(input_value(conv, code, part), slice);
+        int16_t slice[SLICES_MAX];
+        const uint32_t used = split(input_value(conv, code, part), shape->bits, slice);
 
         slices = used > slices ? used : slices;
-        plan->input[plan->planes][code] = slice[0];
-        if (plan->planes + 1 < KERNEL_LOG_PLANES_MAX) {
-            plan->input[plan->planes + 1][code] = slice[1];
+        for (uint32_t s = 0; s < SLICES_MAX && plan->planes + s < KERNEL_LOG_PLANES_MAX; s++) {
+            plan->input[plan->planes + s][code] = slice[s];
         }
     }
-    return slices;
+    return plan->planes + slices <= KERNEL_LOG_PLANES_MAX ? slices : 0;
 }
 
-/* A pass for each slice of the weights, behind those of lower shifts. */
-static void add_passes(const struct kernel_log *conv, uint32_t part, uint32_t plane,
-                       uint32_t plane_shift, struct kernel_log_plan *plan)
+/* Moves in a pass behind those of lower shifts. */
+static void insert_pass(struct kernel_log_plan *plan, uint32_t plane, uint32_t shift,
+                        const int16_t table[64])
 {
-    int16_t table[2][64];
+    uint32_t at = plan->passes++;
+
+    for (; at > 0 && plan->shift[at - 1] > shift; at--) {
+        plan->shift[at] = plan->shift[at - 1];
+        plan->plane[at] = plan->plane[at - 1];
+        memcpy(plan->weight[at], plan->weight[at - 1], sizeof(plan->weight[at]));
+    }
+    plan->shift[at] = shift;
+    plan->plane[at] = plane;
+    memcpy(plan->weight[at], table, sizeof(plan->weight[at]));
+}
+
+/* A pass for each slice of the weights; whether there is room. */
+static bool add_passes(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                       uint32_t part, uint32_t plane, uint32_t plane_shift,
+                       struct kernel_log_plan *plan)
+{
+    int16_t table[SLICES_MAX][64] = {0};
     uint32_t slices = 1;
 
-    for (uint32_t i = 0; i < 64; i++) {
-        int16_t slice[2] = {0, 0};
+    for (uint32_t i = 0; i < 64 && conv->weight_bits != 0; i++) {
+        int16_t slice[SLICES_MAX];
+        const uint32_t code = i & ((1u << conv->weight_bits) - 1);
+        const uint32_t used = split(weight_value(conv, code, part), shape->bits, slice);
 
-        if (conv->weight_bits != 0) {
-            const uint32_t code = i & ((1u << conv->weight_bits) - 1);
-            const uint32_t used = split(weight_value(conv, code, part), slice);
-            slices = used > slices ? used : slices;
+        slices = used > slices ? used : slices;
+        for (uint32_t s = 0; s < SLICES_MAX; s++) {
+            table[s][i] = slice[s];
         }
-        table[0][i] = slice[0];
-        table[1][i] = slice[1];
     }
     for (uint32_t s = 0; s < slices; s++) {
-        uint32_t at = plan->passes++;
-
-        for (; at > 0 && plan->shift[at - 1] > plane_shift + 16 * s; at--) {
-            plan->shift[at] = plan->shift[at - 1];
-            plan->plane[at] = plan->plane[at - 1];
-            memcpy(plan->weight[at], plan->weight[at - 1], sizeof(plan->weight[at]));
+        if (plan->passes == KERNEL_LOG_PASSES_MAX) {
+            return false;
         }
-        plan->shift[at] = plane_shift + 16 * s;
-        plan->plane[at] = plane;
-        memcpy(plan->weight[at], table[s], sizeof(table[s]));
+        insert_pass(plan, plane, plane_shift + shape->bits * s, table[s]);
     }
+    return true;
 }
 
-static void add_tables(const struct kernel_log *conv, struct kernel_log_plan *plan)
+static bool add_tables(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                       struct kernel_log_plan *plan)
 {
     for (uint32_t part = 0; part < (conv->in_root && conv->weight_root ? 2u : 1u); part++) {
-        const uint32_t slices = add_planes(conv, part, plan);
+        const uint32_t slices = add_planes(conv, shape, part, plan);
 
         for (uint32_t s = 0; s < slices; s++) {
-            add_passes(conv, part, plan->planes++, 16 * s, plan);
+            if (!add_passes(conv, shape, part, plan->planes++, shape->bits * s, plan)) {
+                return false;
+            }
+        }
+        if (slices == 0) {
+            return false;
         }
     }
+    return true;
 }
 
 /* Least and largest number that a plane can hold. */
@@ -151,9 +178,14 @@ static int64_t product_max(const struct kernel_log *conv, const struct kernel_lo
     return most * (-range[0] > range[1] ? -range[0] : range[1]);
 }
 
-static uint32_t steps_a_load(const struct kernel_log_plan *plan)
+/* Vectors of the narrowest block's steps may share a load. */
+static uint32_t steps_a_load(const struct kernel_log_shape *shape,
+                             const struct kernel_log_plan *plan)
 {
-    return plan->nibbles ? 2 : 1;
+    const uint32_t vectors = shape->bits / (plan->nibbles ? 4 : 8); /* of a load */
+    const uint32_t least = shape->least * shape->taps / shape->lanes;
+
+    return vectors > least ? vectors / least : 1;
 }
 
 static uint32_t run_steps(const struct kernel_log *conv, const struct kernel_log_shape *shape)
@@ -165,7 +197,7 @@ static uint32_t run_steps(const struct kernel_log *conv, const struct kernel_log
 static void add_bounds(const struct kernel_log *conv, const struct kernel_log_shape *shape,
                        struct kernel_log_plan *plan)
 {
-    const uint32_t load = steps_a_load(plan);
+    const uint32_t load = steps_a_load(shape, plan);
     int64_t most = 1;
 
     for (uint32_t pass = 0; pass < plan->passes; pass++) {
@@ -183,26 +215,24 @@ void kernel_log_plan_init(const struct kernel_log *conv, const struct kernel_log
                           struct kernel_log_plan *plan)
 {
     *plan = (struct kernel_log_plan){.nibbles = conv->weight_bits == 3 || conv->weight_bits == 4};
-    add_tables(conv, plan);
-
-    const uint32_t load = steps_a_load(plan);
+    const bool enough = add_tables(conv, shape, plan);
+    const uint32_t load = steps_a_load(shape, plan);
 
     plan->steps = (conv->kernel_h * run_steps(conv, shape) + load - 1) / load * load;
     plan->columns = ((conv->out_w * conv->pool - 1) * conv->stride_x + conv->kernel_w) * conv->in_c;
     plan->rows = (conv->out_h * conv->pool - 1) * conv->stride_y + conv->kernel_h;
     plan->plane_row = (plan->columns + 31) & ~31u;
-    plan->plane_bytes = (size_t)plan->rows * plan->plane_row * sizeof(int16_t);
+    plan->plane_bytes = (size_t)plan->rows * plan->plane_row * (shape->bits / 8);
     plan->offsets_bytes = (size_t)plan->passes * plan->steps * sizeof(uint32_t);
-    add_bounds(conv, shape, plan);
+    if (enough) {
+        add_bounds(conv, shape, plan);
+    }
 }
 
 static uint32_t block_width(const struct kernel_log *conv, const struct kernel_log_shape *shape,
                             uint32_t first)
 {
-    const uint32_t half = shape->width / 2;
-
-    return conv->out_c - first <= half && half * shape->taps >= 2 * shape->lanes ? half
-                                                                                 : shape->width;
+    return conv->out_c - first <= shape->least ? shape->least : shape->width;
 }
 
 struct parts {
@@ -256,7 +286,7 @@ struct kernel_log_block kernel_log_plan_block(const struct kernel_log *conv,
     struct kernel_log_block block = {
         .threshold = *at,
         .ends = (const uint32_t *)(const void *)(*at + of.ends),
-        .codes = (const uint16_t *)(const void *)(*at + of.codes),
+        .codes = *at + of.codes,
         .first = first,
         .left = conv->out_c - first < width ? conv->out_c - first : width,
         .width = width,
@@ -292,10 +322,10 @@ static void gather(const struct kernel_log *conv, const struct kernel_log_shape 
 /* Codes of the block, in the order in which vectors of numbers come out of them. */
 static void pack_codes(const struct kernel_log *conv, const struct kernel_log_shape *shape,
                        const struct kernel_log_plan *plan, const int8_t *weights,
-                       const struct kernel_log_block *block, uint16_t *to)
+                       const struct kernel_log_block *block, uint8_t *to)
 {
-    const uint32_t bits = plan->nibbles ? 4 : 8;
-    uint32_t shift = 0;
+    const uint32_t bits = plan->nibbles ? 4 : 8, lane_bytes = shape->bits / 8;
+    uint32_t at = 0; /* bit of a lane */
 
     for (uint32_t step = 0; step < plan->steps; step++) {
         uint8_t codes[STEP_MAX];
@@ -303,10 +333,11 @@ static void pack_codes(const struct kernel_log *conv, const struct kernel_log_sh
         gather(conv, shape, weights, block, step, codes);
         for (uint32_t i = 0; i < block->width * shape->taps; i += shape->lanes) {
             for (uint32_t lane = 0; lane < shape->lanes; lane++) {
-                to[lane] = (uint16_t)((shift == 0 ? 0 : to[lane]) | codes[i + lane] << shift);
+                uint8_t *byte = to + lane * lane_bytes + at / 8;
+                *byte = (uint8_t)((at % 8 == 0 ? 0 : *byte) | codes[i + lane] << at % 8);
             }
-            shift = (shift + bits) % 16;
-            to += shift == 0 ? shape->lanes : 0;
+            at = (at + bits) % shape->bits;
+            to += at == 0 ? shape->lanes * lane_bytes : 0;
         }
     }
 }
@@ -352,7 +383,7 @@ static void pack_ends(const struct kernel_log *conv, const struct kernel_log_sha
                       const struct kernel_log_plan *plan, const int8_t *weights,
                       const struct kernel_log_block *block, uint32_t *ends)
 {
-    const uint32_t load = steps_a_load(plan);
+    const uint32_t load = steps_a_load(shape, plan);
     struct reach all = {0};
 
     for (uint32_t pass = 0; pass < plan->passes && plan->ends_max > 0; pass++) {
@@ -415,7 +446,7 @@ void kernel_log_plan_pack(const struct kernel_log *conv, const struct kernel_log
         struct kernel_log_block block = kernel_log_plan_block(conv, shape, plan, first, &at);
 
         pack_ends(conv, shape, plan, weights, &block, (uint32_t *)(void *)(to + of.ends));
-        pack_codes(conv, shape, plan, weights, &block, (uint16_t *)(void *)(to + of.codes));
+        pack_codes(conv, shape, plan, weights, &block, to + of.codes);
         at = to;
         block = kernel_log_plan_block(conv, shape, plan, first, &at); /* with its ends */
         pack_thresholds(conv, &block, threshold, to);
@@ -430,7 +461,8 @@ void kernel_log_plan_offsets(const struct kernel_log *conv, const struct kernel_
     const uint32_t steps = run_steps(conv, shape);
 
     for (uint32_t pass = 0; pass < plan->passes; pass++) {
-        const uint32_t plane = plan->plane[pass] * (uint32_t)(plan->plane_bytes / sizeof(int16_t));
+        const uint32_t plane =
+            plan->plane[pass] * (uint32_t)(plan->plane_bytes / (shape->bits / 8));
         uint32_t *to = offsets + (size_t)pass * plan->steps, step = 0;
 
         for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {

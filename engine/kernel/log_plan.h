@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * How the fast kernels of log.h compute: as products of signed 16-bit numbers, which every
- * instruction set adds in pairs or alone to 32-bit sums. This header holds no function bodies, so
- * that the files of an instruction set may include it.
+ * How the fast kernels of log.h compute: as products of signed numbers of 16 bits, or of 8, which
+ * instruction sets add alone, in pairs or in fours to 32-bit sums. This header holds no function
+ * bodies, so that the files of an instruction set may include it.
  *
  * PASSES
- *   Values of codes that fit 16 bits are looked up in a table; larger ones are split in slices of
- *   16 bits. With base sqrt2 on one side the factors 128 and 181 are part of its table; on both
+ *   Values of codes that fit are looked up in a table; larger ones are split in slices of 16 or 8
+ *   bits. With base sqrt2 on one side the factors 128 and 181 are part of its table; on both
  *   sides an input code is in one of two planes, of even and of odd half-steps, and for each the
  *   weights have a table of their own: 128 E + 181 O = a_even (128 w_even + 181 w_odd) + a_odd
  *   (181 w_even + 256 w_odd). A pass goes over all taps with one plane of the input and one table;
- *   t is the sum of all passes, each shifted left. Both sides are negated, as -2^15 fits 16 bits.
- * SUMS
- *   A 32-bit sum is safe for a number of steps that depends on the weights. Where pack finds that
- *   it could leave its range, the kernel moves all but the lowest 16 bits to a second sum
- *   (an "end"). A block without ends and shifts has 32-bit results and 32-bit thresholds.
+ *   t is the sum of all passes, each shifted left. Both sides are negated, as -2^15 fits 16 bits,
+ * and 2^15 does not. SUMS A 32-bit sum is safe for a number of steps that depends on the weights.
+ * Where pack finds that it could leave its range, the kernel moves all but the lowest 16 bits to a
+ * second sum (an "end"). A block without ends and shifts has 32-bit results and 32-bit thresholds.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_LOG_PLAN_H
 #define OCELLUS_ENGINE_KERNEL_LOG_PLAN_H
@@ -25,25 +24,25 @@
 
 #include "engine/kernel/log.h"
 
-#define KERNEL_LOG_PASSES_MAX 4u
-#define KERNEL_LOG_PLANES_MAX 2u
+#define KERNEL_LOG_PASSES_MAX 8u
+#define KERNEL_LOG_PLANES_MAX 4u
 
 /* What an instruction set works on. A step is `taps` neighbouring taps of a row of the kernel for
  * the channels of a block; decoded it is width * taps numbers [channel][tap], in vectors. */
 struct kernel_log_shape {
-    uint32_t lanes; /* 16-bit numbers in a vector */
-    uint32_t taps;  /* 1 or 2 */
-    uint32_t width; /* channels of a block: this many, or half where that is enough and the half
-                       still fills two vectors */
+    uint32_t bits;         /* of a number, 16 or 8 */
+    uint32_t lanes;        /* numbers in a vector */
+    uint32_t taps;         /* 1, 2 or 4 */
+    uint32_t width, least; /* channels of a block, and of the last where that is enough */
 };
 
 struct kernel_log_plan {
     int16_t weight[KERNEL_LOG_PASSES_MAX][64]; /* by code: the highest of weight_bits is the sign */
     int16_t input[KERNEL_LOG_PLANES_MAX][32];  /* by code; unused without in_bits: -value */
-    uint32_t possible; /* 0: 32 bits do not hold a step; the reference does it */
+    uint32_t possible; /* 0: too many passes, or 32 bits do not hold a step; the reference runs */
     uint32_t planes, passes;
     uint32_t plane[KERNEL_LOG_PASSES_MAX], shift[KERNEL_LOG_PASSES_MAX]; /* shifts ascend */
-    uint32_t nibbles; /* 1: four codes in 16 bits, else two */
+    uint32_t nibbles; /* 1: codes of 4 bits, else bytes */
     uint32_t steps;   /* of a pass, a multiple of what one load of codes decodes to */
     uint32_t ends_max;
     uint32_t columns, rows; /* of the input, in values and rows */
@@ -56,11 +55,12 @@ struct kernel_log_plan {
  * part padded to 64 bytes:
  *   thresholds int32 or int64 [levels][width]
  *   uint32 ends: step numbers (pass * steps + step) before which sums are split, then UINT32_MAX
- *   codes in 16-bit lanes: lane l of vector j of a load is bits 4 j.. or 8 j.. of lane l */
+ *   codes, in as many bits as a number has for each lane of a load: its bits 4 j.. or 8 j.. are the
+ *   code of that lane of vector j that the load decodes to */
 struct kernel_log_block {
     const void *threshold;
     const uint32_t *ends;
-    const uint16_t *codes;
+    const uint8_t *codes;
     uint32_t narrow; /* 32-bit results */
     uint32_t first, left, width;
 };
