@@ -452,8 +452,8 @@ static void test_example_shows_defaults(void **state)
     }
     fclose(example);
     fclose(shown);
-    struct config *plain = load_text(place, "[model cifar10-lg3]\npath = /usr/share/ocellus/models/"
-                                            "cifar10-lg3.safetensors\n");
+    struct config *plain = load_text(place, "[model person]\npath = /usr/share/ocellus/models/"
+                                            "person.safetensors\n");
     struct config *config = load_text(place, text);
     assert_int_equal(keys, 18 + 2);
     assert_memory_equal(config, plain, offsetof(struct config, models));
