@@ -19,6 +19,7 @@
 #include <immintrin.h>
 
 #include "engine/kernel/isa.h"
+#include "engine/kernel/requantise_avx2.h"
 
 #if defined(KERNEL_CONV_EVEX)
 KERNEL_CONV_DECLARE(evex);
@@ -147,18 +148,6 @@ void NAME(pack)(const struct kernel_conv *conv, const int8_t *weights, const int
     }
 }
 
-ALWAYS_INLINE __m256i requantise(const struct kernel_conv *conv, __m256i t, __m256i mult)
-{
-    t = _mm256_slli_epi32(t, (int)conv->preshift);
-    __m256i even = _mm256_srli_epi64(_mm256_mul_epi32(t, mult), 32);
-    __m256i odd = _mm256_mul_epi32(_mm256_srli_epi64(t, 32), _mm256_srli_epi64(mult, 32));
-    __m256i high = _mm256_blend_epi32(even, odd, 0xaa);
-    high = _mm256_add_epi32(high, _mm256_set1_epi32((int32_t)(1u << (conv->shift - 1))));
-    high = _mm256_srai_epi32(high, (int)conv->shift);
-    high = _mm256_max_epi32(high, _mm256_setzero_si256());
-    return _mm256_min_epi32(high, _mm256_set1_epi32(127));
-}
-
 /* One block of channels at work: where its weights are and where its results go. */
 struct block {
     const struct kernel_conv *conv;
@@ -222,6 +211,20 @@ ALWAYS_INLINE __m128i codes_of(const struct block *block, __m256i low, __m256i h
     return _mm_shuffle_epi8(codes, in_bytes(n));
 }
 
+ALWAYS_INLINE __m128i in_u7(const struct block *block, __m256i low, __m256i high)
+{
+    const struct requantise how = requantise_init(block->conv->preshift, block->conv->shift);
+    const __m256i *mult = block->parameter;
+    const __m256i first = _mm256_load_si256(mult), second = _mm256_load_si256(mult + 1);
+
+    low = requantise(&how, low, first, _mm256_srli_epi64(first, 32));
+    high = requantise(&how, high, second, _mm256_srli_epi64(second, 32));
+    const __m256i pairs = in_pairs(low, high);
+    return _mm_min_epu8(
+        _mm_packus_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1)),
+        _mm_set1_epi8(127));
+}
+
 /* The 16 results of one pixel to element `at` of out, the channels beyond the last left out. */
 ALWAYS_INLINE void put(const struct block *block, __m256i low, __m256i high, void *out, size_t at)
 {
@@ -243,9 +246,7 @@ ALWAYS_INLINE void put(const struct block *block, __m256i low, __m256i high, voi
         return;
     }
     if (conv->output == KERNEL_CONV_U7) {
-        const __m256i *mult = block->parameter;
-        bytes = in_bytes(in_pairs(requantise(conv, low, _mm256_load_si256(mult)),
-                                  requantise(conv, high, _mm256_load_si256(mult + 1))));
+        bytes = in_u7(block, low, high);
     } else {
         bytes = codes_of(block, low, high);
     }

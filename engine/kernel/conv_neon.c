@@ -6,13 +6,16 @@
  * neighbouring bytes of a pixel's run are repeated over a vector and multiplied with four weights
  * of four channels.
  *
- * Packed: for each block of 16 output channels int32 bias, int32 multiplier, then for each row of
- * the kernel and each four bytes of its run the weights [channel][4]. Runs are filled up with zero
- * weights to a multiple of four.
+ * Packed: for each block of 16 output channels its head (isa.h), then for each row of the kernel
+ * and each four bytes of its run the weights [channel][4]. Runs are filled up with zero weights to
+ * a multiple of four.
  */
 #include <arm_neon.h>
 
+#include <string.h>
+
 #include "engine/kernel/isa.h"
+#include "engine/kernel/requantise_neon.h"
 
 #if defined(__ARM_FEATURE_DOTPROD)
 #define NAME(function) kernel_conv_##function##_dotprod
@@ -24,60 +27,29 @@
 
 enum { CHANNELS = 16, VECTORS = 4, TILE = 4 };
 
-static uint32_t groups(const struct kernel_conv *conv)
-{
-    return (conv->kernel_w * conv->in_c + 3) / 4;
-}
-
 static size_t block_bytes(const struct kernel_conv *conv)
 {
-    return (size_t)CHANNELS * 4 * (2 + (size_t)conv->kernel_h * groups(conv));
+    return kernel_conv_head_bytes(conv, CHANNELS) +
+           (size_t)CHANNELS * 4 * conv->kernel_h * kernel_conv_groups(conv);
 }
 
 size_t NAME(packed_bytes)(const struct kernel_conv *conv)
 {
-    if (conv->output == KERNEL_CONV_CODES) {
-        return kernel_conv_packed_bytes_c(conv);
-    }
     return block_bytes(conv) * ((conv->out_c + CHANNELS - 1) / CHANNELS);
-}
-
-/* Four weights of one channel; zero beyond the channels and beyond the run. */
-static void pack_group(const struct kernel_conv *conv, const int8_t *weights, uint32_t channel,
-                       uint32_t ky, uint32_t group, int8_t *to)
-{
-    const uint32_t run = conv->kernel_w * conv->in_c;
-
-    for (uint32_t i = 0; i < 4; i++) {
-        uint32_t k = group * 4 + i;
-        to[i] = channel < conv->out_c && k < run
-                    ? weights[((size_t)channel * conv->kernel_h + ky) * run + k]
-                    : 0;
-    }
 }
 
 void NAME(pack)(const struct kernel_conv *conv, const int8_t *weights, const int32_t *bias,
                 const int32_t *mult, const int32_t *threshold, void *packed)
 {
-    if (conv->output == KERNEL_CONV_CODES) {
-        kernel_conv_pack_c(conv, weights, bias, mult, threshold, packed);
-        return;
-    }
     int8_t *to = packed;
 
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS) {
-        int32_t *head = (int32_t *)(void *)to;
-
-        for (uint32_t i = 0; i < CHANNELS; i++) {
-            head[i] = first + i < conv->out_c ? bias[first + i] : 0;
-            head[CHANNELS + i] =
-                conv->output == KERNEL_CONV_U7 && first + i < conv->out_c ? mult[first + i] : 0;
-        }
-        to += CHANNELS * 8;
+        kernel_conv_pack_head(conv, weights, bias, mult, threshold, first, CHANNELS, to);
+        to += kernel_conv_head_bytes(conv, CHANNELS);
         for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
-            for (uint32_t group = 0; group < groups(conv); group++) {
+            for (uint32_t group = 0; group < kernel_conv_groups(conv); group++) {
                 for (uint32_t i = 0; i < CHANNELS; i++, to += 4) {
-                    pack_group(conv, weights, first + i, ky, group, to);
+                    kernel_conv_pack_group(conv, weights, first + i, ky, group, to);
                 }
             }
         }
@@ -127,20 +99,41 @@ ALWAYS_INLINE int32x4_t sums_total(const struct sums *sums)
 /* One block of channels at work: where its weights are and where its results go. */
 struct block {
     const struct kernel_conv *conv;
-    const int32_t *bias, *mult;
+    const int32_t *bias;
+    const void *parameter; /* see the head in isa.h */
+    int narrow;
     const int8_t *weights;
     uint32_t first, left; /* channels */
 };
 
-ALWAYS_INLINE int32x4_t requantise(const struct kernel_conv *conv, int32x4_t t, int32x4_t mult)
+/* How many thresholds each sum reaches. A comparison that holds is -1. */
+ALWAYS_INLINE uint8x16_t reached(const struct block *block, const int32x4_t sum[VECTORS])
 {
-    t = vshlq_s32(t, vdupq_n_s32((int32_t)conv->preshift));
-    int32x4_t high = vcombine_s32(vshrn_n_s64(vmull_s32(vget_low_s32(t), vget_low_s32(mult)), 32),
-                                  vshrn_n_s64(vmull_high_s32(t, mult), 32));
-    high = vaddq_s32(high, vdupq_n_s32((int32_t)(1u << (conv->shift - 1))));
-    high = vshlq_s32(high, vdupq_n_s32(-(int32_t)conv->shift));
-    high = vmaxq_s32(high, vdupq_n_s32(0));
-    return vminq_s32(high, vdupq_n_s32(127));
+    const int32_t *threshold = block->parameter;
+    int32x4_t n[VECTORS];
+
+    for (uint32_t v = 0; v < VECTORS; v++) {
+        n[v] = vdupq_n_s32(0);
+        for (uint32_t i = 0; i < block->conv->levels; i++) {
+            const int32x4_t each = vld1q_s32(threshold + i * CHANNELS + 4 * v);
+            n[v] = vsubq_s32(n[v], vreinterpretq_s32_u32(vcgeq_s32(sum[v], each)));
+        }
+    }
+    return narrow_neon(n);
+}
+
+ALWAYS_INLINE uint8x16_t reached_narrow(const struct block *block, const int32x4_t sum[VECTORS])
+{
+    const int16_t *threshold = block->parameter;
+    const int16x8_t low = vqmovn_high_s32(vqmovn_s32(sum[0]), sum[1]);
+    const int16x8_t high = vqmovn_high_s32(vqmovn_s32(sum[2]), sum[3]);
+    uint16x8_t n[2] = {vdupq_n_u16(0), vdupq_n_u16(0)};
+
+    for (uint32_t i = 0; i < block->conv->levels; i++, threshold += CHANNELS) {
+        n[0] = vsubq_u16(n[0], vcgeq_s16(low, vld1q_s16(threshold)));
+        n[1] = vsubq_u16(n[1], vcgeq_s16(high, vld1q_s16(threshold + 8)));
+    }
+    return vmovn_high_u16(vmovn_u16(n[0]), n[1]);
 }
 
 /* The 16 results of one pixel to element `at` of out, the channels beyond the last left out. */
@@ -149,22 +142,35 @@ ALWAYS_INLINE void put(const struct block *block, const int32x4_t sum[VECTORS], 
 {
     const struct kernel_conv *conv = block->conv;
     const uint32_t count = block->left < CHANNELS ? block->left : CHANNELS;
-    int32_t words[CHANNELS];
+    uint8x16_t bytes;
 
     at += block->first;
-    for (uint32_t v = 0; v < VECTORS; v++) {
-        int32x4_t value = sum[v];
-        if (conv->output == KERNEL_CONV_U7) {
-            value = requantise(conv, value, vld1q_s32(block->mult + 4 * v));
+    if (conv->output == KERNEL_CONV_SUMS) {
+        int32_t words[CHANNELS];
+
+        for (uint32_t v = 0; v < VECTORS; v++) {
+            vst1q_s32(words + 4 * v, sum[v]);
         }
-        vst1q_s32(words + 4 * v, value);
+        memcpy((int32_t *)out + at, words, count * sizeof(*words));
+        return;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (conv->output == KERNEL_CONV_U7) {
-            ((uint8_t *)out)[at + i] = (uint8_t)words[i];
-        } else {
-            ((int32_t *)out)[at + i] = words[i];
-        }
+    if (conv->output == KERNEL_CONV_U7) {
+        const int32_t *mult = block->parameter;
+        const int32x4_t mults[VECTORS] = {vld1q_s32(mult), vld1q_s32(mult + 4), vld1q_s32(mult + 8),
+                                          vld1q_s32(mult + 12)};
+        bytes = requantise_neon(sum, mults, conv->preshift, conv->shift);
+    } else {
+        const uint8x8_t codes = vld1_u8(conv->codes);
+        bytes = block->narrow ? reached_narrow(block, sum) : reached(block, sum);
+        bytes = vqtbl1q_u8(vcombine_u8(codes, codes), bytes);
+    }
+    if (count == CHANNELS) {
+        vst1q_u8((uint8_t *)out + at, bytes);
+    } else {
+        uint8_t part[CHANNELS];
+
+        vst1q_u8(part, bytes);
+        memcpy((uint8_t *)out + at, part, count);
     }
 }
 
@@ -174,7 +180,7 @@ ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, v
                         const size_t *at, uint32_t pixels, int pool)
 {
     const struct kernel_conv *conv = block->conv;
-    const uint32_t count = groups(conv);
+    const uint32_t count = kernel_conv_groups(conv);
     const int8_t *weights = block->weights;
     struct sums sums[TILE][VECTORS];
     int32x4_t total[TILE][VECTORS];
@@ -257,10 +263,6 @@ static void map_single(const struct block *block, const uint8_t *in, void *out, 
 void NAME(run)(const struct kernel_conv *conv, const void *packed, const uint8_t *in, void *out,
                size_t out_row)
 {
-    if (conv->output == KERNEL_CONV_CODES) {
-        kernel_conv_run_c(conv, packed, in, out, out_row);
-        return;
-    }
     const int8_t *at = packed;
 
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS, at += block_bytes(conv)) {
@@ -268,8 +270,9 @@ void NAME(run)(const struct kernel_conv *conv, const void *packed, const uint8_t
         struct block block = {
             .conv = conv,
             .bias = head,
-            .mult = head + CHANNELS,
-            .weights = at + CHANNELS * 8,
+            .parameter = head + CHANNELS,
+            .narrow = conv->output == KERNEL_CONV_CODES && head[(1 + conv->levels) * CHANNELS] != 0,
+            .weights = at + kernel_conv_head_bytes(conv, CHANNELS),
             .first = first,
             .left = conv->out_c - first,
         };

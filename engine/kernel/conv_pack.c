@@ -81,7 +81,7 @@ static void narrow_head(const struct kernel_conv *conv, const int8_t *weights,
 
     for (uint32_t i = 0; i < width && first + i < conv->out_c; i++) {
         const size_t channel = first + i;
-        int16_t of_channel[KERNEL_CONV_LEVELS_MAX];
+        int16_t of_channel[KERNEL_CONV_LEVELS_MAX] = {0};
 
         bias[i] = head[i];
         if (!narrow_channel(conv, weights + channel * filter, &bias[i],
