@@ -131,6 +131,44 @@ static void test_pool_u7(void **state)
     }
 }
 
+/* Sums at which the mean just becomes the next one, or just does not, and the largest ones. */
+static void check_mean_edges(uint32_t height, uint32_t width)
+{
+    const uint32_t channels = 24, count = height * width;
+    const struct kernel_pool pool = {channels, height, width, 1, 1, 1, 1, (size_t)width * channels,
+                                     channels};
+    struct kernel_table table[MASKS];
+    uint8_t *in = malloc((size_t)count * channels), out[24], expected[24];
+
+    tables(table);
+    assert_non_null(in);
+    for (uint32_t c = 0; c < channels; c++) {
+        const uint64_t edge = (uint64_t)(c + 104) * count - (count + 1) / 2;
+        const uint64_t sum = c + 104 == 127 ? (uint64_t)127 * count : edge - c % 2;
+
+        for (uint32_t i = 0; i < count; i++) {
+            in[(size_t)i * channels + c] = (uint8_t)(sum / count + (i < sum % count));
+        }
+        expected[c] = (uint8_t)((2 * sum + count) / (2 * count));
+    }
+    for (uint32_t m = 0; m < MASKS; m++) {
+        table[m].pool.mean_u7(&pool, in, out);
+        assert_memory_equal(out, expected, channels);
+    }
+    free(in);
+}
+
+static void test_mean_edges(void **state)
+{
+    (void)state;
+    for (uint32_t count = 1; count < 600; count++) {
+        check_mean_edges(1, count);
+    }
+    check_mean_edges(1023, 1025);
+    check_mean_edges(1024, 1024);
+    check_mean_edges(300, 7);
+}
+
 static void check_binary(const struct kernel_pool *pool)
 {
     const int at_end = (int)random_below(2);
@@ -263,9 +301,8 @@ static void test_add_float(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pool_u7),
-        cmocka_unit_test(test_pool_binary),
-        cmocka_unit_test(test_add),
+        cmocka_unit_test(test_pool_u7),     cmocka_unit_test(test_mean_edges),
+        cmocka_unit_test(test_pool_binary), cmocka_unit_test(test_add),
         cmocka_unit_test(test_add_float),
     };
 
