@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * Speed of the bit convolutions on the layers of two binary networks and of a ternary first layer,
- * beside the ceiling of the instruction set, measured in turns over weights of the same size.
- * Random weights. Usage: bench_bits [MASK ...], default avx2 all; pin it to one core (taskset -c
- * 0). Prints a table; medians.
+ * Speed of the bit convolutions on the layers of three binary networks, beside the ceiling of the
+ * instruction set, measured in turns over weights of the same size. Random weights. Usage:
+ * bench_bits [MASK ...], default avx2 all; pin it to one core (taskset -c 0). Prints a table;
+ * medians.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,41 +19,37 @@ enum { ROUNDS = 41, ROUND_US = 400 };
 struct layer {
     const char *network, *name;
     uint32_t in_c, kernel, size, out_c, pool; /* size: of the map before pooling */
-    uint32_t gather;                          /* channels of the input that is gathered before */
-    int ternary_input, ternary_weights;
 };
 
-/* The nine layers of BinarEye (CICC 2018) but the first, the eight of the peers' comparison, and
- * first layers of log-gradient codes. A network's rows are adjacent. */
+/* The nine layers of BinarEye (CICC 2018) but the first, and the eight of the peers' comparison. A
+ * network's rows are adjacent. */
 static const struct layer layers[] = {
-    {"binary-256", "31x31", 256, 2, 31, 256, 1, 0, 0, 0},
-    {"binary-256", "30x30", 256, 2, 30, 256, 1, 0, 0, 0},
-    {"binary-256", "29x29", 256, 2, 29, 256, 1, 0, 0, 0},
-    {"binary-256", "28x28 pool", 256, 2, 28, 256, 2, 0, 0, 0},
-    {"binary-256", "13x13", 256, 2, 13, 256, 1, 0, 0, 0},
-    {"binary-256", "12x12 pool", 256, 2, 12, 256, 2, 0, 0, 0},
-    {"binary-256", "5x5", 256, 2, 5, 256, 1, 0, 0, 0},
-    {"binary-256", "4x4", 256, 2, 4, 256, 1, 0, 0, 0},
-    {"binary-256", "dense 10", 4096, 1, 1, 10, 1, 0, 0, 0},
-    {"B-binary", "31x31", 256, 2, 31, 256, 1, 0, 0, 0},
-    {"B-binary", "30x30 pool", 256, 2, 30, 256, 2, 0, 0, 0},
-    {"B-binary", "14x14", 256, 2, 14, 256, 1, 0, 0, 0},
-    {"B-binary", "13x13", 256, 2, 13, 256, 1, 0, 0, 0},
-    {"B-binary", "5x5", 256, 2, 5, 256, 1, 0, 0, 0},
-    {"B-binary", "4x4", 256, 2, 4, 256, 1, 0, 0, 0},
-    {"B-binary", "3x3", 256, 2, 3, 256, 1, 0, 0, 0},
-    {"B-binary", "2x2", 256, 2, 2, 256, 1, 0, 0, 0},
-    {"binary-64", "31x31", 64, 2, 31, 64, 1, 0, 0, 0},
-    {"binary-64", "30x30", 64, 2, 30, 64, 1, 0, 0, 0},
-    {"binary-64", "29x29", 64, 2, 29, 64, 1, 0, 0, 0},
-    {"binary-64", "28x28 pool", 64, 2, 28, 64, 2, 0, 0, 0},
-    {"binary-64", "13x13", 64, 2, 13, 64, 1, 0, 0, 0},
-    {"binary-64", "12x12 pool", 64, 2, 12, 64, 2, 0, 0, 0},
-    {"binary-64", "5x5", 64, 2, 5, 64, 1, 0, 0, 0},
-    {"binary-64", "4x4", 64, 2, 4, 64, 1, 0, 0, 0},
-    {"binary-64", "dense 10", 1024, 1, 1, 10, 1, 0, 0, 0},
-    {"first", "6x3x3 binary", 54, 1, 32, 32, 2, 6, 1, 0},
-    {"first", "6x3x3 ternary", 54, 1, 32, 32, 2, 6, 1, 1},
+    {"binary-256", "31x31", 256, 2, 31, 256, 1},
+    {"binary-256", "30x30", 256, 2, 30, 256, 1},
+    {"binary-256", "29x29", 256, 2, 29, 256, 1},
+    {"binary-256", "28x28 pool", 256, 2, 28, 256, 2},
+    {"binary-256", "13x13", 256, 2, 13, 256, 1},
+    {"binary-256", "12x12 pool", 256, 2, 12, 256, 2},
+    {"binary-256", "5x5", 256, 2, 5, 256, 1},
+    {"binary-256", "4x4", 256, 2, 4, 256, 1},
+    {"binary-256", "dense 10", 4096, 1, 1, 10, 1},
+    {"B-binary", "31x31", 256, 2, 31, 256, 1},
+    {"B-binary", "30x30 pool", 256, 2, 30, 256, 2},
+    {"B-binary", "14x14", 256, 2, 14, 256, 1},
+    {"B-binary", "13x13", 256, 2, 13, 256, 1},
+    {"B-binary", "5x5", 256, 2, 5, 256, 1},
+    {"B-binary", "4x4", 256, 2, 4, 256, 1},
+    {"B-binary", "3x3", 256, 2, 3, 256, 1},
+    {"B-binary", "2x2", 256, 2, 2, 256, 1},
+    {"binary-64", "31x31", 64, 2, 31, 64, 1},
+    {"binary-64", "30x30", 64, 2, 30, 64, 1},
+    {"binary-64", "29x29", 64, 2, 29, 64, 1},
+    {"binary-64", "28x28 pool", 64, 2, 28, 64, 2},
+    {"binary-64", "13x13", 64, 2, 13, 64, 1},
+    {"binary-64", "12x12 pool", 64, 2, 12, 64, 2},
+    {"binary-64", "5x5", 64, 2, 5, 64, 1},
+    {"binary-64", "4x4", 64, 2, 4, 64, 1},
+    {"binary-64", "dense 10", 1024, 1, 1, 10, 1},
 };
 
 struct result {
@@ -105,8 +101,7 @@ static ceiling_bits_function *ceiling_of(uint32_t cpu)
 struct bench {
     const struct kernel_table *table;
     struct kernel_bits_conv conv;
-    struct kernel_bits_gather gather;
-    uint64_t *codes, *map[2], *weights[2], *packed, *out;
+    uint64_t *map, *weights, *packed, *out;
     size_t weight_bytes;
 };
 
@@ -129,38 +124,20 @@ static void bench_init(struct bench *bench, const struct kernel_table *table,
         .out_h = layer->size / layer->pool,
         .out_c = layer->out_c,
         .pool = layer->pool,
-        .ternary_input = layer->ternary_input,
-        .ternary_weights = layer->ternary_weights,
     };
-    bench->gather = (struct kernel_bits_gather){
-        .in_c = layer->gather,
-        .in_row = layer->size + 2,
-        .kernel_h = 3,
-        .kernel_w = 3,
-        .stride_y = 1,
-        .stride_x = 1,
-        .out_w = layer->size,
-        .out_h = layer->size,
-    };
-    bench->codes = words_of((size_t)(layer->size + 2) * (layer->size + 2), 0);
-    for (int i = 0; i < 2; i++) {
-        bench->map[i] = words_of((size_t)size * size * w, 1);
-        bench->weights[i] = words_of(filters, 1);
-    }
+    bench->map = words_of((size_t)size * size * w, 1);
+    bench->weights = words_of(filters, 1);
     bench->weight_bytes = filters * 8;
     bench->packed = words_of(table->bits.packed_bytes(&bench->conv) / 8 + 1, 0);
     bench->out = words_of((size_t)layer->size * layer->size * ((layer->out_c + 63) / 64), 0);
-    table->bits.pack(&bench->conv, bench->weights[0], bench->weights[1], thresholds, bench->packed);
+    table->bits.pack(&bench->conv, bench->weights, NULL, thresholds, bench->packed);
     free(thresholds);
 }
 
 static void bench_finish(struct bench *bench)
 {
-    for (int i = 0; i < 2; i++) {
-        free(bench->map[i]);
-        free(bench->weights[i]);
-    }
-    free(bench->codes);
+    free(bench->map);
+    free(bench->weights);
     free(bench->packed);
     free(bench->out);
 }
@@ -169,11 +146,7 @@ static void bench_run(const struct bench *bench)
 {
     const struct kernel_bits_conv *conv = &bench->conv;
 
-    for (int i = 0; bench->gather.in_c > 0 && i < 2; i++) {
-        bench->table->bits.gather(&bench->gather, bench->codes, bench->map[i]);
-    }
-    bench->table->bits.run(conv, bench->packed, bench->map[0],
-                           conv->ternary_input ? bench->map[1] : NULL, bench->out,
+    bench->table->bits.run(conv, bench->packed, bench->map, NULL, bench->out,
                            (size_t)conv->out_w * ((conv->out_c + 63) / 64));
 }
 
@@ -212,7 +185,7 @@ static struct result bench_layer(const struct kernel_table *table, const struct 
         ceiling[i] = 0;
         if (loop != NULL) {
             const double start = timing_now_us();
-            const uint64_t operations = loop(bench.weights[0], bench.weight_bytes,
+            const uint64_t operations = loop(bench.weights, bench.weight_bytes,
                                              (unsigned)((8u << 20) / bench.weight_bytes), &sink);
             ceiling[i] = (double)operations / (timing_now_us() - start) * 1e-3;
         }

@@ -7,10 +7,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
+#include "tests/bench/timing.h"
 
 enum { ROUNDS = 31, ROUND_US = 500, BYTES = 1 << 20 };
 
@@ -45,21 +45,6 @@ static const struct work works[] = {
     {"encode u7 16x16x64", ENCODE_U7, 64, 16, 1, 1},
     {"encode 7 levels 16x16x64", ENCODE_CODES, 64, 16, 1, 1},
 };
-
-static double now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
 
 static struct kernel_depthwise conv_of(const struct work *work)
 {
@@ -136,17 +121,16 @@ static double median_us(const struct kernel_table *table, const struct work *wor
         table->depthwise.pack(&conv, weights, numbers, numbers, packed);
     }
     for (int i = -2; i < ROUNDS; i++) {
-        const double start = now_us();
+        const double start = timing_now_us();
 
         for (int k = 0; k < runs; k++) {
             run(table, work);
         }
-        const double spent = (now_us() - start) / runs;
+        const double spent = (timing_now_us() - start) / runs;
         us[i < 0 ? 0 : i] = spent;
         runs = (int)(ROUND_US / spent) + 1;
     }
-    qsort(us, ROUNDS, sizeof(us[0]), by_value);
-    return us[ROUNDS / 2];
+    return timing_median(us, ROUNDS);
 }
 
 int main(int argc, char **argv)
