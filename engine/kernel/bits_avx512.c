@@ -16,40 +16,11 @@
  */
 #include <immintrin.h>
 
-#include "engine/kernel/isa.h"
+#include "engine/kernel/bits_avx512.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 16, TILE = 4, VECTORS = 4, TILES_TOGETHER = 16 };
-
-static uint32_t words(uint32_t channels)
-{
-    return (channels + 63) / 64;
-}
-
-/* Half words of a pixel. */
-static uint32_t halves(uint32_t channels)
-{
-    return (channels + 31) / 32;
-}
-
-/* Half words that are compared for one result. */
-static uint32_t terms(const struct kernel_bits_conv *conv)
-{
-    return conv->kernel_h * conv->kernel_w * halves(conv->in_c) * (conv->ternary_weights ? 2 : 1);
-}
-
-static uint32_t block_vectors(const struct kernel_bits_conv *conv, uint32_t first)
-{
-    const uint32_t left = conv->out_c - first;
-
-    return left > 2 * LANES ? 4 : left > LANES ? 2 : 1;
-}
-
-static size_t block_bytes(const struct kernel_bits_conv *conv, uint32_t vectors)
-{
-    return (size_t)vectors * LANES * sizeof(uint32_t) * (2 + terms(conv));
-}
+enum { TILE = 4, TILES_TOGETHER = 16 };
 
 size_t kernel_bits_packed_bytes_avx512(const struct kernel_bits_conv *conv)
 {
@@ -438,6 +409,11 @@ void kernel_bits_run_avx512(const struct kernel_bits_conv *conv, const void *pac
     struct work work;
     struct walk walk;
 
+    if (conv->ternary_input && !conv->sums && conv->in_c <= 64 &&
+        conv->kernel_h * conv->kernel_w == 1) {
+        kernel_bits_word_run_avx512(conv, packed, signs, nonzero, out, out_row);
+        return;
+    }
     work_init(&work, conv, signs, nonzero);
     walk_init(&walk, conv, out_row);
     for (uint32_t i = 0; i < TILES_TOGETHER * TILE; i++) {

@@ -94,7 +94,7 @@ void kernel_table_init(struct kernel_table *table, uint32_t cpu)
         table->conv = CONV_OPS(amx);
     }
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512POPCNT)) {
-        table->bits = BITS_OPS(avx512, avx2);
+        table->bits = BITS_OPS(avx512, avx512);
     }
 #elif defined(__aarch64__)
     if (cpu & KERNEL_CPU_NEON) {

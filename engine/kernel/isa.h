@@ -127,6 +127,7 @@ KERNEL_BITS_DECLARE(neon);
 
 KERNEL_BITS_MAPS_DECLARE(c);
 KERNEL_BITS_MAPS_DECLARE(avx2);
+KERNEL_BITS_MAPS_DECLARE(avx512);
 KERNEL_BITS_MAPS_DECLARE(neon);
 
 #define KERNEL_ACCUMULATE_DECLARE(isa)                                                             \
