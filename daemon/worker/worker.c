@@ -272,7 +272,7 @@ static void return_codes(const struct worker *worker, const struct network_input
 static int prepare_point(struct worker *worker, struct worker_model *model, uint32_t point)
 {
     const struct picture picture = {builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_JPEG, NULL};
-    int err = network_plan_create(model->model, point, &worker->kernels, &model->plans[point]);
+    int err = network_plan_create(model->model, point, 1, &worker->kernels, &model->plans[point]);
     if (err == 0) {
         err = reserve_buffers(worker, model, point);
     }

@@ -64,7 +64,7 @@ int lab_model_open_bytes(struct lab_model *model, const char *name, const uint8_
     if (r == 0) {
         model->input = network_model_input(model->model, 0);
         model->labels = network_model_labels(model->model);
-        r = network_plan_create(model->model, 0, kernels, &model->plan);
+        r = network_plan_create(model->model, 0, 1, kernels, &model->plan);
     }
     if (r == 0) {
         r = make_buffers(model);

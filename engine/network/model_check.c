@@ -107,21 +107,6 @@ static int check_life(const struct network_point *point, const struct graph *gra
     return 0;
 }
 
-/* What the plan cannot run yet. */
-static bool beyond_plan(const struct network_point *point)
-{
-    bool beyond = point->input.front.coding == GRADIENT_CODING_THERMOMETER;
-
-    for (uint32_t i = 0; i < point->layer_count; i++) {
-        const struct network_layer *layer = &point->layers[i];
-
-        beyond = beyond || layer->op == NETWORK_OP_DEPTHWISE || layer->op == NETWORK_OP_ADD ||
-                 layer->weights > NETWORK_WEIGHTS_F32 || layer->output > NETWORK_OUTPUT_SCORES ||
-                 layer->input != i;
-    }
-    return beyond;
-}
-
 int network_model_check(const struct network_point *point, uint32_t labels, uint64_t *ret_macs,
                         const char **ret_reason)
 {
@@ -142,9 +127,6 @@ int network_model_check(const struct network_point *point, uint32_t labels, uint
     }
     if (last->out != labels) {
         return refuse(ret_reason, -EBADMSG, "The last layer has not one output per label.");
-    }
-    if (beyond_plan(point)) {
-        return refuse(ret_reason, -EBADMSG, "This network has a coding that is not run yet.");
     }
     int result = check_life(point, &graph, ret_reason);
     if (result < 0) {

@@ -27,11 +27,13 @@
 #include "engine/image/image.h"       /* struct image_target: type only */
 
 #define NETWORK_POINTS_MAX  8u
+#define NETWORK_LANES_MAX   16u
 #define NETWORK_LABELS_MAX  1024u
 #define NETWORK_LABEL_BYTES 64u /* with the NUL; printable UTF-8, no control characters */
 #define NETWORK_ID_BYTES    65u /* 64 hex digits and the NUL */
 
 struct kernel_table;
+struct network_layer;
 struct network_model;
 struct network_plan;
 
@@ -58,9 +60,9 @@ const struct network_input *network_model_input(const struct network_model *mode
 uint32_t network_model_labels(const struct network_model *model);
 const char *network_model_label(const struct network_model *model, uint32_t index);
 
-/* Lay one operating point out for a kernel table, which is copied. The model must outlive the plan.
- * Errors: -ENOMEM. */
-int network_plan_create(const struct network_model *model, uint32_t point,
+/* Lay one operating point out for a kernel table, which is copied. lanes: images that one run may
+ * take, 1..NETWORK_LANES_MAX. The model must outlive the plan. Errors: -ENOMEM. */
+int network_plan_create(const struct network_model *model, uint32_t point, uint32_t lanes,
                         const struct kernel_table *kernels, struct network_plan **ret_plan);
 void network_plan_destroy(struct network_plan *plan);
 
@@ -76,6 +78,35 @@ uint64_t network_plan_macs(const struct network_plan *plan);
  * gradient_encode writes them. scores: one int32 per label. Cannot fail. One thread per arena.
  */
 void network_run(const struct network_plan *plan, void *arena, const void *codes, int32_t *scores);
+
+/* As network_run, for count (1..lanes) images: codes and scores lie one image after the other. The
+ * same scores as image by image. */
+void network_run_many(const struct network_plan *plan, void *arena, const void *codes,
+                      uint32_t count, int32_t *scores);
+
+/*
+ * WEIGHTS BY GENERATION  A group is the weights of one layer with all that its normalisation was
+ * folded to. A plan starts with the model's own, generation 0. Packed groups hold no pointers: they
+ * may lie, 64-byte aligned, in memory that another process wrote whose plan is of the same model,
+ * point, lanes and kernel table (its flags and its rates).
+ */
+/* Bytes of a packed group; 0: the layer has no weights. */
+size_t network_plan_group_bytes(const struct network_plan *plan, uint32_t layer);
+
+/* Packs a group. values: the layer with other arrays and other shifts; all else is as in the model.
+ * On an error `to` may be half written. Errors: -EINVAL  the values break a bound of model.h, or
+ * what the plan rests on (all mult > 0 where the layer takes the maximum of the pool behind it);
+ * -ENOMEM. */
+int network_plan_pack(const struct network_plan *plan, uint32_t layer,
+                      const struct network_layer *values, void *to);
+
+/* Runs from now on take the group at `packed`, which must stay; NULL: the model's own. Between runs
+ * only. Errors: -EINVAL  a group packed for another plan; the one in use stays. */
+int network_plan_use(struct network_plan *plan, uint32_t layer, const void *packed);
+
+/* A number that replies carry; it changes no result. */
+void network_plan_publish(struct network_plan *plan, uint64_t generation);
+uint64_t network_plan_generation(const struct network_plan *plan);
 
 /* Index of the largest score; the first of equals. count >= 1. */
 uint32_t network_argmax(const int32_t *scores, uint32_t count);

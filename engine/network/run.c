@@ -7,195 +7,201 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/kernel/requantise.h"
 #include "engine/network/plan_internal.h"
 
-/* First element of the border, or of the map where there is none. */
-static void *outside(const struct plan_buffer *buffer, uint8_t *arena)
+/* What a buffer's border is filled with. */
+struct outside {
+    uint8_t byte;
+    float real;
+    uint64_t ones; /* of words: 0, or the bits of all channels */
+};
+
+static struct outside outside_of(const struct plan_buffer *buffer)
 {
-    return arena + buffer->at;
+    const bool real = buffer->flow.value == NETWORK_VALUE_F32;
+    const uint8_t byte = network_code_pad(buffer->flow, buffer->pad_code);
+    const bool one = buffer->form == PLAN_BITS && buffer->pad_code != 0;
+
+    return (struct outside){
+        .byte = byte,
+        .real = real ? buffer->pad_code : network_code_real(buffer->flow, byte),
+        .ones = one ? UINT64_MAX : 0,
+    };
 }
 
-/* First element of the map, inside the border. */
-static void *inside(const struct plan_buffer *buffer, uint8_t *arena)
+/* Word `i` of a row: spare bits of a pixel's last word are 0. */
+static uint64_t border_word(const struct plan_buffer *buffer, uint64_t ones, size_t i)
 {
-    size_t elements =
-        buffer->pad[0] * buffer->row + (size_t)buffer->pad[1] * buffer->shape.channels;
+    const uint32_t spare = buffer->flow.shape.channels % 64;
 
-    return arena + buffer->at + elements * plan_element(buffer);
+    return spare != 0 && (i + 1) % buffer->unit == 0 ? ones & ((UINT64_C(1) << spare) - 1) : ones;
 }
 
-/* Writes the padding value to `count` elements and returns what follows them. */
-static uint8_t *fill(const struct plan_buffer *buffer, uint8_t *to, size_t count)
+/* Fills `count` elements, which start with a pixel; returns what follows them. */
+static uint8_t *fill(const struct plan_buffer *buffer, const struct outside *outside, uint8_t *to,
+                     size_t count)
 {
-    if (buffer->type == NETWORK_TYPE_U8) {
-        memset(to, buffer->pad_code, count);
-    } else {
-        const float value = buffer->pad_code;
-
+    if (buffer->form == PLAN_BYTES) {
+        memset(to, outside->byte, count);
+    } else if (buffer->form == PLAN_REAL) {
         for (size_t i = 0; i < count; i++) {
-            memcpy(to + i * sizeof value, &value, sizeof value);
+            ((float *)(void *)to)[i] = outside->real;
+        }
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            ((uint64_t *)(void *)to)[i] = border_word(buffer, outside->ones, i);
         }
     }
-    return to + count * plan_element(buffer);
+    return to + count * plan_element(buffer->form);
 }
 
-/* Everything of a buffer but the map: border and tail. */
-static void fill_border(const struct plan_buffer *buffer, uint8_t *arena)
+/* The border of one map, or of one plane. */
+static void fill_border(const struct plan_buffer *buffer, const struct outside *outside,
+                        uint8_t *to)
 {
-    const size_t side = (size_t)buffer->pad[1] * buffer->shape.channels;
-    const size_t width = (size_t)buffer->shape.width * buffer->shape.channels;
-    uint8_t *base = outside(buffer, arena);
-    uint8_t *at = fill(buffer, base, buffer->pad[0] * buffer->row + side);
+    const size_t side = buffer->pad[1] * buffer->unit;
+    const size_t width = buffer->flow.shape.width * buffer->unit * plan_element(buffer->form);
 
-    for (uint32_t y = 0; y < buffer->shape.height; y++) {
-        at += width * plan_element(buffer);
-        at = fill(buffer, at, y + 1 < buffer->shape.height ? 2 * side : side);
+    to = fill(buffer, outside, to, buffer->pad[0] * buffer->row + side);
+    for (uint32_t y = 0; y < buffer->flow.shape.height; y++) {
+        to = fill(buffer, outside, to + width, y + 1 < buffer->flow.shape.height ? 2 * side : side);
     }
-    at = fill(buffer, at, buffer->pad[0] * buffer->row);
-    memset(at, 0, buffer->bytes - (size_t)(at - base));
+    fill(buffer, outside, to, buffer->pad[0] * buffer->row);
+}
+
+static void fill_borders(const struct network_plan *plan, uint16_t index, uint8_t *arena,
+                         uint32_t count)
+{
+    if (index == PLAN_NONE) {
+        return;
+    }
+    const struct plan_buffer *buffer = &plan->buffer[index];
+    if (buffer->pad[0] == 0 && buffer->pad[1] == 0) {
+        return;
+    }
+    const struct outside outside = outside_of(buffer);
+    for (uint32_t image = 0; image < count; image++) {
+        uint8_t *to = arena + buffer->at + image * buffer->stride;
+
+        fill_border(buffer, &outside, to);
+        if (buffer->form == PLAN_PLANES) {
+            fill_border(buffer, &outside, to + buffer->plane * sizeof(uint64_t));
+        }
+    }
 }
 
 static void load_row(const struct plan_buffer *buffer, uint8_t coding, const void *codes,
                      void *restrict to, size_t count)
 {
-    const int8_t *s8 = codes;
-    const uint8_t *u8 = codes;
+    const uint8_t *from = codes;
+    const struct plan_bytes bytes = network_code_bytes(buffer->flow);
+    const bool is_signed = coding == GRADIENT_CODING_TERNARY || coding == GRADIENT_CODING_SEVEN;
+    const uint8_t offset = is_signed ? bytes.offset : 0;
+    const uint8_t factor =
+        buffer->flow.value == NETWORK_VALUE_THERMOMETER && bytes.scale == 1 ? 2 : 1;
+    uint8_t *u8 = to;
     float *f32 = to;
 
     if (coding == GRADIENT_CODING_F32) {
         memcpy(to, codes, count * sizeof(float));
-    } else if (buffer->type == NETWORK_TYPE_F32) {
+    } else if (buffer->form == PLAN_REAL) {
         for (size_t i = 0; i < count; i++) {
-            f32[i] = coding == GRADIENT_CODING_U7 ? (float)u8[i] : (float)s8[i];
+            const uint8_t byte = (uint8_t)(factor * from[i] + offset);
+
+            f32[i] = (float)(bytes.scale * byte - bytes.offset);
         }
     } else {
         for (size_t i = 0; i < count; i++) {
-            ((uint8_t *)to)[i] = (uint8_t)(u8[i] + buffer->offset);
+            u8[i] = (uint8_t)(factor * from[i] + offset);
         }
     }
 }
 
-static void load_codes(const struct network_plan *plan, uint8_t *arena, const uint8_t *codes)
+static void load_codes(const struct network_plan *plan, uint8_t *arena, uint32_t image,
+                       const uint8_t *codes)
 {
     const struct gradient_spec *front = &plan->point->input.front;
     const struct plan_buffer *buffer = &plan->buffer[0];
-    const size_t count = (size_t)buffer->shape.width * buffer->shape.channels;
-    uint8_t *to = inside(buffer, arena);
+    const size_t count = (size_t)buffer->flow.shape.width * buffer->flow.shape.channels;
+    uint8_t *to = plan_inside(buffer, arena, image);
 
-    fill_border(buffer, arena);
-    for (uint32_t y = 0; y < buffer->shape.height; y++) {
+    for (uint32_t y = 0; y < buffer->flow.shape.height; y++) {
         load_row(buffer, front->coding, codes, to, count);
         codes += count * gradient_code_size(front);
-        to += buffer->row * plan_element(buffer);
+        to += buffer->row * plan_element(buffer->form);
     }
 }
 
-static void convert(const struct plan_buffer *in, const struct plan_buffer *out, uint8_t *arena)
+static void load(const struct network_plan *plan, uint8_t *arena, const uint8_t *codes,
+                 uint32_t count)
 {
-    const size_t count = (size_t)in->shape.width * in->shape.channels;
-    const uint8_t *from = inside(in, arena);
-    float *to = inside(out, arena);
+    const struct gradient_spec *front = &plan->point->input.front;
+    const size_t bytes = plan_values(plan->buffer[0].flow.shape) * gradient_code_size(front);
 
-    for (uint32_t y = 0; y < in->shape.height; y++) {
-        for (size_t i = 0; i < count; i++) {
-            to[i] = from[i];
-        }
-        from += in->row;
-        to += out->row;
+    fill_borders(plan, 0, arena, count);
+    for (uint32_t image = 0; image < count; image++) {
+        load_codes(plan, arena, image, codes + image * bytes);
     }
 }
 
-static void run_pool(const struct network_plan *plan, const struct plan_step *step, const void *in,
-                     void *out)
+void network_run_many(const struct network_plan *plan, void *arena, const void *codes,
+                      uint32_t count, int32_t *scores)
 {
-    const struct kernel_pool_ops *ops = &plan->kernels.pool;
-    const bool max = plan->point->layers[step->layer].op == NETWORK_OP_MAXPOOL;
-
-    if (plan->buffer[step - plan->step].type == NETWORK_TYPE_U8) {
-        (max ? ops->max_u7 : ops->mean_u7)(&step->pool, in, out);
-    } else {
-        (max ? ops->max_f32 : ops->mean_f32)(&step->pool, in, out);
-    }
-}
-
-static void requantise_scores(const struct network_layer *layer, int32_t *scores)
-{
-    for (uint32_t o = 0; o < layer->out; o++) {
-        scores[o] = kernel_requantise(scores[o], layer->mult[o], layer->preshift, layer->shift);
-    }
-}
-
-/* Halves go up; what is out of range, or no number, becomes the nearest end, or the lowest. */
-static void round_scores(const float *from, uint32_t count, int32_t *scores)
-{
-    for (uint32_t o = 0; o < count; o++) {
-        double score = floor((double)from[o] * 65536.0 + 0.5);
-
-        scores[o] = score >= INT32_MAX   ? INT32_MAX
-                    : score >= INT32_MIN ? (int32_t)score
-                                         : INT32_MIN;
-    }
-}
-
-/* Step i; the last one also writes the scores. */
-static void run_step(const struct network_plan *plan, uint32_t i, uint8_t *arena, int32_t *scores)
-{
-    const struct plan_step *step = &plan->step[i];
-    const struct plan_buffer *in = &plan->buffer[i], *out = &plan->buffer[i + 1];
-    const struct network_layer *layer = &plan->point->layers[step->layer];
-    const bool last = i + 1 == plan->steps;
-
-    fill_border(out, arena);
-    switch (step->kind) {
-    case PLAN_CONV:
-        plan->kernels.conv.run(&step->conv, step->packed, outside(in, arena),
-                               last ? scores : inside(out, arena), out->row);
-        if (last) {
-            requantise_scores(layer, scores);
-        }
-        break;
-    case PLAN_REAL:
-        plan->kernels.real.run(&step->real, step->packed, outside(in, arena), inside(out, arena),
-                               out->row);
-        if (last) {
-            round_scores(inside(out, arena), layer->out, scores);
-        }
-        break;
-    case PLAN_POOL:
-        run_pool(plan, step, inside(in, arena), inside(out, arena));
-        break;
-    case PLAN_CONVERT:
-        convert(in, out, arena);
-        break;
-    }
-}
-
-void network_run_observed(const struct network_plan *plan, void *arena, const void *codes,
-                          int32_t *scores, network_observer *observer, void *user)
-{
-    load_codes(plan, arena, codes);
+    load(plan, arena, codes, count);
     for (uint32_t i = 0; i < plan->steps; i++) {
-        const struct plan_buffer *out = &plan->buffer[i + 1];
-        const bool last = i + 1 == plan->steps;
-
-        run_step(plan, i, arena, scores);
-        if (observer != NULL && plan->step[i].kind != PLAN_CONVERT) {
-            observer(user, plan->step[i].layer,
-                     &(struct network_activation){
-                         .shape = out->shape,
-                         .type = last ? NETWORK_TYPE_S32 : out->type,
-                         .offset = out->offset,
-                         .row = out->row,
-                         .data = last ? scores : inside(out, arena),
-                     });
-        }
+        fill_borders(plan, plan->step[i].out, arena, count);
+        network_run_step(plan, &plan->step[i], arena, count, scores);
     }
 }
 
 void network_run(const struct network_plan *plan, void *arena, const void *codes, int32_t *scores)
 {
-    network_run_observed(plan, arena, codes, scores, NULL, NULL);
+    network_run_many(plan, arena, codes, 1, scores);
+}
+
+static void observe(const struct network_plan *plan, const struct plan_step *step, uint8_t *arena,
+                    const int32_t *scores, network_observer *observer, void *user)
+{
+    static const uint8_t types[] = {
+        [PLAN_BYTES] = NETWORK_TYPE_U8,
+        [PLAN_BITS] = NETWORK_TYPE_BITS,
+        [PLAN_PLANES] = NETWORK_TYPE_PLANES,
+        [PLAN_REAL] = NETWORK_TYPE_F32,
+    };
+    struct network_activation activation = {
+        .shape = {1, 1, plan->labels},
+        .type = NETWORK_TYPE_S32,
+        .row = plan->labels,
+        .data = scores,
+    };
+
+    if (step->out != PLAN_NONE) {
+        const struct plan_buffer *out = &plan->buffer[step->out];
+        uint64_t *inside = plan_inside(out, arena, 0);
+
+        activation.shape = out->flow.shape;
+        activation.type = types[out->form];
+        activation.offset = out->form == PLAN_BYTES ? network_code_bytes(out->flow).offset : 0;
+        activation.row = out->row;
+        activation.data = inside;
+        activation.nonzero = out->form == PLAN_PLANES ? inside + out->plane : NULL;
+    }
+    observer(user, step->last, &activation);
+}
+
+void network_run_observed(const struct network_plan *plan, void *arena, const void *codes,
+                          int32_t *scores, network_observer *observer, void *user)
+{
+    load(plan, arena, codes, 1);
+    for (uint32_t i = 0; i < plan->steps; i++) {
+        const struct plan_step *step = &plan->step[i];
+
+        fill_borders(plan, step->out, arena, 1);
+        network_run_step(plan, step, arena, 1, scores);
+        if (observer != NULL && step->kind != PLAN_CONVERT) {
+            observe(plan, step, arena, scores, observer, user);
+        }
+    }
 }
 
 uint32_t network_argmax(const int32_t *scores, uint32_t count)

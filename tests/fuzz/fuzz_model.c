@@ -64,7 +64,7 @@ static void run(const struct network_model *model, uint32_t cpu, int32_t *scores
     struct network_plan *plan;
 
     kernel_table_init(&kernels, cpu);
-    check(network_plan_create(model, 0, &kernels, &plan) == 0);
+    check(network_plan_create(model, 0, 1, &kernels, &plan) == 0);
     size_t bytes = network_plan_arena_bytes(plan);
     if (bytes <= SMALL_BYTES && network_plan_macs(plan) <= SMALL_MACS) {
         uint8_t *codes = codes_for(network_model_input(model, 0));

@@ -87,7 +87,7 @@ static void compare_scores(const struct network_model *model, const float *expec
     struct kernel_table kernels;
     struct network_plan *plan;
     kernel_table_init(&kernels, kernel_cpu_detect());
-    assert_int_equal(network_plan_create(model, 0, &kernels, &plan), 0);
+    assert_int_equal(network_plan_create(model, 0, 1, &kernels, &plan), 0);
     size_t bytes = (network_plan_arena_bytes(plan) + 63) / 64 * 64;
     void *arena = aligned_alloc(64, bytes);
     assert_non_null(arena);

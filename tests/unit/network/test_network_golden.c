@@ -191,7 +191,7 @@ static void compare_scores(const char *weights, const char *golden_name,
     double worst = 0;
 
     kernel_table_init(&kernels, kernel_cpu_detect());
-    assert_int_equal(network_plan_create(model, 0, &kernels, &plan), 0);
+    assert_int_equal(network_plan_create(model, 0, 1, &kernels, &plan), 0);
     void *arena = aligned_alloc(64, network_plan_arena_bytes(plan));
     assert_non_null(arena);
     for (size_t image = 0; image < IMAGES; image++) {

@@ -63,7 +63,7 @@ static int load_and_plan(const void *bytes, size_t size)
         assert_non_null(reason);
         return result;
     }
-    result = network_plan_create(model, 0, &kernels, &plan);
+    result = network_plan_create(model, 0, 1, &kernels, &plan);
     assert_true(result == 0 || plan == NULL);
     network_plan_destroy(plan);
     network_model_destroy(model);

@@ -85,7 +85,7 @@ static void run_once(const struct network_model *model, uint32_t cpu, const void
     struct network_plan *plan;
 
     kernel_table_init(&kernels, cpu);
-    assert_int_equal(network_plan_create(model, 0, &kernels, &plan), 0);
+    assert_int_equal(network_plan_create(model, 0, 1, &kernels, &plan), 0);
     struct guarded arena = guard(network_plan_arena_bytes(plan));
     struct guarded out = guard(network_model_labels(model) * sizeof *scores);
 
@@ -221,7 +221,7 @@ static void test_observer(void **state)
         example_create(&example, seed, (enum example_kind)(seed % 3));
         struct network_model *model = model_of(&example);
         void *codes = example_codes(&example);
-        assert_int_equal(network_plan_create(model, 0, &kernels, &plan), 0);
+        assert_int_equal(network_plan_create(model, 0, 1, &kernels, &plan), 0);
         void *arena = aligned_alloc(64, network_plan_arena_bytes(plan));
         assert_non_null(arena);
         network_run(plan, arena, codes, scores);

@@ -133,7 +133,7 @@ static void compare(const struct packed *packed, const struct train *train, uint
         fail_msg("%s", reason);
     }
     assert_int_equal(network_model_load(bytes, size, &model, NULL), 0);
-    assert_int_equal(network_plan_create(model, 0, &kernels, &plan), 0);
+    assert_int_equal(network_plan_create(model, 0, 1, &kernels, &plan), 0);
     void *arena = aligned_alloc(64, (network_plan_arena_bytes(plan) + 63) / 64 * 64);
     for (uint32_t i = 0; i < BATCH; i++) {
         for (uint32_t k = 0; k < count; k++) {

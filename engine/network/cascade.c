@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Decides whether a detector's scores wake the recogniser. It runs no network. */
+#include "engine/network/cascade.h"
+
+#include <errno.h>
+
+#include "engine/network/plan_internal.h"
+
+int network_cascade_init(struct network_cascade *cascade, const struct network_plan *detector,
+                         const struct network_plan *recogniser, uint32_t label, int32_t margin)
+{
+    if (detector->labels < 2 || label >= detector->labels) {
+        return -EINVAL;
+    }
+    *cascade = (struct network_cascade){detector, recogniser, label, margin};
+    return 0;
+}
+
+bool network_cascade_wakes(const struct network_cascade *cascade, const int32_t *scores)
+{
+    int64_t other = INT64_MIN; /* 64 bits: the difference of two scores needs 33 */
+
+    for (uint32_t i = 0; i < cascade->detector->labels; i++) {
+        if (i != cascade->label && scores[i] > other) {
+            other = scores[i];
+        }
+    }
+    return scores[cascade->label] - other >= cascade->margin;
+}
