@@ -23,6 +23,11 @@ void lab_draft_finish(struct lab_draft *draft)
         free((void *)layer->bias_s32);
         free((void *)layer->bias_f32);
         free((void *)layer->mult);
+        free((void *)layer->weight_codes);
+        free((void *)layer->nonzero);
+        free((void *)layer->bias_s64);
+        free((void *)layer->threshold_s32);
+        free((void *)layer->threshold_s64);
     }
     lab_draft_init(draft);
 }
