@@ -25,19 +25,21 @@
 
 #define LAYERS_MAX 64
 
-enum op { OP_CONV, OP_POOL, OP_GAP };
+enum op { OP_CONV, OP_DEPTHWISE, OP_POOL, OP_GAP };
 
 struct layer {
     enum op op;
-    int kernel, pad, out, relu;
+    int kernel, pad, out, relu, stride; /* stride 0 is 1 */
 };
 
 struct net {
     const char *name;
     int channels, size; /* square input */
-    struct layer layers[16];
+    struct layer layers[32];
     int count;
 };
+
+#define SEPARABLE(channels, stride) {OP_DEPTHWISE, 3, 1, 0, 1, stride}, {OP_CONV, 1, 0, channels, 1, 1}
 
 static const struct net nets[] = {
     {"small-32-64-64", 3, 32,
@@ -54,6 +56,11 @@ static const struct net nets[] = {
      {{OP_CONV, 2, 0, 256, 1}, {OP_CONV, 2, 0, 256, 1}, {OP_CONV, 2, 0, 256, 1}, {OP_CONV, 2, 0, 256, 1},
       {OP_POOL, 2, 0, 0, 0}, {OP_CONV, 2, 0, 256, 1}, {OP_CONV, 2, 0, 256, 1}, {OP_POOL, 2, 0, 0, 0},
       {OP_CONV, 2, 0, 256, 1}, {OP_CONV, 2, 0, 256, 1}, {OP_CONV, 4, 0, 10, 0}}, 11},
+    {"net-c", 3, 96,
+     {{OP_CONV, 3, 1, 8, 1, 2}, SEPARABLE(16, 1), SEPARABLE(32, 2), SEPARABLE(32, 1), SEPARABLE(64, 2),
+      SEPARABLE(64, 1), SEPARABLE(128, 2), SEPARABLE(128, 1), SEPARABLE(128, 1), SEPARABLE(128, 1),
+      SEPARABLE(128, 1), SEPARABLE(128, 1), SEPARABLE(256, 2), SEPARABLE(256, 1), {OP_GAP, 3, 0, 0, 0, 0},
+      {OP_CONV, 1, 0, 10, 0, 0}}, 29},
 };
 
 struct step {
@@ -93,14 +100,14 @@ static void fill(dnnl_memory_t memory, const dnnl_memory_desc_t *desc, int low, 
 }
 
 /* Reorder random plain weights into the layout that the primitive chose. */
-static dnnl_memory_t weights_for(const dnnl_memory_desc_t *wanted, const dnnl_dims_t dims)
+static dnnl_memory_t weights_for(const dnnl_memory_desc_t *wanted, int rank, const dnnl_dims_t dims)
 {
     dnnl_memory_desc_t plain;
     dnnl_memory_t from, to = new_memory(wanted);
     dnnl_primitive_desc_t reorder_desc;
     dnnl_primitive_t reorder;
 
-    CHECK(dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_s8, dnnl_oihw));
+    CHECK(dnnl_memory_desc_init_by_tag(&plain, rank, dims, dnnl_s8, rank == 5 ? dnnl_goihw : dnnl_oihw));
     from = new_memory(&plain);
     fill(from, &plain, -127, 127);
     CHECK(dnnl_reorder_primitive_desc_create(&reorder_desc, &plain, engine, wanted, engine, NULL));
@@ -117,10 +124,14 @@ static dnnl_memory_t weights_for(const dnnl_memory_desc_t *wanted, const dnnl_di
 static void add_conv(struct program *program, const struct layer *layer, dnnl_memory_t *io,
                      dnnl_memory_desc_t *io_desc, dnnl_dims_t dims, int last)
 {
-    dnnl_dims_t out = {dims[0], layer->out, dims[2] + 2 * layer->pad - layer->kernel + 1,
-                       dims[3] + 2 * layer->pad - layer->kernel + 1};
-    dnnl_dims_t wdims = {layer->out, dims[1], layer->kernel, layer->kernel};
-    dnnl_dims_t bdims = {layer->out}, ones = {1, 1}, pads = {layer->pad, layer->pad};
+    const int depthwise = layer->op == OP_DEPTHWISE, stride = layer->stride > 0 ? layer->stride : 1;
+    const int channels = depthwise ? (int)dims[1] : layer->out;
+    dnnl_dims_t out = {dims[0], channels, (dims[2] + 2 * layer->pad - layer->kernel) / stride + 1,
+                       (dims[3] + 2 * layer->pad - layer->kernel) / stride + 1};
+    dnnl_dims_t plain_dims = {channels, dims[1], layer->kernel, layer->kernel};
+    dnnl_dims_t group_dims = {channels, 1, 1, layer->kernel, layer->kernel};
+    dnnl_dim_t *wdims = depthwise ? group_dims : plain_dims;
+    dnnl_dims_t bdims = {channels}, strides = {stride, stride}, pads = {layer->pad, layer->pad};
     dnnl_memory_desc_t src, wei, bias, dst;
     dnnl_convolution_desc_t desc;
     dnnl_primitive_attr_t attr;
@@ -130,16 +141,16 @@ static void add_conv(struct program *program, const struct layer *layer, dnnl_me
     struct step *step = &program->steps[program->count++];
 
     CHECK(dnnl_memory_desc_init_by_tag(&src, 4, dims, dnnl_u8, dnnl_format_tag_any));
-    CHECK(dnnl_memory_desc_init_by_tag(&wei, 4, wdims, dnnl_s8, dnnl_format_tag_any));
+    CHECK(dnnl_memory_desc_init_by_tag(&wei, depthwise ? 5 : 4, wdims, dnnl_s8, dnnl_format_tag_any));
     CHECK(dnnl_memory_desc_init_by_tag(&bias, 1, bdims, dnnl_s32, dnnl_x));
     CHECK(dnnl_memory_desc_init_by_tag(&dst, 4, out, last ? dnnl_f32 : dnnl_u8, dnnl_format_tag_any));
     CHECK(dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct,
-                                             &src, &wei, &bias, &dst, ones, pads, pads));
+                                             &src, &wei, &bias, &dst, strides, pads, pads));
     CHECK(dnnl_primitive_attr_create(&attr));
-    for (int i = 0; i < layer->out; i++) {
+    for (int i = 0; i < channels; i++) {
         scales[i] = 0.001f + 0.00001f * (float)i;
     }
-    CHECK(dnnl_primitive_attr_set_output_scales(attr, layer->out, 2, scales));
+    CHECK(dnnl_primitive_attr_set_output_scales(attr, channels, 2, scales));
     if (layer->relu) {
         CHECK(dnnl_post_ops_create(&post));
         CHECK(dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f));
@@ -173,14 +184,14 @@ static void add_conv(struct program *program, const struct layer *layer, dnnl_me
     fill(bias_memory, &bias, 0, 1);
     step->args[0] = (dnnl_exec_arg_t){DNNL_ARG_SRC, *io};
     step->args[1] = (dnnl_exec_arg_t){
-        DNNL_ARG_WEIGHTS, weights_for(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), wdims)};
+        DNNL_ARG_WEIGHTS, weights_for(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), depthwise ? 5 : 4, wdims)};
     step->args[2] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, bias_memory};
     step->args[3] = (dnnl_exec_arg_t){DNNL_ARG_DST, output};
     step->arg_count = 4;
     *io = output;
     *io_desc = *dst_md;
-    program->macs += (uint64_t)out[1] * (uint64_t)out[2] * (uint64_t)out[3] * (uint64_t)wdims[1] *
-                     (uint64_t)(layer->kernel * layer->kernel);
+    program->macs += (uint64_t)out[1] * (uint64_t)out[2] * (uint64_t)out[3] *
+                     (depthwise ? 1 : (uint64_t)dims[1]) * (uint64_t)(layer->kernel * layer->kernel);
     memcpy(dims, out, sizeof(dnnl_dims_t));
     dnnl_primitive_attr_destroy(attr);
 }
@@ -238,7 +249,7 @@ static void time_net(const struct net *net, int batch, int runs)
     const char *isa = getenv("ONEDNN_MAX_CPU_ISA");
 
     for (int i = 0; i < net->count; i++) {
-        if (net->layers[i].op == OP_CONV) {
+        if (net->layers[i].op <= OP_DEPTHWISE) {
             add_conv(&program, &net->layers[i], &io, &io_desc, dims, i == net->count - 1);
         } else {
             add_pool(&program, &net->layers[i], &io, &io_desc, dims);
