@@ -81,6 +81,38 @@ static const struct lab_command commands[] = {
         .run = lab_eval,
     },
     {
+        .name = "prune",
+        .operands = "RUN",
+        .operand_count = 1,
+        .options = BIT(CPU_MASK) | BIT(DATA) | BIT(EPOCHS) | BIT(FILTERS) | BIT(OUT) | BIT(SEED) |
+                   BIT(TEST) | BIT(THREADS),
+        .required = BIT(DATA) | BIT(OUT),
+        .summary = "take filters out of a trained network's first layer",
+        .about = "RUN is the run directory of a training that has ended. Of the two first-layer "
+                 "filters\n"
+                 "that are most alike, by |cosine|, the one with the smaller sum of |weights| "
+                 "goes; the\n"
+                 "rest learns on for --epochs (default 1); and again, down to --filters.",
+        .run = lab_prune,
+    },
+    {
+        .name = "reproduce",
+        .operands = "log-gradient",
+        .operand_count = 1,
+        .options = BIT(CPU_MASK) | BIT(DATA) | BIT(EPOCHS) | BIT(IMAGES) | BIT(LIMIT) | BIT(OUT) |
+                   BIT(QUICK) | BIT(SEEDS) | BIT(TEST) | BIT(THREADS),
+        .required = BIT(DATA) | BIT(TEST),
+        .summary = "repeat a paper's experiment and report what holds",
+        .about =
+            "log-gradient: one network on sRGB and on log-gradient input under changing light.\n"
+            "Prints the plan with its hours first, writes report.md, CSV and SVG files after "
+            "every\n"
+            "training, and goes on where it was broken off. The whole takes all pictures, 12\n"
+            "epochs and 3 seeds; --images, --epochs, --seeds and --limit (of test pictures) make\n"
+            "it smaller, and the report says so.",
+        .run = lab_reproduce,
+    },
+    {
         .name = "show",
         .operands = "MODEL",
         .operand_count = 1,

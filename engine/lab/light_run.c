@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/* Trains, measures and prunes for the light study. What it learns and counts goes into files. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/lab/file.h"
+#include "engine/lab/filters.h"
+#include "engine/lab/lab.h"
+#include "engine/lab/learn.h"
+#include "engine/lab/light.h"
+#include "engine/lab/progress.h"
+#include "engine/lab/samples.h"
+
+#define STATE_BYTES_MAX ((size_t)1 << 30)
+#define SENSOR_SEED     1u  /* every network sees the same noise */
+#define PARTS           32u /* of an epoch: learning after each filter that goes */
+#define REPORTED_PARTS  2u  /* the same at a number of filters that is reported */
+#define TIMED_STEPS     6u
+#define LEVELS          65536u
+
+static const struct {
+    uint32_t bits;
+    bool noise;
+} sensors[LAB_LIGHT_SENSORS] = {{16, false}, {12, false}, {12, true}};
+
+static int tell(const char *name, int r, const char *reason)
+{
+    reason = reason ? reason : r == -ERANGE ? "the loss is no number any more" : strerror(-r);
+    lab_error("%s: %s", name, reason);
+    return r;
+}
+
+/* `count` samples from `first` on, as `input` sees them. It borrows everything. */
+static struct lab_samples part(const struct lab_samples *all, const struct gradient_spec *front,
+                               uint32_t first, uint32_t count)
+{
+    struct lab_samples samples = *all;
+    samples.input.front = *front;
+    samples.planes += (size_t)first * samples.values;
+    samples.whites += first;
+    samples.labels += first;
+    samples.tree.files += first;
+    samples.tree.file_count = count;
+    return samples;
+}
+
+/* A job's recipe, learner and the samples that it learns from. Not to be moved. */
+struct work {
+    struct lab_recipe recipe;
+    struct lab_samples data;
+    struct lab_learner learner;
+};
+
+static int open_work(struct work *work, const struct lab_light *light,
+                     const struct lab_light_tools *tools, const struct lab_light_job *job)
+{
+    char *text = lab_light_recipe(light, job);
+    const char *reason = NULL;
+    int r = text ? lab_recipe_parse(job->name, text, strlen(text), &work->recipe) : -ENOMEM;
+    free(text);
+    if (r == 0) {
+        work->data = part(tools->data, &work->recipe.input.front, 0,
+                          job->study ? light->study : light->pictures);
+        r = lab_learner_init(&work->learner, &work->recipe, &work->data, job->seed, tools->cpu,
+                             tools->workers, &reason);
+    }
+    return r < 0 ? tell(job->name, r, reason) : 0;
+}
+
+/* ---- measuring ---- */
+
+/* One exposure for one network after the other: planes as a sensor delivers them. */
+struct exposing {
+    struct lab_samples samples; /* own planes and whites */
+    uint16_t *level;            /* plane value of each level of light, without noise */
+};
+
+static void close_exposing(struct exposing *exposing)
+{
+    free(exposing->samples.planes);
+    free(exposing->samples.whites);
+    free(exposing->level);
+}
+
+static int open_exposing(struct exposing *exposing, const struct lab_samples *from)
+{
+    size_t count = from->tree.file_count;
+    exposing->samples = *from;
+    exposing->samples.planes = calloc(count, from->values * sizeof(uint16_t));
+    exposing->samples.whites = calloc(count, sizeof(uint16_t));
+    exposing->level = calloc(LEVELS, sizeof(uint16_t));
+    if (!exposing->samples.planes || !exposing->samples.whites || !exposing->level) {
+        close_exposing(exposing);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        exposing->samples.whites[i] = LAB_SENSOR_NOMINAL_WHITE;
+    }
+    return 0;
+}
+
+static void expose(struct exposing *exposing, const struct lab_samples *from, uint32_t sensor,
+                   uint32_t exposure)
+{
+    struct lab_sensor chip;
+    lab_sensor_init(&chip, sensors[sensor].bits, lab_light_exposures[exposure][0],
+                    lab_light_exposures[exposure][1], sensors[sensor].noise, SENSOR_SEED);
+    for (uint32_t i = 0; i < LEVELS && !chip.noise; i++) {
+        exposing->level[i] = lab_sensor_to_plane(&chip, lab_sensor_sample(&chip, (uint16_t)i));
+    }
+    for (uint32_t p = 0; p < from->tree.file_count; p++) {
+        const uint16_t *in = from->planes + p * from->values;
+        uint16_t *out = exposing->samples.planes + p * from->values;
+        uint32_t white = from->whites[p];
+        for (size_t i = 0; i < from->values; i++) {
+            uint32_t light = ((uint32_t)in[i] * 65535u + white / 2) / white;
+            uint16_t level = light < 65535 ? (uint16_t)light : 65535;
+            out[i] = chip.noise ? lab_sensor_to_plane(&chip, lab_sensor_sample(&chip, level))
+                                : exposing->level[level];
+        }
+    }
+}
+
+static int measure(struct work *work, const struct lab_samples *on, struct lab_light_curve *curve)
+{
+    struct exposing exposing;
+    struct lab_score score;
+    int r = open_exposing(&exposing, on);
+    if (r < 0) {
+        return r;
+    }
+    lab_learner_measure(&work->learner, on, &score);
+    curve->decoded = score.right;
+    curve->pictures = score.count;
+    for (uint32_t s = 0; s < LAB_LIGHT_SENSORS; s++) {
+        for (uint32_t e = 0; e < LAB_LIGHT_EXPOSURES; e++) {
+            expose(&exposing, on, s, e);
+            lab_learner_measure(&work->learner, &exposing.samples, &score);
+            curve->right[s][e] = score.right;
+        }
+    }
+    close_exposing(&exposing);
+    return 0;
+}
+
+/* ---- training ---- */
+
+static int learn(struct work *work, const char *name)
+{
+    uint32_t epochs = work->recipe.epochs;
+    struct lab_progress progress;
+    struct train_result mean;
+    float rate;
+    int r = 0;
+    lab_progress_init(&progress, name, (uint64_t)epochs * work->learner.steps);
+    for (uint32_t epoch = 0; r == 0 && epoch < epochs; epoch++) {
+        r = lab_learner_learn(&work->learner, &progress, &mean, &rate);
+    }
+    lab_progress_finish(&progress);
+    return r;
+}
+
+static int save_state(const struct work *work, const char *path)
+{
+    void *bytes;
+    size_t size;
+    int r = train_save(work->learner.train, &bytes, &size);
+    if (r == 0) {
+        r = lab_file_write(path, bytes, size);
+        free(bytes);
+    }
+    return r;
+}
+
+/* What an earlier run learned, or it is learned now and kept. */
+static int restore_or_learn(struct work *work, const struct lab_light *light, const char *name)
+{
+    char *path = lab_light_path(light, name, ".safetensors");
+    const char *reason = NULL;
+    uint8_t *bytes;
+    size_t size;
+    int r = path ? lab_file_read(path, STATE_BYTES_MAX, &bytes, &size) : -ENOMEM;
+    if (r == 0) {
+        r = train_restore(work->learner.train, bytes, size, &reason);
+        free(bytes);
+        if (r == 0 && lab_learner_epochs(&work->learner) != work->recipe.epochs) {
+            r = -EBADMSG;
+            reason = "not trained for as long as the plan says";
+        }
+    } else if (r == -ENOENT) {
+        r = learn(work, name);
+        r = r < 0 ? r : save_state(work, path);
+    }
+    free(path);
+    return r < 0 ? tell(name, r, reason) : 0;
+}
+
+int lab_light_run_job(const struct lab_light *light, const struct lab_light_tools *tools,
+                      const struct lab_light_job *job)
+{
+    if (job->curve->pictures > 0) {
+        return 0;
+    }
+    struct work *work = calloc(1, sizeof(*work));
+    int r = work ? open_work(work, light, tools, job) : tell(job->name, -ENOMEM, NULL);
+    if (r == 0) {
+        r = restore_or_learn(work, light, job->name);
+    }
+    if (r == 0) {
+        const struct gradient_spec *front = &work->recipe.input.front;
+        const struct lab_samples on = job->study
+                                          ? part(tools->data, front, light->study, light->held)
+                                          : part(tools->test, front, 0, light->test);
+        r = measure(work, &on, job->curve);
+        r = r < 0 ? tell(job->name, r, NULL) : lab_light_save_curve(light, job);
+    }
+    if (work) {
+        lab_learner_finish(&work->learner);
+    }
+    free(work);
+    return r;
+}
+
+/* ---- pruning ---- */
+
+/* Down to a number of filters: a part of an epoch after each one, a longer one at the end. */
+static int prune_to(struct lab_pruning *pruning, uint32_t filters)
+{
+    struct lab_similarity similarity;
+    const uint32_t steps = pruning->data->tree.file_count / pruning->learner.batch.room;
+    int r = 0;
+    while (r == 0 && lab_pruning_filters(pruning) > filters) {
+        lab_pruning_compare(pruning, &similarity);
+        r = lab_pruning_remove(pruning, similarity.redundant);
+        if (r == 0 && lab_pruning_filters(pruning) > filters) {
+            r = lab_pruning_tune(pruning, 1, steps / PARTS + 1);
+        }
+    }
+    return r < 0 ? r : lab_pruning_tune(pruning, 1, steps / REPORTED_PARTS + 1);
+}
+
+static int prune(struct lab_pruning *pruning, const struct lab_samples *test, const char *name,
+                 struct lab_light_pruning *result)
+{
+    struct lab_progress progress;
+    int r = 0;
+    lab_progress_init(&progress, name, LAB_LIGHT_STEPS);
+    for (uint32_t i = 0; r == 0 && i < LAB_LIGHT_STEPS; i++) {
+        struct lab_similarity similarity;
+        struct lab_score score;
+        r = prune_to(pruning, lab_light_filters[i]);
+        if (r == 0) {
+            lab_pruning_compare(pruning, &similarity);
+            lab_learner_measure(&pruning->learner, test, &score);
+            result->similarity[i] = similarity.mean;
+            result->right[i] = score.right;
+            result->pictures = score.count;
+            lab_progress_step(&progress);
+        }
+    }
+    lab_progress_finish(&progress);
+    return r;
+}
+
+int lab_light_run_pruning(const struct lab_light *light, const struct lab_light_tools *tools,
+                          const struct lab_light_job *job, const char *name,
+                          struct lab_light_pruning *result)
+{
+    struct lab_light_pruning measured = {0};
+    struct lab_pruning *pruning = calloc(1, sizeof(*pruning));
+    struct work *work = calloc(1, sizeof(*work));
+    const char *reason = NULL;
+    int r = work && pruning ? open_work(work, light, tools, job) : tell(name, -ENOMEM, NULL);
+    if (r == 0) {
+        r = restore_or_learn(work, light, job->name);
+    }
+    if (r == 0) {
+        const struct lab_samples test =
+            part(tools->test, &work->recipe.input.front, 0, light->test);
+        r = lab_pruning_init(pruning, &work->recipe, work->learner.train, &work->data, job->seed,
+                             tools->cpu, tools->workers, &reason);
+        r = r < 0 ? r : prune(pruning, &test, name, &measured);
+        lab_pruning_finish(pruning);
+        r = r < 0 ? tell(name, r, reason) : lab_light_save_pruning(light, name, &measured);
+    }
+    if (r == 0) {
+        *result = measured;
+    }
+    if (work) {
+        lab_learner_finish(&work->learner);
+    }
+    free(work);
+    free(pruning);
+    return r;
+}
+
+/* ---- timing ---- */
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+int lab_light_time(const struct lab_light *light, const struct lab_light_tools *tools,
+                   double *ret_learning, double *ret_classifying)
+{
+    const struct lab_light_job job = {.name = "timing",
+                                      .input = LAB_LIGHT_TERNARY,
+                                      .choice = {lab_light_floors[0], lab_light_ratios[0]}};
+    struct work *work = calloc(1, sizeof(*work));
+    struct train_result mean;
+    struct lab_score score;
+    float rate;
+    int r = work ? open_work(work, light, tools, &job) : tell(job.name, -ENOMEM, NULL);
+    if (r == 0) {
+        uint32_t steps = work->learner.steps < TIMED_STEPS ? work->learner.steps : TIMED_STEPS;
+        uint32_t pictures = steps * work->learner.batch.room;
+        const struct lab_samples some = part(tools->data, &work->recipe.input.front, 0, pictures);
+        work->learner.steps = steps;
+        double start = now();
+        r = lab_learner_learn(&work->learner, NULL, &mean, &rate);
+        double between = now();
+        lab_learner_measure(&work->learner, &some, &score);
+        *ret_learning = (between - start) / pictures;
+        *ret_classifying = (now() - between) / pictures;
+    }
+    if (work) {
+        lab_learner_finish(&work->learner);
+    }
+    free(work);
+    return r;
+}
