@@ -60,8 +60,8 @@ struct kernel_bits_map {
  * input. Weights are packed alike: each filter is a map of kernel_h rows with one output pixel.
  */
 struct kernel_bits_gather {
-    uint32_t in_c; /* 1..63: one word a pixel */
-    uint32_t in_row;
+    uint32_t in_c;   /* 1..63: one word a pixel */
+    uint32_t in_row; /* words, or bytes of codes */
     uint32_t kernel_h, kernel_w, stride_y, stride_x;
     uint32_t out_w, out_h;
 };
@@ -79,6 +79,10 @@ struct kernel_bits_ops {
                 const uint64_t *nonzero, void *out, size_t out_row);
     /* in: a binary map or one half of a ternary one; out: [out_h][out_w][words], without gaps. */
     void (*gather)(const struct kernel_bits_gather *gather, const uint64_t *in, uint64_t *out);
+    /* The same patches straight from byte codes, as from_codes and gather give them for both
+     * halves. nonzero: NULL for a binary map. Nothing outside the codes is read. */
+    void (*gather_codes)(const struct kernel_bits_gather *gather, uint8_t zero, const uint8_t *in,
+                         uint64_t *signs, uint64_t *nonzero);
     /* nonzero: NULL for a binary map. Nothing outside the codes is read. */
     void (*from_codes)(const struct kernel_bits_map *map, const uint8_t *in, uint64_t *signs,
                        uint64_t *nonzero);

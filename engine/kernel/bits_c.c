@@ -149,6 +149,45 @@ void kernel_bits_gather_c(const struct kernel_bits_gather *gather, const uint64_
     }
 }
 
+/* `in` is the first code of a patch. */
+static void gather_patch_codes(const struct kernel_bits_gather *gather, uint8_t zero,
+                               const uint8_t *in, uint64_t *signs, uint64_t *nonzero)
+{
+    const uint32_t run = gather->kernel_w * gather->in_c;
+    uint32_t bit = 0;
+
+    for (uint32_t ky = 0; ky < gather->kernel_h; ky++, in += gather->in_row) {
+        for (uint32_t i = 0; i < run; i++, bit++) {
+            if (bit % 64 == 0) {
+                signs[bit / 64] = 0;
+                if (nonzero != NULL) {
+                    nonzero[bit / 64] = 0;
+                }
+            }
+            signs[bit / 64] |= (uint64_t)(in[i] > zero) << bit % 64;
+            if (nonzero != NULL) {
+                nonzero[bit / 64] |= (uint64_t)(in[i] != zero) << bit % 64;
+            }
+        }
+    }
+}
+
+void kernel_bits_gather_codes_c(const struct kernel_bits_gather *gather, uint8_t zero,
+                                const uint8_t *in, uint64_t *signs, uint64_t *nonzero)
+{
+    const size_t patch = words(gather->kernel_h * gather->kernel_w * gather->in_c);
+
+    for (uint32_t y = 0; y < gather->out_h; y++) {
+        const uint8_t *row = in + (size_t)y * gather->stride_y * gather->in_row;
+
+        for (uint32_t x = 0; x < gather->out_w; x++, signs += patch) {
+            gather_patch_codes(gather, zero, row + (size_t)x * gather->stride_x * gather->in_c,
+                               signs, nonzero);
+            nonzero = nonzero != NULL ? nonzero + patch : NULL;
+        }
+    }
+}
+
 bool kernel_bits_fits(const struct kernel_bits_conv *conv)
 {
     const uint64_t most = KERNEL_BITS_WORDS_MAX / (conv->ternary_weights ? 2 : 1);

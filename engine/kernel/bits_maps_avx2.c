@@ -189,6 +189,127 @@ void kernel_bits_gather_avx2(const struct kernel_bits_gather *gather, const uint
     }
 }
 
+/* What a row of the kernel finds for eight outputs next to each other. */
+struct found {
+    __m256i signs[2], nonzero[2];
+};
+
+/* Eight columns of outputs. */
+struct strip {
+    __m256i zero, shifts[2], valid;
+    uint32_t codes;     /* that a row of the kernel reads for them, 1..64 */
+    const uint8_t *end; /* of all codes */
+};
+
+ALWAYS_INLINE struct found find(const struct strip *strip, const uint8_t *in)
+{
+    const struct bits bits = compare_some(in, strip->end, strip->codes, strip->zero);
+    const __m256i above = _mm256_set1_epi64x((int64_t)bits.above);
+    const __m256i other = _mm256_set1_epi64x((int64_t)bits.other);
+    struct found found;
+
+    for (uint32_t i = 0; i < 2; i++) {
+        found.signs[i] = _mm256_and_si256(_mm256_srlv_epi64(above, strip->shifts[i]), strip->valid);
+        found.nonzero[i] =
+            _mm256_and_si256(_mm256_srlv_epi64(other, strip->shifts[i]), strip->valid);
+    }
+    return found;
+}
+
+ALWAYS_INLINE void join(struct found *to, const struct found *row, uint32_t shift)
+{
+    const __m128i by = _mm_cvtsi32_si128((int)shift);
+
+    for (uint32_t i = 0; i < 2; i++) {
+        to->signs[i] = _mm256_or_si256(to->signs[i], _mm256_sll_epi64(row->signs[i], by));
+        to->nonzero[i] = _mm256_or_si256(to->nonzero[i], _mm256_sll_epi64(row->nonzero[i], by));
+    }
+}
+
+ALWAYS_INLINE void put(const struct found *found, uint64_t *signs, uint64_t *nonzero)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        _mm256_storeu_si256((__m256i *)(void *)(signs + 4 * i), found->signs[i]);
+        if (nonzero != NULL) {
+            _mm256_storeu_si256((__m256i *)(void *)(nonzero + 4 * i), found->nonzero[i]);
+        }
+    }
+}
+
+/* All rows of a strip. nonzero may be NULL. */
+ALWAYS_INLINE void gather_strip(const struct kernel_bits_gather *gather, const struct strip *strip,
+                                const uint8_t *in, uint64_t *signs, uint64_t *nonzero)
+{
+    const uint32_t run = gather->kernel_w * gather->in_c;
+
+    for (uint32_t y = 0; y < gather->out_h; y++) {
+        const uint8_t *row = in + (size_t)y * gather->stride_y * gather->in_row;
+        const size_t to = (size_t)y * gather->out_w;
+        struct found sum = find(strip, row);
+
+        for (uint32_t ky = 1; ky < gather->kernel_h; ky++) {
+            const struct found more = find(strip, row + (size_t)ky * gather->in_row);
+
+            join(&sum, &more, ky * run);
+        }
+        put(&sum, signs + to, nonzero != NULL ? nonzero + to : NULL);
+    }
+}
+
+/* The same of three rows that move by one: what one row finds serves three outputs. */
+ALWAYS_INLINE void gather_strip_of_three(const struct kernel_bits_gather *gather,
+                                         const struct strip *strip, const uint8_t *in,
+                                         uint64_t *signs, uint64_t *nonzero)
+{
+    const uint32_t run = gather->kernel_w * gather->in_c;
+    struct found a = find(strip, in), b = find(strip, in + gather->in_row);
+
+    in += 2 * (size_t)gather->in_row;
+    for (uint32_t y = 0; y < gather->out_h; y++, in += gather->in_row) {
+        const struct found c = find(strip, in);
+        const size_t to = (size_t)y * gather->out_w;
+
+        join(&a, &b, run);
+        join(&a, &c, 2 * run);
+        put(&a, signs + to, nonzero != NULL ? nonzero + to : NULL);
+        a = b;
+        b = c;
+    }
+}
+
+/* The last eight columns may be some that were done before. */
+void kernel_bits_gather_codes_avx2(const struct kernel_bits_gather *gather, uint8_t zero,
+                                   const uint8_t *in, uint64_t *signs, uint64_t *nonzero)
+{
+    const uint32_t c = gather->in_c, run = gather->kernel_w * c, width = gather->out_w;
+    const int64_t step = (int64_t)gather->stride_x * c;
+    const size_t last = (size_t)(gather->out_h - 1) * gather->stride_y + gather->kernel_h - 1;
+    const struct strip strip = {
+        .zero = _mm256_set1_epi8((char)zero),
+        .shifts = {_mm256_setr_epi64x(0, step, 2 * step, 3 * step),
+                   _mm256_setr_epi64x(4 * step, 5 * step, 6 * step, 7 * step)},
+        .valid = _mm256_set1_epi64x((int64_t)(UINT64_MAX >> (64 - (run < 64 ? run : 64)))),
+        .codes = 7 * (uint32_t)step + run,
+        .end = in + last * gather->in_row + (width - 1) * (size_t)step + run,
+    };
+
+    if (gather->kernel_h * run > 64 || strip.codes > 64 || width < 8) {
+        kernel_bits_gather_codes_c(gather, zero, in, signs, nonzero);
+        return;
+    }
+    for (uint32_t i = 0; i < width; i += 8) {
+        const uint32_t x = i + 8 <= width ? i : width - 8;
+        const uint8_t *from = in + x * (size_t)step;
+        uint64_t *other = nonzero != NULL ? nonzero + x : NULL;
+
+        if (gather->kernel_h == 3 && gather->stride_y == 1) {
+            gather_strip_of_three(gather, &strip, from, signs + x, other);
+        } else {
+            gather_strip(gather, &strip, from, signs + x, other);
+        }
+    }
+}
+
 void kernel_bits_max_binary_avx2(const struct kernel_pool *pool, const uint64_t *in, uint64_t *out)
 {
     if (pool->channels < 4) {

@@ -166,6 +166,117 @@ void kernel_bits_gather_avx512(const struct kernel_bits_gather *gather, const ui
     }
 }
 
+/* What a row of the kernel finds for eight outputs next to each other. */
+struct found {
+    __m512i signs, nonzero;
+};
+
+/* Eight columns of outputs, or fewer at the right edge. read: the codes of a row of the kernel. */
+struct strip {
+    __m512i zero, shifts, valid;
+    __mmask64 read;
+    __mmask8 lanes;
+};
+
+ALWAYS_INLINE __m512i spread(const struct strip *strip, uint64_t bits)
+{
+    return _mm512_and_si512(_mm512_srlv_epi64(_mm512_set1_epi64((int64_t)bits), strip->shifts),
+                            strip->valid);
+}
+
+ALWAYS_INLINE struct found find(const struct strip *strip, const uint8_t *in, int ternary)
+{
+    const __m512i codes = _mm512_maskz_loadu_epi8(strip->read, in);
+    struct found found = {.signs = spread(strip, _mm512_cmpgt_epu8_mask(codes, strip->zero))};
+
+    if (ternary) {
+        found.nonzero = spread(strip, _mm512_cmpneq_epu8_mask(codes, strip->zero));
+    }
+    return found;
+}
+
+ALWAYS_INLINE __m512i join(__m512i to, __m512i row, uint32_t shift)
+{
+    return _mm512_or_si512(to, _mm512_sll_epi64(row, _mm_cvtsi32_si128((int)shift)));
+}
+
+/* All rows of a strip of columns. */
+ALWAYS_INLINE void gather_strip(const struct kernel_bits_gather *gather, const struct strip *strip,
+                                const uint8_t *in, uint64_t *signs, uint64_t *nonzero)
+{
+    const uint32_t run = gather->kernel_w * gather->in_c;
+    const int ternary = nonzero != NULL;
+
+    for (uint32_t y = 0; y < gather->out_h; y++) {
+        const uint8_t *row = in + (size_t)y * gather->stride_y * gather->in_row;
+        struct found sum = find(strip, row, ternary);
+
+        for (uint32_t ky = 1; ky < gather->kernel_h; ky++) {
+            const struct found more = find(strip, row + (size_t)ky * gather->in_row, ternary);
+
+            sum.signs = join(sum.signs, more.signs, ky * run);
+            if (ternary) {
+                sum.nonzero = join(sum.nonzero, more.nonzero, ky * run);
+            }
+        }
+        _mm512_mask_storeu_epi64(signs + (size_t)y * gather->out_w, strip->lanes, sum.signs);
+        if (ternary) {
+            _mm512_mask_storeu_epi64(nonzero + (size_t)y * gather->out_w, strip->lanes,
+                                     sum.nonzero);
+        }
+    }
+}
+
+/* The same of three rows that move by one: what one row finds serves three outputs. */
+ALWAYS_INLINE void gather_strip_of_three(const struct kernel_bits_gather *gather,
+                                         const struct strip *strip, const uint8_t *in,
+                                         uint64_t *signs, uint64_t *nonzero)
+{
+    const uint32_t run = gather->kernel_w * gather->in_c;
+    struct found a = find(strip, in, 1), b = find(strip, in + gather->in_row, 1);
+
+    in += 2 * (size_t)gather->in_row;
+    for (uint32_t y = 0; y < gather->out_h; y++, in += gather->in_row) {
+        const struct found c = find(strip, in, 1);
+
+        _mm512_mask_storeu_epi64(signs + (size_t)y * gather->out_w, strip->lanes,
+                                 join(a.signs, join(b.signs, c.signs, run), run));
+        _mm512_mask_storeu_epi64(nonzero + (size_t)y * gather->out_w, strip->lanes,
+                                 join(a.nonzero, join(b.nonzero, c.nonzero, run), run));
+        a = b;
+        b = c;
+    }
+}
+
+void kernel_bits_gather_codes_avx512(const struct kernel_bits_gather *gather, uint8_t zero,
+                                     const uint8_t *in, uint64_t *signs, uint64_t *nonzero)
+{
+    const uint32_t c = gather->in_c, run = gather->kernel_w * c, step = gather->stride_x * c;
+    const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    struct strip strip = {
+        .zero = _mm512_set1_epi8((char)zero),
+        .shifts = _mm512_mullo_epi64(lane, _mm512_set1_epi64(step)),
+        .valid = _mm512_set1_epi64((int64_t)first_bits(run)),
+    };
+
+    if (gather->kernel_h * run > 64 || 7 * step + run > 64) {
+        kernel_bits_gather_codes_c(gather, zero, in, signs, nonzero);
+        return;
+    }
+    for (uint32_t x = 0; x < gather->out_w; x += EIGHT) {
+        const uint32_t left = gather->out_w - x < EIGHT ? gather->out_w - x : EIGHT;
+        const uint8_t *from = in + (size_t)x * step;
+
+        strip.lanes = columns(gather->out_w, x);
+        strip.read = first_bits((left - 1) * step + run);
+        if (gather->kernel_h == 3 && gather->stride_y == 1 && nonzero != NULL) {
+            gather_strip_of_three(gather, &strip, from, signs + x, nonzero + x);
+        } else {
+            gather_strip(gather, &strip, from, signs + x, nonzero != NULL ? nonzero + x : NULL);
+        }
+    }
+}
+
 void kernel_bits_max_binary_avx512(const struct kernel_pool *pool, const uint64_t *in,
                                    uint64_t *out)
 {

@@ -106,6 +106,53 @@ void kernel_bits_gather_neon(const struct kernel_bits_gather *gather, const uint
     }
 }
 
+/* Adds to the patches of eight outputs what a row of the kernel finds. */
+ALWAYS_INLINE void add_row(uint64_t bits, uint32_t step, uint32_t run, uint32_t shift,
+                           uint64_t *patches)
+{
+    const uint64_t valid = UINT64_MAX >> (64 - run);
+
+    for (uint32_t i = 0; i < 8; i++) {
+        const uint64_t found = (bits >> i * step & valid) << shift;
+
+        patches[i] = shift == 0 ? found : patches[i] | found;
+    }
+}
+
+/* The last eight columns may be some that were done before. */
+void kernel_bits_gather_codes_neon(const struct kernel_bits_gather *gather, uint8_t zero,
+                                   const uint8_t *in, uint64_t *signs, uint64_t *nonzero)
+{
+    const uint32_t step = gather->stride_x * gather->in_c, run = gather->kernel_w * gather->in_c;
+    const uint32_t width = gather->out_w, codes = 7 * step + run;
+    const size_t last = (size_t)(gather->out_h - 1) * gather->stride_y + gather->kernel_h - 1;
+    const uint8_t *end = in + last * gather->in_row + (width - 1) * (size_t)step + run;
+
+    if (gather->kernel_h * run > 64 || codes > 64 || width < 8) {
+        kernel_bits_gather_codes_c(gather, zero, in, signs, nonzero);
+        return;
+    }
+    for (uint32_t y = 0; y < gather->out_h; y++) {
+        for (uint32_t i = 0; i < width; i += 8) {
+            const uint32_t x = i + 8 <= width ? i : width - 8;
+            const size_t to = (size_t)y * width + x;
+            const uint8_t *from =
+                in + (size_t)y * gather->stride_y * gather->in_row + x * (size_t)step;
+
+            for (uint32_t ky = 0; ky < gather->kernel_h; ky++, from += gather->in_row) {
+                uint64_t above, other;
+
+                map_word(from, end, codes, vdupq_n_u8(zero), &above,
+                         nonzero != NULL ? &other : NULL);
+                add_row(above, step, run, ky * run, signs + to);
+                if (nonzero != NULL) {
+                    add_row(other, step, run, ky * run, nonzero + to);
+                }
+            }
+        }
+    }
+}
+
 void kernel_bits_max_binary_neon(const struct kernel_pool *pool, const uint64_t *in, uint64_t *out)
 {
     kernel_bits_max_binary_c(pool, in, out);

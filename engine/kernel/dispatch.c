@@ -27,8 +27,8 @@
     (struct kernel_bits_ops)                                                                       \
     {                                                                                              \
         kernel_bits_packed_bytes_##isa, kernel_bits_pack_##isa, kernel_bits_run_##isa,             \
-            kernel_bits_gather_##maps, kernel_bits_from_codes_##maps,                              \
-            kernel_bits_max_binary_##maps, #isa                                                    \
+            kernel_bits_gather_##maps, kernel_bits_gather_codes_##maps,                            \
+            kernel_bits_from_codes_##maps, kernel_bits_max_binary_##maps, #isa                     \
     }
 
 #define DEPTHWISE_OPS(isa)                                                                         \

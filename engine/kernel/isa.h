@@ -120,6 +120,8 @@ KERNEL_BITS_DECLARE(neon);
 #define KERNEL_BITS_MAPS_DECLARE(isa)                                                              \
     void kernel_bits_gather_##isa(const struct kernel_bits_gather *gather, const uint64_t *in,     \
                                   uint64_t *out);                                                  \
+    void kernel_bits_gather_codes_##isa(const struct kernel_bits_gather *gather, uint8_t zero,     \
+                                        const uint8_t *in, uint64_t *signs, uint64_t *nonzero);    \
     void kernel_bits_from_codes_##isa(const struct kernel_bits_map *map, const uint8_t *in,        \
                                       uint64_t *signs, uint64_t *nonzero);                         \
     void kernel_bits_max_binary_##isa(const struct kernel_pool *pool, const uint64_t *in,          \

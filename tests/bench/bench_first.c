@@ -2,7 +2,7 @@
 /* Copyright 2026 The Ocellus Authors */
 /*
  * First layers on ternary log-gradient codes, 3x3 with six channels: counting bits, from the byte
- * codes on (bit maps, patches, convolution), beside the byte convolution with s8 weights of u7 and
+ * codes on (patches, convolution), beside the byte convolution with s8 weights of u7 and
  * of ternary codes. Random data. Usage: bench_first [MASK ...], default avx2 avx512 all; pin it to
  * one core (taskset -c 0). Prints medians of turns, and how many times faster than u7 x s8.
  */
@@ -43,7 +43,7 @@ static const struct layer layers[] = {
 };
 
 static uint8_t codes[PIXELS_MOST * CHANNELS + KERNEL_CONV_TAIL];
-static uint64_t map[2][PIXELS_MOST], patches[2][WIDTH * HEIGHT_MOST];
+static uint64_t patches[2][WIDTH * HEIGHT_MOST];
 static int8_t weights[OUT_MOST * TAPS * CHANNELS];
 static uint64_t filters[2][OUT_MOST];
 static int32_t zeros[OUT_MOST], mult[OUT_MOST];
@@ -105,9 +105,8 @@ static void pack(const struct kernel_table *table, const struct layer *layer)
 
 static void run(const struct kernel_table *table, const struct layer *layer, enum kind kind)
 {
-    const struct kernel_bits_map of = {
-        COLUMNS, layer->height + 2, CHANNELS, COLUMNS * CHANNELS, COLUMNS, 1};
-    const struct kernel_bits_gather gather = {CHANNELS, COLUMNS, 3, 3, 1, 1, WIDTH, layer->height};
+    const struct kernel_bits_gather gather = {CHANNELS, COLUMNS * CHANNELS, 3, 3, 1, 1,
+                                              WIDTH,    layer->height};
 
     if (kind <= TERNARY_S8) {
         const struct kernel_conv conv = bytes_conv(layer, kind);
@@ -116,9 +115,7 @@ static void run(const struct kernel_table *table, const struct layer *layer, enu
         return;
     }
     const struct kernel_bits_conv conv = bits_conv(layer, kind);
-    table->bits.from_codes(&of, codes, map[0], map[1]);
-    table->bits.gather(&gather, map[0], patches[0]);
-    table->bits.gather(&gather, map[1], patches[1]);
+    table->bits.gather_codes(&gather, 1, codes, patches[0], patches[1]);
     table->bits.run(&conv, packed[kind], patches[0], patches[1], out, conv.out_w);
 }
 

@@ -83,6 +83,72 @@ static void test_from_codes(void **state)
     }
 }
 
+/* Patches from codes are those that maps give. */
+static void check_gather(const struct kernel_bits_gather *gather, uint8_t zero, int binary)
+{
+    const uint32_t rows = (gather->out_h - 1) * gather->stride_y + gather->kernel_h;
+    const uint32_t columns = (gather->out_w - 1) * gather->stride_x + gather->kernel_w;
+    const struct kernel_bits_map map = {columns, rows, gather->in_c, gather->in_row, columns, zero};
+    const size_t patch = words(gather->kernel_h * gather->kernel_w * gather->in_c);
+    const int at_end = (int)random_below(2);
+    struct kernel_bits_gather of_words = *gather;
+    struct guarded in, expected[2], out[2];
+    struct kernel_table table[MASKS];
+
+    tables(table);
+    of_words.in_row = columns;
+    guarded_init(&in, (rows - 1) * (size_t)gather->in_row + (size_t)columns * gather->in_c, 1,
+                 at_end);
+    for (size_t i = 0; i < in.bytes; i++) {
+        in.start[i] = (uint8_t)(random_below(2) ? zero : random_below(128));
+    }
+    uint64_t *maps[] = {calloc((size_t)rows * columns, 8), calloc((size_t)rows * columns, 8)};
+    assert_true(maps[0] != NULL && maps[1] != NULL);
+    table[0].bits.from_codes(&map, in.start, maps[0], maps[1]);
+    for (int half = 0; half < 2; half++) {
+        guarded_init(&expected[half], gather->out_h * (size_t)gather->out_w * patch * 8, 8, at_end);
+        guarded_init(&out[half], expected[half].bytes, 8, at_end);
+        table[0].bits.gather(&of_words, maps[half], (uint64_t *)(void *)expected[half].start);
+        free(maps[half]);
+    }
+    for (uint32_t m = 0; m < MASKS; m++) {
+        memset(out[0].start, 0xa5, out[0].bytes);
+        memset(out[1].start, 0xa5, out[1].bytes);
+        table[m].bits.gather_codes(gather, zero, in.start, (uint64_t *)(void *)out[0].start,
+                                   binary ? NULL : (uint64_t *)(void *)out[1].start);
+        if (memcmp(out[0].start, expected[0].start, out[0].bytes) != 0 ||
+            (!binary && memcmp(out[1].start, expected[1].start, out[1].bytes) != 0)) {
+            fail_msg("mask %s: in_c %u, kernel %ux%u, stride %ux%u, out %ux%u", masks[m],
+                     gather->in_c, gather->kernel_h, gather->kernel_w, gather->stride_y,
+                     gather->stride_x, gather->out_h, gather->out_w);
+        }
+    }
+    guarded_finish(&in);
+    for (int half = 0; half < 2; half++) {
+        guarded_finish(&expected[half]);
+        guarded_finish(&out[half]);
+    }
+}
+
+static void test_gather_codes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 400; i++) {
+        struct kernel_bits_gather gather = {
+            .in_c = 1 + random_below(random_below(4) ? 7 : 63),
+            .kernel_h = random_below(2) ? 3 : 1 + random_below(5),
+            .kernel_w = 1 + random_below(4),
+            .stride_y = random_below(2) ? 1 : 1 + random_below(3),
+            .stride_x = random_below(2) ? 1 : 1 + random_below(3),
+            .out_w = 1 + random_below(35),
+            .out_h = 1 + random_below(5),
+        };
+        gather.in_row = ((gather.out_w - 1) * gather.stride_x + gather.kernel_w) * gather.in_c +
+                        random_below(3);
+        check_gather(&gather, (uint8_t)random_below(100), i % 4 == 0);
+    }
+}
+
 enum { SIDE = 9, OUT = 8, IN_C = 70, OUT_C = 40, WORDS = 2 };
 
 /* Codes 0..2 stand for -1..1. */
@@ -221,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_from_codes),
+        cmocka_unit_test(test_gather_codes),
         cmocka_unit_test(test_ternary_is_integer),
         cmocka_unit_test(test_or_is_maximum),
         cmocka_unit_test(test_fits),
