@@ -120,12 +120,11 @@ void kernel_conv_pack_head(const struct kernel_conv *conv, const int8_t *weights
 void kernel_conv_pack_group(const struct kernel_conv *conv, const int8_t *weights, uint32_t channel,
                             uint32_t ky, uint32_t group, int8_t *to)
 {
-    const uint32_t run = conv->kernel_w * conv->in_c;
+    const uint32_t run = conv->kernel_w * conv->in_c, from = group * 4;
+    const uint32_t left = channel < conv->out_c ? run - from : 0, count = left < 4 ? left : 4;
 
-    for (uint32_t i = 0; i < 4; i++) {
-        uint32_t k = group * 4 + i;
-        to[i] = channel < conv->out_c && k < run
-                    ? weights[((size_t)channel * conv->kernel_h + ky) * run + k]
-                    : 0;
+    memset(to, 0, 4);
+    if (count > 0) {
+        memcpy(to, weights + ((size_t)channel * conv->kernel_h + ky) * run + from, count);
     }
 }

@@ -17,7 +17,7 @@
 #include "tests/bench/ceiling.h"
 #include "tests/bench/timing.h"
 
-enum { ROUNDS = 41, ROUND_US = 300, LOG_LEVELS = 7 };
+enum { ROUNDS = 41, ROUND_US = 300, LOG_LEVELS = 7, CEILING_BYTES = 2048 };
 
 struct layer {
     const char *name;
@@ -57,7 +57,7 @@ static ceiling_function *ceiling_of(uint32_t cpu)
 {
 #if defined(__x86_64__)
     if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
-        return ceiling_avx512vnni;
+        return cpu & KERNEL_CPU_AMX ? ceiling_amx : ceiling_avx512vnni;
     }
     if ((cpu & KERNEL_CPU_AVX2) && (cpu & KERNEL_CPU_AVXVNNI)) {
         return ceiling_avxvnni;
@@ -134,7 +134,7 @@ static void work_init(struct work *work, const struct kernel_table *table,
         .codes = {0, 1, 2, 4, 8, 16, 32, 64},
     };
     work->weight_bytes = (size_t)layer->kernel * layer->kernel * layer->in_c * layer->out_c;
-    work->weights = aligned(work->weight_bytes);
+    work->weights = aligned(work->weight_bytes + CEILING_BYTES);
     work->in = aligned(in_bytes);
     work->out = aligned((size_t)layer->size * layer->size * layer->out_c);
     work->packed = aligned(table->conv.packed_bytes(&work->conv));
@@ -174,7 +174,7 @@ static double round_us(struct work *work)
 /* Gop/s of the ceiling loop over the layer's weights, as often as about 8 MiB of them. */
 static double ceiling_gops(ceiling_function *loop, const struct work *work, int32_t *sink)
 {
-    const size_t bytes = work->weight_bytes & ~(size_t)255;
+    const size_t bytes = (work->weight_bytes + CEILING_BYTES - 1) & ~(size_t)(CEILING_BYTES - 1);
     const double start = timing_now_us();
     const uint64_t operations = loop(work->weights, bytes, (unsigned)((8u << 20) / bytes), sink);
 

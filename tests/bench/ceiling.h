@@ -3,7 +3,7 @@
 /*
  * The most that an instruction set's s8 multiply-add can do on this core, as a loop that does
  * nothing else: codes held in registers, weights streamed from memory of the given size over and
- * over, four pixels for each weight loaded.
+ * over, some pixels for each weight loaded.
  */
 #ifndef OCELLUS_TESTS_BENCH_CEILING_H
 #define OCELLUS_TESTS_BENCH_CEILING_H
@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* bytes: a multiple of 256. Returns the operations done (a multiply and an add are two); *sink
- * keeps the work alive. */
+/* bytes: a multiple of 256, of AMX of 2048. Returns the operations done (a multiply and an
+ * add are two); *sink keeps the work alive. */
 typedef uint64_t ceiling_function(const int8_t *weights, size_t bytes, unsigned repeats,
                                   int32_t *sink);
 
-ceiling_function ceiling_avx2, ceiling_avxvnni, ceiling_evex, ceiling_avx512vnni;
+ceiling_function ceiling_avx2, ceiling_avxvnni, ceiling_evex, ceiling_avx512vnni, ceiling_amx;
 
 #endif

@@ -10,7 +10,7 @@ import pathlib
 import statistics
 import sys
 
-ISA = {"ALL": "all", "AVX512_CORE_VNNI": "avx512", "AVX2": "avx2"}
+ISA = {"ALL": "all", "AVX512_CORE_VNNI": "avx512", "AVX512_CORE": "0x5", "AVX2": "avx2", "AVX2_VNNI": "0x3"}
 # Ours, and the topology of theirs that it is compared with where the names differ: trained weights against random ones,
 # and binary against int8.
 BESIDE = {"cifar10-lg3": "lg3-32-64-128", "net-b-binary": "net-b", "binary-256": "bineareye-256"}
