@@ -170,12 +170,12 @@ static bool same_target(const struct image_target *a, const struct image_target 
 }
 
 /* Planes for every model; one decode serves both where they ask for the same. */
-static int decode(struct lab_eval *eval, const char *path, uint16_t *ret_white)
+static int decode(struct lab_eval *eval, uint32_t index, uint16_t *ret_white)
 {
     uint8_t *bytes;
     size_t size;
     struct image_info info = {0};
-    int r = lab_file_read(path, PICTURE_BYTES_MAX, &bytes, &size);
+    int r = lab_tree_read(&eval->tree, index, PICTURE_BYTES_MAX, &bytes, &size);
     if (r < 0) {
         return r;
     }
@@ -253,7 +253,7 @@ static void run(struct lab_eval *eval)
     for (uint32_t i = 0; i < eval->limit; i++) {
         const struct lab_tree_file *file = &eval->tree.files[i];
         uint16_t white;
-        int r = decode(eval, file->path, &white);
+        int r = decode(eval, i, &white);
         if (r == 0) {
             measure(eval, file->class_index, white);
         } else if (eval->unreadable++ < COMPLAINTS_MAX) {

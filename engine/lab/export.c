@@ -123,7 +123,7 @@ static int code_picture(struct export *export, struct image_decoder *decoder, ui
     struct image_info info;
     uint8_t *bytes;
     size_t size;
-    int r = lab_file_read(export->tree.files[index].path, PICTURE_BYTES_MAX, &bytes, &size);
+    int r = lab_tree_read(&export->tree, index, PICTURE_BYTES_MAX, &bytes, &size);
     if (r < 0) {
         return r;
     }

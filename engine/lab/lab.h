@@ -30,6 +30,7 @@ int lab_export(const struct lab_args *args);
 int lab_eval(const struct lab_args *args);
 int lab_prune(const struct lab_args *args);
 int lab_reproduce(const struct lab_args *args);
+int lab_search(const struct lab_args *args);
 int lab_show(const struct lab_args *args);
 int lab_train(const struct lab_args *args);
 

@@ -113,6 +113,21 @@ static const struct lab_command commands[] = {
         .run = lab_reproduce,
     },
     {
+        .name = "search",
+        .operands = "RECIPE...",
+        .operands_open = true,
+        .options = BIT(CPU_MASK) | BIT(DATA) | BIT(OUT) | BIT(RESUME) | BIT(SEED) | BIT(TEST) |
+                   BIT(THREADS),
+        .required = BIT(DATA) | BIT(OUT) | BIT(TEST),
+        .summary = "search small networks within bounds, by evolution",
+        .about = "RECIPE has no layers: the search makes them up, within the bounds of [search].\n"
+                 "Several recipes are searched in turns and compared, such as two inputs. Writes\n"
+                 "a table of all candidates, the front of size and error, report.md and\n"
+                 "search.svg to the directory. Deterministic for the same recipes, pictures, seed\n"
+                 "and instruction set, killed and resumed or not.",
+        .run = lab_search,
+    },
+    {
         .name = "show",
         .operands = "MODEL",
         .operand_count = 1,

@@ -24,10 +24,10 @@
 #define GIVEN_WEIGHTS    2u
 #define GIVEN_OUTPUT     4u
 
-enum section { MODEL = 0, INPUT, LAYER, QUANTISE, TRAIN, AUGMENT, SECTION_COUNT };
+enum section { MODEL = 0, INPUT, LAYER, QUANTISE, TRAIN, AUGMENT, SEARCH, SECTION_COUNT };
 
-static const char *const titles[SECTION_COUNT] = {"model",    "input", "layer",
-                                                  "quantise", "train", "augment"};
+static const char *const titles[SECTION_COUNT] = {"model", "input",   "layer", "quantise",
+                                                  "train", "augment", "search"};
 
 #define CONV     (1u << TRAIN_CONV)
 #define DEPTH    (1u << TRAIN_DEPTHWISE)
@@ -97,6 +97,13 @@ static const struct lab_recipe_key keys[] = {
     {"shift", AUGMENT, LAB_VALUE_COUNT, false, 0, R(shift), 0, LAB_SHIFT_MAX, NULL},
     {"mirror", AUGMENT, LAB_VALUE_FLAG, false, 0, R(mirror), 0, 0, NULL},
     {"exposure", AUGMENT, LAB_VALUE_REAL, false, 0, R(stops), 0, LAB_STOPS_MAX, NULL},
+    {"memory", SEARCH, LAB_VALUE_COUNT, false, 0, R(search.memory), 1, 1e9, NULL},
+    {"bytes", SEARCH, LAB_VALUE_COUNT, false, 0, R(search.bytes), 1, 1e9, NULL},
+    {"macs", SEARCH, LAB_VALUE_COUNT, false, 0, R(search.macs), 1, 4e9, NULL},
+    {"error", SEARCH, LAB_VALUE_REAL, false, 0, R(search.error), 1e-6, 1, NULL},
+    {"candidates", SEARCH, LAB_VALUE_COUNT, false, 0, R(search.candidates), 1, 100000, NULL},
+    {"population", SEARCH, LAB_VALUE_COUNT, false, 0, R(search.population), 2, 1000, NULL},
+    {"sample", SEARCH, LAB_VALUE_COUNT, false, 0, R(search.sample), 1, 1000, NULL},
 };
 
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
@@ -237,7 +244,8 @@ static int enter_section(struct parser *parser, char *title)
     }
     if (section == SECTION_COUNT || (name != NULL) != (section == LAYER)) {
         return fail(parser, parser->line,
-                    "sections are [model], [input], [layer NAME], [quantise], [train], [augment]");
+                    "sections are [model], [input], [layer NAME], [quantise], [train], [augment], "
+                    "[search]");
     }
     if (section != LAYER && parser->section_line[section] != 0) {
         return fail(parser, parser->line, "[%s] appears twice, first in line %u", title,
@@ -481,6 +489,13 @@ int lab_recipe_parse(const char *path, const char *text, size_t size, struct lab
     parser->recipe.optimiser = (struct train_optimiser){TRAIN_ADAM, 0.9f, 0.999f, 1e-8f, 0.0f};
     parser->recipe.schedule = TRAIN_COSINE;
     parser->recipe.batch = 64;
+    parser->recipe.search = (struct lab_recipe_search){.memory = 10000,
+                                                       .bytes = 20000,
+                                                       .macs = 1000000,
+                                                       .error = 0.02f,
+                                                       .candidates = 60,
+                                                       .population = 20,
+                                                       .sample = 5};
     int bad_line = ini_parse_stream(read_line, parser, handle_pair, parser);
     int r = parser->failed ? -EINVAL
             : bad_line != 0

@@ -54,6 +54,15 @@
  *   mirror = yes                  default no
  *   exposure = 1.5                default 0: light times 2^e, e from -1.5 to 1.5, clipped at white
  *
+ *   [search]                      bounds and size of ocellus-lab search; the section may be left
+ * out memory = 10000                default; bytes of an operation's inputs and outputs together
+ *   bytes = 20000                 default; of the packed weights, biases and multipliers
+ *   macs = 1000000                default
+ *   error = 0.02                  default; wanted error
+ *   candidates = 60               default; networks to train
+ *   population = 20               default; 2..1000, the newest candidates
+ *   sample = 5                    default; of the population, to pick a parent from
+ *
  *   CODING is f32, s8 (weights), u7 (outputs), ternary, binary, log:BITS or log:BITS:sqrt2, BITS
  *   from 2 to 5; see CODINGS in engine/train/train.h. Ranges of log codes are tracked.
  *
@@ -74,6 +83,12 @@
 #define LAB_SHIFT_MAX        64u
 #define LAB_STOPS_MAX        8.0
 
+struct lab_recipe_search {
+    uint32_t memory, bytes, macs;
+    float error;
+    uint32_t candidates, population, sample;
+};
+
 struct lab_recipe {
     char name[NETWORK_NAME_MAX + 1];
     struct network_input input;
@@ -91,6 +106,7 @@ struct lab_recipe {
     uint32_t shift;
     bool mirror;
     float stops; /* of exposure */
+    struct lab_recipe_search search;
 };
 
 /* Reads `size` bytes of text; `path` is for messages. What is wrong is told on standard error as

@@ -10,7 +10,6 @@
 
 #include "engine/image/image.h"
 #include "engine/kernel/kernel.h"
-#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/progress.h"
 
@@ -28,7 +27,7 @@ static int decode(struct lab_samples *samples, struct image_decoder *decoder, ui
     struct image_info info;
     uint8_t *bytes;
     size_t size;
-    int r = lab_file_read(samples->tree.files[index].path, PICTURE_BYTES_MAX, &bytes, &size);
+    int r = lab_tree_read(&samples->tree, index, PICTURE_BYTES_MAX, &bytes, &size);
     if (r < 0) {
         return r;
     }
@@ -110,6 +109,81 @@ void lab_samples_finish(struct lab_samples *samples)
     free(samples->labels);
     lab_tree_finish(&samples->tree);
     memset(samples, 0, sizeof(*samples));
+}
+
+/* ---- holding out ---- */
+
+/* Room for `count` pictures of the same kind and classes. */
+static int like(const struct lab_samples *samples, uint32_t count, struct lab_samples *ret_like)
+{
+    struct lab_samples made = {.input = samples->input, .values = samples->values};
+    uint32_t classes = samples->tree.class_count;
+    made.planes = calloc(count, samples->values * sizeof(*made.planes));
+    made.whites = calloc(count, sizeof(*made.whites));
+    made.labels = calloc(count, sizeof(*made.labels));
+    made.tree.classes = calloc(classes, sizeof(*made.tree.classes));
+    int r = made.planes && made.whites && made.labels && made.tree.classes ? 0 : -ENOMEM;
+    for (uint32_t c = 0; r == 0 && c < classes; c++) {
+        made.tree.classes[c] = strdup(samples->tree.classes[c]);
+        made.tree.class_count++;
+        r = made.tree.classes[c] ? 0 : -ENOMEM;
+    }
+    if (r < 0) {
+        lab_samples_finish(&made);
+        return r;
+    }
+    *ret_like = made;
+    return 0;
+}
+
+static void copy_picture(const struct lab_samples *from, uint32_t index, struct lab_samples *to,
+                         uint32_t place)
+{
+    memmove(to->planes + place * to->values, from->planes + index * from->values,
+            to->values * sizeof(*to->planes));
+    to->whites[place] = from->whites[index];
+    to->labels[place] = from->labels[index];
+}
+
+static void forget_files(struct lab_tree *tree)
+{
+    for (uint32_t i = 0; tree->files && i < tree->file_count; i++) {
+        free(tree->files[i].path);
+    }
+    free(tree->files);
+    tree->files = NULL;
+}
+
+int lab_samples_hold_out(struct lab_samples *samples, uint32_t part, struct lab_samples *ret_held)
+{
+    uint32_t classes = samples->tree.class_count, total = samples->tree.file_count, held_count = 0;
+    uint32_t *left = calloc(classes, sizeof(*left)); /* to keep, by class */
+    struct lab_samples held;
+    int r = left ? 0 : -ENOMEM;
+    for (uint32_t i = 0; r == 0 && i < total; i++) {
+        left[samples->labels[i]]++;
+    }
+    for (uint32_t c = 0; r == 0 && c < classes; c++) {
+        r = left[c] >= part ? 0 : -EINVAL;
+        held_count += left[c] / part;
+        left[c] -= left[c] / part;
+    }
+    if (r == 0) {
+        r = like(samples, held_count, &held);
+    }
+    if (r == 0) {
+        forget_files(&samples->tree);
+        samples->tree.file_count = 0;
+        for (uint32_t i = 0; i < total; i++) {
+            bool keep = left[samples->labels[i]] > 0;
+            struct lab_samples *to = keep ? samples : &held;
+            left[samples->labels[i]] -= keep;
+            copy_picture(samples, i, to, to->tree.file_count++);
+        }
+        *ret_held = held;
+    }
+    free(left);
+    return r;
 }
 
 int lab_batch_init(struct lab_batch *batch, const struct lab_samples *samples, uint32_t room)

@@ -32,6 +32,13 @@ int lab_samples_init(struct lab_samples *samples, const char *directory,
 /* Accepts a zeroed one. */
 void lab_samples_finish(struct lab_samples *samples);
 
+/*
+ * Moves the last of `part` parts of every class to *ret_held: neighbours by name, often pictures of
+ * one scene, stay together but for one place. Neither knows its files any more. Errors: -EINVAL (a
+ * class of fewer than `part` pictures), -ENOMEM; then nothing is changed.
+ */
+int lab_samples_hold_out(struct lab_samples *samples, uint32_t part, struct lab_samples *ret_held);
+
 /* How pictures vary: `number` + i is the counter of the i-th one's random numbers. */
 struct lab_variation {
     uint32_t shift; /* by at most so many pixels each way; the border repeats */

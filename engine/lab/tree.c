@@ -11,7 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
+#include "engine/lab/packed.h"
 
 static int compare_names(const void *a, const void *b)
 {
@@ -147,9 +149,64 @@ static int list_files(struct lab_tree *tree, const char *directory)
     return r;
 }
 
+static int list_packed(struct lab_tree *tree, const char *path)
+{
+    const struct lab_packed *packed = tree->packed;
+    uint32_t classes = 1;
+    for (uint32_t i = 0; i < packed->count; i++) {
+        classes = packed->labels[i] >= classes ? packed->labels[i] + 1u : classes;
+    }
+    classes = packed->cifar10 ? 10 : classes; /* also where a batch lacks the last ones */
+    tree->classes = calloc(classes, sizeof(*tree->classes));
+    tree->files = calloc(packed->count, sizeof(*tree->files));
+    if (!tree->classes || !tree->files) {
+        return -ENOMEM;
+    }
+    for (uint32_t c = 0; c < classes; c++) {
+        char name[16];
+        lab_packed_class(packed, c, name);
+        tree->classes[c] = strdup(name);
+        if (!tree->classes[c]) {
+            return -ENOMEM;
+        }
+        tree->class_count++;
+    }
+    for (uint32_t i = 0; i < packed->count; i++) {
+        struct lab_tree_file *file = &tree->files[i];
+        file->class_index = packed->labels[i];
+        if (asprintf(&file->path, "%s, picture %u", path, i + 1) < 0) {
+            file->path = NULL;
+            return -ENOMEM;
+        }
+        tree->file_count++;
+    }
+    return 0;
+}
+
+static int init_packed(struct lab_tree *tree, const char *path)
+{
+    struct lab_tree made = {.packed = calloc(1, sizeof(*made.packed))};
+    int r = made.packed ? lab_packed_open(path, made.packed) : -ENOMEM;
+    if (r == 0) {
+        r = list_packed(&made, path);
+    }
+    if (r < 0) {
+        if (r == -ENOMEM) {
+            lab_error("%s: out of memory", path);
+        }
+        lab_tree_finish(&made);
+        return r;
+    }
+    *tree = made;
+    return 0;
+}
+
 int lab_tree_init(struct lab_tree *tree, const char *directory)
 {
     struct lab_tree made = {0};
+    if (lab_packed_is(directory)) {
+        return init_packed(tree, directory);
+    }
     int r = list_names(directory, S_IFDIR, LAB_TREE_CLASSES_MAX, &made.classes, &made.class_count);
     if (r < 0) {
         lab_error("%s: %s", directory,
@@ -171,10 +228,21 @@ int lab_tree_init(struct lab_tree *tree, const char *directory)
 
 void lab_tree_finish(struct lab_tree *tree)
 {
-    for (uint32_t i = 0; i < tree->file_count; i++) {
+    for (uint32_t i = 0; tree->files && i < tree->file_count; i++) {
         free(tree->files[i].path);
     }
     free(tree->files);
     free_names(tree->classes, tree->class_count);
+    if (tree->packed) {
+        lab_packed_close(tree->packed);
+        free(tree->packed);
+    }
     memset(tree, 0, sizeof(*tree));
+}
+
+int lab_tree_read(const struct lab_tree *tree, uint32_t index, size_t max, uint8_t **ret_bytes,
+                  size_t *ret_size)
+{
+    return tree->packed ? lab_packed_picture(tree->packed, index, ret_bytes, ret_size)
+                        : lab_file_read(tree->files[index].path, max, ret_bytes, ret_size);
 }

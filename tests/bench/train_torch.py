@@ -4,13 +4,15 @@
 """Time training steps of the lg3 network in PyTorch on the CPU, or beside bench_train.
 
 train_torch.py [--threads N ...]           seconds of --steps steps, one line a repeat, as bench_train prints them
-train_torch.py --against BENCH_TRAIN       both in turns, one thread and two, in seconds per epoch of 50,000 images;
-                                           exits 1 where the best of bench_train is slower than the best of PyTorch
+train_torch.py --against BENCH_TRAIN       both in turns, one thread and two, in seconds per epoch of 50,000 images: each
+                                           round runs a slice of --steps steps of each; --json writes the numbers to a
+                                           file too. Exits 1 where the median of bench_train is slower than PyTorch's
 
 Both do the same work and no more: ternary input made before the clock starts, batch norm, softmax cross-entropy, SGD with
 momentum, float32. PyTorch runs in both memory layouts; the faster one counts.
 """
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -64,7 +66,7 @@ def compare(options):
         'PyTorch': torch,
         'PyTorch, channels last': torch + ['--channels-last'],
     }
-    slower = False
+    rows, ratios = [], {}
     print(f'seconds per epoch of {IMAGES} images, batch {options.batch}, float32: best, median, worst of '
           f'{options.rounds * options.repeats}')
     for threads in (1, 2):
@@ -72,14 +74,20 @@ def compare(options):
         for _ in range(options.rounds):
             for name, command in commands.items():
                 times[name] += epochs(options, threads, command)
+        medians = {name: statistics.median(values) for name, values in times.items()}
         for name, values in times.items():
             print(f'{threads} thread{"s" if threads > 1 else " "}  {name:24} {min(values):8.2f} '
-                  f'{statistics.median(values):8.2f} {max(values):8.2f}')
-        rival = min(times['PyTorch'] + times['PyTorch, channels last'])
-        ours = min(times['bench_train'])
-        slower |= ours > rival
-        print(f'           PyTorch takes {rival / ours:.2f} times as long')
-    return 1 if slower else 0
+                  f'{medians[name]:8.2f} {max(values):8.2f}', flush=True)
+            rows.append({'threads': threads, 'name': name, 'seconds': values, 'median': medians[name]})
+        ours = medians.pop('bench_train')
+        ratios[threads] = min(medians.values()) / ours
+        print(f'           PyTorch takes {ratios[threads]:.2f} times as long (medians)', flush=True)
+    if options.json:
+        with open(options.json, 'w', encoding='utf-8') as file:
+            json.dump({'images': IMAGES, 'batch': options.batch, 'steps': options.steps, 'ratios': ratios,
+                       'rows': rows}, file, indent=1)
+            file.write('\n')
+    return 1 if min(ratios.values()) < 1 else 0
 
 
 def main():
@@ -90,6 +98,7 @@ def main():
     options.add_argument('--rounds', type=int, default=3)
     options.add_argument('--batch', type=int, default=128)
     options.add_argument('--channels-last', action='store_true')
+    options.add_argument('--json', metavar='FILE')
     options.add_argument('--against', metavar='BENCH_TRAIN')
     options = options.parse_args()
     if options.against:
