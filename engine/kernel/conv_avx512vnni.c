@@ -64,21 +64,19 @@ void kernel_conv_pack_avx512vnni(const struct kernel_conv *conv, const int8_t *w
 }
 
 /* `pixels` accumulators of `vectors` channel vectors; from[i] is the first tap of pixel i. With
- * pooling, four pixels in a row are one block, and at[i] is the output element of block i. `part`
- * is apart from `sum` since the compiler keeps in memory what is read in a loop that it leaves one.
- */
+ * pooling, four pixels in a row are one block, and at[i] is the output element of block i. */
 ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, void *out,
                         const size_t *at, uint32_t pixels, uint32_t vectors, int pool)
 {
     const struct kernel_conv *conv = block->conv;
     const uint32_t count = kernel_conv_groups(conv);
     const int8_t *weights = block->weights;
-    __m512i sum[TILE_MAX][VECTORS_MAX], part[TILE_MAX][VECTORS_MAX];
+    __m512i sum[TILE_MAX][VECTORS_MAX];
 
     for (uint32_t v = 0; v < vectors; v++) {
         __m512i bias = _mm512_load_si512(block->bias + v * LANES);
         for (uint32_t i = 0; i < pixels; i++) {
-            part[i][v] = bias;
+            sum[i][v] = bias;
         }
     }
     for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
@@ -91,19 +89,15 @@ ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, v
             for (uint32_t i = 0; i < pixels; i++) {
                 __m512i codes = _mm512_broadcastd_epi32(_mm_loadu_si32(from[i] + offset));
                 for (uint32_t v = 0; v < vectors; v++) {
-                    part[i][v] = _mm512_dpbusd_epi32(part[i][v], codes, weight[v]);
+                    sum[i][v] = _mm512_dpbusd_epi32(sum[i][v], codes, weight[v]);
                 }
             }
         }
     }
-    for (uint32_t v = 0; v < vectors; v++) {
-        for (uint32_t i = 0; i < pixels; i += pool ? 4 : 1) {
-            __m512i best = part[i][v];
-            if (pool) {
-                best = _mm512_max_epi32(_mm512_max_epi32(best, part[i + 1][v]),
-                                        _mm512_max_epi32(part[i + 2][v], part[i + 3][v]));
-            }
-            sum[pool ? i / 4 : i][v] = best;
+    for (uint32_t i = 0; pool && i < pixels; i += 4) {
+        for (uint32_t v = 0; v < vectors; v++) {
+            sum[i / 4][v] = _mm512_max_epi32(_mm512_max_epi32(sum[i][v], sum[i + 1][v]),
+                                             _mm512_max_epi32(sum[i + 2][v], sum[i + 3][v]));
         }
     }
     if (block->narrow) {
