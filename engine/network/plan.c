@@ -119,6 +119,15 @@ static bool alike(const struct network_layer *a, const struct network_layer *b)
            memcmp(a->pad, b->pad, sizeof a->pad) == 0 && a->out == b->out;
 }
 
+/* Shifts as the file may have them. */
+static bool shifts_fit(const struct network_layer *values)
+{
+    const bool requantises = values->mult != NULL;
+
+    return !requantises || (values->preshift <= 30 && values->shift >= 1 && values->shift <= 31 &&
+                            values->narrow <= 62);
+}
+
 /* Whether the model would be loaded with these values. */
 static bool keeps_bounds(const struct network_plan *plan, uint32_t layer,
                          const struct network_layer *values)
@@ -142,7 +151,7 @@ int network_plan_pack(const struct network_plan *plan, uint32_t layer,
     const uint32_t i = step_of(plan, layer);
     const struct plan_step *step = &plan->step[i];
 
-    if (i == plan->steps || !alike(values, &plan->point->layers[layer]) ||
+    if (i == plan->steps || !alike(values, &plan->point->layers[layer]) || !shifts_fit(values) ||
         !keeps_bounds(plan, layer, values)) {
         return -EINVAL;
     }

@@ -376,7 +376,9 @@ static void weigh(struct graph *graph, struct network_layer *layer, const struct
         layer->weight_root = layer->output_root = false;
         layer->out = in->shape.channels;
     }
-    choose_pad_code(graph, layer, in);
+    if (layer->op != NETWORK_OP_DENSE) {
+        choose_pad_code(graph, layer, in);
+    }
 }
 
 /* A map of the same shape and coding as `map`, u7 or f32, other than it if there is one; or -1. The
