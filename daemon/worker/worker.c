@@ -16,6 +16,8 @@
 #include "daemon/worker/builtin.h"
 #include "engine/gradient/gradient.h"
 #include "engine/kernel/cpu.h"
+#include "engine/kernel/rates.h"
+#include "engine/network/cascade.h"
 
 /* Private copies above this are given back when they are no longer needed. */
 #define LARGE_BYTES ((size_t)1 << 20)
@@ -106,6 +108,7 @@ int worker_init(struct worker *worker, const struct worker_options *options, int
 {
     *worker = (struct worker){.options = *options};
     kernel_table_init(&worker->kernels, kernel_cpu_detect() & options->cpu_mask);
+    kernel_table_measure(&worker->kernels);
     int err = map_region(worker, region_fd);
     if (err < 0) {
         goto fail;
@@ -373,17 +376,6 @@ static bool wants_recycling(enum image_kind kind, const uint8_t *bytes, size_t l
     return err == -ENOMEM || (err == -EBADMSG && raw);
 }
 
-/* The score of the label over the best other one. */
-static int32_t margin(const int32_t *scores, uint32_t count, uint32_t label)
-{
-    int64_t best = INT32_MIN;
-    for (uint32_t i = 0; i < count; i++) {
-        best = i != label && scores[i] > best ? scores[i] : best;
-    }
-    int64_t above = scores[label] - best;
-    return above > INT32_MAX ? INT32_MAX : above < INT32_MIN ? INT32_MIN : (int32_t)above;
-}
-
 /* The model that the message names, and the one behind it in a cascade if that wakes it. */
 static int run_stages(struct worker *worker, const struct job_message *message,
                       const struct picture *picture, struct job_result *result)
@@ -396,13 +388,20 @@ static int run_stages(struct worker *worker, const struct job_message *message,
         return err;
     }
     if (message->wakes != 0) {
-        result->wake_margin = margin(result->scores, result->label_count, message->wake_label);
-        result->awake = result->wake_margin >= message->wake_margin;
-    }
-    if (result->awake) {
-        model = &worker->models[message->wakes - 1];
-        point = 0;
-        err = run(worker, model, point, picture, result);
+        const struct worker_model *next = &worker->models[message->wakes - 1];
+        struct network_cascade cascade;
+        err = network_cascade_init(&cascade, model->plans[point], next->plans[0],
+                                   message->wake_label, message->wake_margin);
+        if (err < 0) {
+            return err;
+        }
+        result->wake_margin = network_cascade_margin(&cascade, result->scores);
+        result->awake = network_cascade_wakes(&cascade, result->scores);
+        if (result->awake) {
+            model = next;
+            point = 0;
+            err = run(worker, model, point, picture, result);
+        }
     }
     if (err == 0 && message->want_codes) {
         return_codes(worker, network_model_input(model->model, point), result);

@@ -16,6 +16,7 @@
 
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
+#include "engine/kernel/rates.h"
 #include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/model.h"
@@ -333,6 +334,7 @@ static void add_mask(struct bench *bench, const char *name, uint32_t mask)
         struct mask *added = &bench->masks[bench->mask_count++];
         added->name = name;
         kernel_table_init(&added->kernels, cpu);
+        kernel_table_measure(&added->kernels);
     }
 }
 

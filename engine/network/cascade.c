@@ -17,7 +17,7 @@ int network_cascade_init(struct network_cascade *cascade, const struct network_p
     return 0;
 }
 
-bool network_cascade_wakes(const struct network_cascade *cascade, const int32_t *scores)
+int32_t network_cascade_margin(const struct network_cascade *cascade, const int32_t *scores)
 {
     int64_t other = INT64_MIN; /* 64 bits: the difference of two scores needs 33 */
 
@@ -26,5 +26,12 @@ bool network_cascade_wakes(const struct network_cascade *cascade, const int32_t 
             other = scores[i];
         }
     }
-    return scores[cascade->label] - other >= cascade->margin;
+    const int64_t margin = scores[cascade->label] - other;
+
+    return margin > INT32_MAX ? INT32_MAX : margin < INT32_MIN ? INT32_MIN : (int32_t)margin;
+}
+
+bool network_cascade_wakes(const struct network_cascade *cascade, const int32_t *scores)
+{
+    return network_cascade_margin(cascade, scores) >= cascade->margin;
 }

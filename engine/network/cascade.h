@@ -24,8 +24,11 @@ struct network_cascade {
 int network_cascade_init(struct network_cascade *cascade, const struct network_plan *detector,
                          const struct network_plan *recogniser, uint32_t label, int32_t margin);
 
-/* Whether the detector's scores wake the recogniser: the label's score is above the largest other
- * one by the margin at least. A negative margin wakes more often than the label wins. */
+/* How far the label's score is above the largest other one, held to the range of int32. */
+int32_t network_cascade_margin(const struct network_cascade *cascade, const int32_t *scores);
+
+/* Whether the detector's scores wake the recogniser: their margin is the cascade's at least. A
+ * negative margin wakes more often than the label wins. */
 bool network_cascade_wakes(const struct network_cascade *cascade, const int32_t *scores);
 
 #endif
