@@ -70,7 +70,22 @@ static void pack_group(const struct kernel_conv *conv, const int8_t *weights, ui
                            group % kernel_conv_groups(conv), to);
 }
 
-#if !defined(DOT)
+#if defined(DOT)
+
+/* Nothing is gained by pairs. */
+static uint32_t order_groups(const struct kernel_conv *conv, const int8_t *weights, uint32_t first,
+                             uint32_t *order)
+{
+    (void)weights;
+    (void)first;
+    for (uint32_t group = 0; group < all_groups(conv); group++) {
+        order[group] = group;
+    }
+    return 0;
+}
+
+#else
+
 /* Whether no codes can bring the 16-bit sums of a group and the next, added, out of range. */
 static int fit_together(const struct kernel_conv *conv, const int8_t *weights, uint32_t first,
                         uint32_t group)
@@ -96,8 +111,6 @@ static int fit_together(const struct kernel_conv *conv, const int8_t *weights, u
     return 1;
 }
 
-#endif
-
 /* Writes the groups' numbers, those of pairs first; returns the number of pairs. */
 static uint32_t order_groups(const struct kernel_conv *conv, const int8_t *weights, uint32_t first,
                              uint32_t *order)
@@ -105,14 +118,6 @@ static uint32_t order_groups(const struct kernel_conv *conv, const int8_t *weigh
     const uint32_t count = all_groups(conv);
     uint32_t pairs = 0, singles = 0;
 
-#if defined(DOT)
-    (void)weights;
-    (void)first;
-    while (singles < count) {
-        order[singles] = singles;
-        singles++;
-    }
-#else
     for (uint32_t group = 0; group < count;) {
         if (group + 1 < count && fit_together(conv, weights, first, group)) {
             order[2 * pairs] = group++;
@@ -122,9 +127,10 @@ static uint32_t order_groups(const struct kernel_conv *conv, const int8_t *weigh
             order[count - ++singles] = group++;
         }
     }
-#endif
     return pairs;
 }
+
+#endif
 
 void NAME(pack)(const struct kernel_conv *conv, const int8_t *weights, const int32_t *bias,
                 const int32_t *mult, const int32_t *threshold, void *packed)

@@ -350,11 +350,41 @@ static void test_amx_model(void **state)
     check_variant(VARIANT(amx_model));
 }
 
+/* Each processor gets the best kernel that it has; tables can be filled for any. */
+static void test_choice(void **state)
+{
+    (void)state;
+#if defined(__x86_64__)
+    static const struct {
+        uint32_t cpu;
+        const char *isa;
+    } machines[] = {
+        {0, "c"},
+        {KERNEL_CPU_AVX2, "avx2"},
+        {KERNEL_CPU_AVX2 | KERNEL_CPU_AVXVNNI, "avxvnni"},
+        {KERNEL_CPU_AVX2 | KERNEL_CPU_AVX512, "avx2"},
+        {KERNEL_CPU_AVX2 | KERNEL_CPU_AVXVNNI | KERNEL_CPU_AVX512, "avxvnni"},
+        {KERNEL_CPU_AVX2 | KERNEL_CPU_AVX512 | KERNEL_CPU_AVX512VNNI, "avx512vnni"},
+        {KERNEL_CPU_ALL, "amx"},
+        {KERNEL_CPU_ALL & ~(uint32_t)KERNEL_CPU_AMX, "avx512vnni"},
+    };
+
+    for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
+        struct kernel_table table;
+
+        kernel_table_init(&table, machines[i].cpu);
+        assert_string_equal(table.conv.isa, machines[i].isa);
+    }
+#else
+    skip();
+#endif
+}
+
 int main(void)
 {
     const char *seed = getenv("OCELLUS_TEST_SEED");
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_mask),
-                                       cmocka_unit_test(test_evex),
+                                       cmocka_unit_test(test_choice), cmocka_unit_test(test_evex),
                                        cmocka_unit_test(test_amx_model)};
 
     random_state = seed != NULL ? strtoull(seed, NULL, 0) : 1;
