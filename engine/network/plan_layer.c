@@ -151,7 +151,7 @@ static void set_bits(struct plan_weighted *weighted, const struct window *window
         .out_h = window->out_h,
         .out_c = layer->out,
         .pool = pool,
-        .ternary_input = in->form == PLAN_PLANES,
+        .ternary_input = in->flow.value == NETWORK_VALUE_TERNARY,
         .ternary_weights = layer->weights == NETWORK_WEIGHTS_TERNARY,
         .sums = !fused,
     };

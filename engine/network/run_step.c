@@ -59,29 +59,43 @@ static void run_conv(const struct job *job, const uint8_t *in, uint32_t rows, vo
     job->plan->kernels.conv.run(&conv, part_of(job, job->step->group.kernel), in, to, row);
 }
 
-static void run_bits(const struct job *job, const uint64_t *in, uint32_t rows, void *to, size_t row)
+/* The patches of `rows` output rows, in the scratch; returns those of signs. */
+static const uint64_t *gather(const struct job *job, const void *in, uint32_t rows,
+                              const uint64_t **ret_nonzero)
 {
     const struct plan_weighted *weighted = &job->step->weighted;
+    const struct plan_buffer *from = &job->plan->buffer[job->step->in[0]];
     const struct kernel_bits_ops *ops = &job->plan->kernels.bits;
-    const size_t plane = job->plan->buffer[job->step->in[0]].plane;
+    const struct kernel_bits_conv *bits = &weighted->bits;
+    struct kernel_bits_gather shape = weighted->gather;
+    uint64_t *signs = (uint64_t *)(void *)scratch(job, weighted->patches);
+    uint64_t *nonzero =
+        bits->ternary_input ? signs + (size_t)rows * bits->pool * bits->in_row : NULL;
+
+    shape.out_h = rows * bits->pool;
+    if (from->form == PLAN_BYTES) {
+        ops->gather_codes(&shape, network_code_bytes(from->flow).offset, in, signs, nonzero);
+    } else {
+        ops->gather(&shape, in, signs);
+    }
+    *ret_nonzero = nonzero;
+    return signs;
+}
+
+static void run_bits(const struct job *job, const void *in, uint32_t rows, void *to, size_t row)
+{
+    const struct plan_weighted *weighted = &job->step->weighted;
     struct kernel_bits_conv bits = weighted->bits;
-    const uint64_t *signs = in, *nonzero = bits.ternary_input ? in + plane : NULL;
+    const uint64_t *signs = in, *nonzero = NULL;
 
     bits.out_h = rows;
     if (weighted->gather.in_c != 0) {
-        struct kernel_bits_gather gather = weighted->gather;
-        uint64_t *patches = (uint64_t *)(void *)scratch(job, weighted->patches);
-        uint64_t *more = patches + (size_t)rows * bits.pool * bits.in_row;
-
-        gather.out_h = rows * bits.pool;
-        ops->gather(&gather, signs, patches);
-        if (nonzero != NULL) {
-            ops->gather(&gather, nonzero, more);
-            nonzero = more;
-        }
-        signs = patches;
+        signs = gather(job, in, rows, &nonzero);
+    } else if (bits.ternary_input) {
+        nonzero = signs + job->plan->buffer[job->step->in[0]].plane;
     }
-    ops->run(&bits, part_of(job, job->step->group.kernel), signs, nonzero, to, row);
+    job->plan->kernels.bits.run(&bits, part_of(job, job->step->group.kernel), signs, nonzero, to,
+                                row);
 }
 
 static void run_log(const struct job *job, const uint8_t *in, void *to, size_t row)
