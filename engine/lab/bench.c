@@ -184,7 +184,8 @@ struct part {
 static struct part part_of(const struct network_point *point, const struct figures *figures,
                            uint32_t layer)
 {
-    static const char *const ops[] = {"conv", "dense", "maxpool", "avgpool", "globalavgpool"};
+    static const char *const ops[] = {"conv",    "dense",   "depthwise",    "add",
+                                      "maxpool", "avgpool", "globalavgpool"};
     const struct network_layer *layers = point->layers;
     if (layer > 0 && !figures->timed[layer - 1]) {
         return (struct part){layers[layer - 1].name, "conv+maxpool"};

@@ -132,8 +132,10 @@ static const struct lab_command commands[] = {
         .operands = "MODEL",
         .operand_count = 1,
         .summary = "describe a model file",
-        .about =
-            "Prints what a model file holds: input, layers, shapes, sizes, work per frame, id.",
+        .about = "Prints what a model file holds: input, layers, shapes, sizes, work per frame, "
+                 "id. With\n"
+                 "--plan also how fast the kernels are here and which one each layer runs on.",
+        .options = LAB_OPTION_BIT(LAB_OPTION_PLAN) | LAB_OPTION_BIT(LAB_OPTION_CPU_MASK),
         .run = lab_show,
     },
     {

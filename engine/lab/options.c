@@ -43,6 +43,7 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_NOISE] = {"noise", 0, NULL, "add shot and read noise"},
     [LAB_OPTION_OUT] = {"out", 0, "DIR", "run directory (default: the recipe's name)"},
     [LAB_OPTION_OUTPUT] = {"output", 'o', "FILE", "where the result is written"},
+    [LAB_OPTION_PLAN] = {"plan", 0, NULL, "print the steps of a run and their kernels, too"},
     [LAB_OPTION_POSITIVE] = {"positive", 0, "LABEL",
                              "of two labels, what to look for (default: the second)"},
     [LAB_OPTION_QUICK] = {"quick", 0, NULL, "a small study of under 15 minutes"},

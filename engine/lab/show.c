@@ -5,15 +5,16 @@
 
 #include <stdio.h>
 
+#include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
 #include "engine/lab/model.h"
 #include "engine/lab/options.h"
-#include "engine/network/model.h"
+#include "engine/network/plan.h"
 
 static void print_input(const struct network_input *input)
 {
     static const char *const fits[] = {"cover", "contain", "stretch"};
-    static const char *const codings[] = {"ternary", "seven levels", "u7", "f32"};
+    static const char *const codings[] = {"ternary", "seven levels", "u7", "f32", "thermometer"};
     const struct gradient_spec *front = &input->front;
     printf("input       %ux%u %s, %s; %s, %s", input->target.width, input->target.height,
            front->planes == 3 ? "rgb" : "grey", fits[input->target.fit],
@@ -40,52 +41,118 @@ static void print_labels(const struct network_description *model)
     putchar('\n');
 }
 
+static void print_weights(const struct network_layer *layer, struct network_shape in,
+                          struct network_shape out)
+{
+    static const char *const kinds[] = {"s8", "f32", "ternary", "binary", "log"};
+    static const char *const outputs[] = {"u7", "f32", "scores", "ternary", "binary", "log"};
+    uint64_t inputs = layer->op == NETWORK_OP_DENSE
+                          ? (uint64_t)in.height * in.width * in.channels
+                          : (uint64_t)layer->kernel[0] * layer->kernel[1] *
+                                (layer->op == NETWORK_OP_CONV ? in.channels : 1);
+    printf(" %s, %llu %s weights, %llu MACs", outputs[layer->output],
+           (unsigned long long)(inputs * out.channels), kinds[layer->weights],
+           (unsigned long long)(inputs * out.channels * out.height * out.width));
+}
+
 static void print_layer(const struct network_layer *layer, struct network_shape in,
                         struct network_shape out)
 {
-    static const char *const ops[] = {"conv", "dense", "maxpool", "avgpool", "globalavgpool"};
+    static const char *const ops[] = {"conv",    "dense",   "depthwise",    "add",
+                                      "maxpool", "avgpool", "globalavgpool"};
+    bool padded = layer->op == NETWORK_OP_CONV || layer->op == NETWORK_OP_DEPTHWISE;
     char window[48] = "";
-    if (layer->op == NETWORK_OP_CONV) {
+    if (padded) {
         snprintf(window, sizeof(window), " %ux%u stride %u pad %u", layer->kernel[0],
                  layer->kernel[1], layer->stride[0], layer->pad[0]);
-    } else if (layer->op != NETWORK_OP_DENSE && layer->op != NETWORK_OP_GLOBALAVGPOOL) {
+    } else if (layer->op == NETWORK_OP_MAXPOOL || layer->op == NETWORK_OP_AVGPOOL) {
         snprintf(window, sizeof(window), " %ux%u stride %u", layer->kernel[0], layer->kernel[1],
                  layer->stride[0]);
     }
     printf("  %-10s %s%s%s, %ux%ux%u -> %ux%ux%u", layer->name ? layer->name : "-", ops[layer->op],
            window, layer->relu ? ", relu" : "", in.height, in.width, in.channels, out.height,
            out.width, out.channels);
-    if (layer->op == NETWORK_OP_CONV || layer->op == NETWORK_OP_DENSE) {
-        uint64_t row = layer->op == NETWORK_OP_CONV
-                           ? (uint64_t)layer->kernel[0] * layer->kernel[1] * in.channels
-                           : (uint64_t)in.height * in.width * in.channels;
-        uint64_t weights = row * layer->out;
-        printf(", %llu %s weights, %llu MACs", (unsigned long long)weights,
-               layer->weights == NETWORK_WEIGHTS_S8 ? "s8" : "f32",
-               (unsigned long long)(weights * out.height * out.width));
+    if (layer->op == NETWORK_OP_CONV || layer->op == NETWORK_OP_DENSE ||
+        layer->op == NETWORK_OP_DEPTHWISE) {
+        print_weights(layer, in, out);
     }
     putchar('\n');
 }
 
 static void print_point(const struct network_point *point)
 {
-    struct network_shape shape = network_input_shape(&point->input), next;
+    struct network_shape shapes[NETWORK_LAYERS_MAX + 1] = {network_input_shape(&point->input)};
     printf("point       %s\n", point->name);
     print_input(&point->input);
     puts("layers");
     for (uint32_t i = 0; i < point->layer_count; i++) {
-        if (network_layer_shape(&point->layers[i], shape, &next, NULL) == 0) {
-            print_layer(&point->layers[i], shape, next);
-            shape = next;
+        const struct network_layer *layer = &point->layers[i];
+        if (network_layer_shape(layer, shapes[layer->input], &shapes[i + 1], NULL) == 0) {
+            print_layer(layer, shapes[layer->input], shapes[i + 1]);
         }
     }
+}
+
+static void print_rates(const struct kernel_table *kernels)
+{
+    static const char *const names[KERNEL_RATES] = {
+        [KERNEL_RATE_CONV] = "bytes",
+        [KERNEL_RATE_BITS] = "bits",
+        [KERNEL_RATE_BITS_TERNARY_INPUT] = "ternary input",
+        [KERNEL_RATE_BITS_TERNARY_WEIGHTS] = "ternary weights",
+        [KERNEL_RATE_BITS_TERNARY_BOTH] = "both ternary",
+        [KERNEL_RATE_SUMS] = "sums encoded",
+        [KERNEL_RATE_MAP] = "bytes to bits",
+    };
+    printf("rates      ");
+    for (int i = 0; i < KERNEL_RATES; i++) {
+        printf("%s %s %.1f us", i > 0 ? "," : "", names[i], kernels->rates[i] * 1e-3);
+    }
+    puts(" for 2^20");
+}
+
+/* Each step: the layers that it covers, its kernel, what it reads and writes. */
+static int print_plan(const struct network_model *model, uint32_t index,
+                      const struct kernel_table *kernels)
+{
+    const struct network_point *point = &network_model_describe(model)->points[index];
+    struct network_plan *plan;
+    int r = network_plan_create(model, index, 1, kernels, &plan);
+    if (r < 0) {
+        return r;
+    }
+    printf("plan        %s, %zu bytes packed, %zu bytes of arena\n", point->name,
+           network_plan_packed_bytes(plan), network_plan_arena_bytes(plan));
+    for (uint32_t i = 0; i < network_plan_steps(plan); i++) {
+        struct network_step step;
+        network_plan_step(plan, i, &step);
+        const char *name = point->layers[step.first].name;
+        printf("  %-10s %s%s%s%s, %s -> %s", name ? name : "-", step.kernel,
+               step.first != step.last ? " with pool" : "", step.isa[0] ? " " : "", step.isa,
+               step.in, step.out);
+        if (step.macs > 0) {
+            printf(", %llu MACs, %zu bytes packed", (unsigned long long)step.macs,
+                   step.packed_bytes);
+        }
+        putchar('\n');
+    }
+    network_plan_destroy(plan);
+    return 0;
 }
 
 int lab_show(const struct lab_args *args)
 {
     struct kernel_table kernels;
     struct lab_model model;
-    kernel_table_init(&kernels, 0);
+    uint32_t mask;
+    int r = 0;
+    if (lab_args_cpu_mask(args, &mask) < 0) {
+        return LAB_EXIT_USAGE;
+    }
+    kernel_table_init(&kernels, kernel_cpu_detect() & mask);
+    if (lab_args_given(args, LAB_OPTION_PLAN)) {
+        kernel_table_measure(&kernels);
+    }
     if (lab_model_open(&model, args->operands[0], &kernels) < 0) {
         return LAB_EXIT_FAILED;
     }
@@ -93,8 +160,14 @@ int lab_show(const struct lab_args *args)
     printf("name        %s\nid          %s\nfile        %zu bytes\n", description->name,
            network_model_id(model.model), model.file_bytes);
     print_labels(description);
+    if (lab_args_given(args, LAB_OPTION_PLAN)) {
+        print_rates(&kernels);
+    }
     for (uint32_t i = 0; i < description->point_count; i++) {
         print_point(&description->points[i]);
+        if (lab_args_given(args, LAB_OPTION_PLAN)) {
+            r = print_plan(model.model, i, &kernels) < 0 ? -1 : r;
+        }
     }
     printf("work        %llu multiply-accumulates a frame, %zu bytes of arena\n",
            (unsigned long long)network_plan_macs(model.plan), network_plan_arena_bytes(model.plan));
@@ -102,5 +175,5 @@ int lab_show(const struct lab_args *args)
         printf("provenance  %s\n", description->provenance);
     }
     lab_model_close(&model);
-    return LAB_EXIT_OK;
+    return r < 0 ? LAB_EXIT_FAILED : LAB_EXIT_OK;
 }

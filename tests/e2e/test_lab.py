@@ -90,6 +90,18 @@ def test_show_names_the_file():
         assert sha256(model) in card and f"{model.stat().st_size:,} bytes" in card
 
 
+def test_show_tells_the_plan():
+    model = MODELS / "cifar10-lg3.safetensors"
+    out, _ = lab("show", "--plan", "--cpu-mask", "c", model)
+    assert "rates       bytes " in out and "plan        default, " in out
+    steps = [line for line in out.splitlines() if " -> " in line and "MACs, " in line and " packed" in line]
+    assert [step.split(",")[0].split() for step in steps] == [
+        ["conv1", "conv", "with", "pool", "c"], ["conv2", "conv", "with", "pool", "c"],
+        ["conv3", "conv", "with", "pool", "c"], ["fc", "conv", "c"]]
+    assert steps[-1].split(", ")[1] == "bytes -> scores"
+    assert "plan " not in lab("show", model)[0]
+
+
 def test_noise_follows_the_seed(tmp_path):
     files = []
     for name, options in (("a", ["--noise", "--seed", 7]), ("b", ["--noise", "--seed", 7]),
