@@ -4,7 +4,8 @@
  * Depthwise convolution with AVX2, and with the byte dot product of AVX-512 where this file is
  * built for that. Sixteen channels at a time: the bytes of four taps are interleaved, so that each
  * 32-bit lane holds one channel's, and multiplied by four weights. A 3x3 kernel that moves by one
- * column interleaves each column of the map once for the three outputs that it serves.
+ * column interleaves each column of the map once for the three outputs that it serves. Of eight
+ * channels it takes two pixels at a time.
  *
  * Packed: for each block of 16 channels bias and multiplier, int32 [16] each, then for each four
  * taps the weights, s8 [16][4], zero beyond the last. Channels are in the order of the lanes: 0-3,
@@ -51,10 +52,17 @@ size_t NAME(packed_bytes)(const struct kernel_depthwise *conv)
     return (conv->channels + CHANNELS - 1) / CHANNELS * block_bytes(conv);
 }
 
-/* The channel of a lane. */
-static uint32_t channel_of(uint32_t lane)
+static int is_three(const struct kernel_depthwise *conv)
 {
-    return lane / 4 % 2 * 8 + lane / 8 * 4 + lane % 4;
+    return conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride_x == 1;
+}
+
+/* The channel of a lane; the lanes of two pixels have the same ones. */
+static uint32_t channel_of(const struct kernel_depthwise *conv, uint32_t lane)
+{
+    const uint32_t upper = is_three(conv) && conv->channels == CHANNELS / 2 ? 0 : CHANNELS / 2;
+
+    return lane / 4 % 2 * upper + lane / 8 * 4 + lane % 4;
 }
 
 void NAME(pack)(const struct kernel_depthwise *conv, const int8_t *weights, const int32_t *bias,
@@ -69,7 +77,7 @@ void NAME(pack)(const struct kernel_depthwise *conv, const int8_t *weights, cons
         int8_t *to = (int8_t *)(head + 2 * CHANNELS);
 
         for (uint32_t lane = 0; lane < CHANNELS; lane++) {
-            const uint32_t c = first + channel_of(lane);
+            const uint32_t c = first + channel_of(conv, lane);
 
             if (c >= conv->channels) {
                 continue;
@@ -197,6 +205,24 @@ ALWAYS_INLINE void run_three(const struct kernel_depthwise *conv, const struct b
     }
 }
 
+/* The same of eight channels, two outputs at a time; the last two may be some that were done
+ * before. */
+ALWAYS_INLINE void run_pairs(const struct kernel_depthwise *conv, const struct block *block,
+                             const uint8_t *in, uint8_t *out)
+{
+    const size_t step = conv->channels;
+
+    for (uint32_t i = 0; i < conv->out_w; i += 2) {
+        const size_t x = i + 2 <= conv->out_w ? i : conv->out_w - 2;
+        __m256i a[VECTORS], b[VECTORS], c[VECTORS];
+
+        column(conv, in + x * step, a);
+        column(conv, in + (x + 1) * step, b);
+        column(conv, in + (x + 2) * step, c);
+        put_three(block, a, b, c, out + x * step);
+    }
+}
+
 /* One row of outputs of any kernel. offsets: bytes from a patch's start to its taps, in slots. */
 ALWAYS_INLINE void run_any(const struct kernel_depthwise *conv, const struct block *block,
                            const uint32_t *offsets, uint32_t count, const uint8_t *in, uint8_t *out)
@@ -250,7 +276,8 @@ ALWAYS_INLINE void block_init(struct block *block, const struct kernel_depthwise
 void NAME(run)(const struct kernel_depthwise *conv, const void *packed, const uint8_t *in,
                uint8_t *out, size_t out_row)
 {
-    const int three = conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride_x == 1;
+    const int three = is_three(conv);
+    const int pairs = three && conv->channels == CHANNELS / 2 && conv->out_w > 1;
     const uint8_t *weights = packed;
     uint32_t offsets[SLOTS_MAX];
     struct block block;
@@ -258,12 +285,15 @@ void NAME(run)(const struct kernel_depthwise *conv, const void *packed, const ui
     offsets_init(conv, offsets);
     for (uint32_t first = 0; first < conv->channels; first += CHANNELS) {
         block_init(&block, conv, weights);
-        block.count = conv->channels - first < CHANNELS ? conv->channels - first : CHANNELS;
+        block.count =
+            pairs || conv->channels - first > CHANNELS ? CHANNELS : conv->channels - first;
         for (uint32_t y = 0; y < conv->out_h; y++) {
             const uint8_t *row = in + (size_t)y * conv->stride_y * conv->in_row + first;
             uint8_t *to = out + y * out_row + first;
 
-            if (three) {
+            if (pairs) {
+                run_pairs(conv, &block, row, to);
+            } else if (three) {
                 run_three(conv, &block, row, to);
             } else {
                 run_any(conv, &block, offsets, quads(conv), row, to);
