@@ -401,9 +401,6 @@ static uint32_t count_nonzero(const struct work *work, const uint64_t *patch)
 {
     uint32_t count = 0;
 
-    if (work->one_word) {
-        return (uint32_t)__builtin_popcountll(*patch);
-    }
     for (uint32_t ky = 0; ky < work->conv->kernel_h; ky++, patch += work->conv->in_row) {
         for (uint32_t i = 0; i < work->run; i++) {
             count += (uint32_t)__builtin_popcountll(patch[i]);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/*
- * Makes, gathers and pools bit maps with AVX2. Codes are compared 32 at a time; none behind
- * the last one is read.
- */
+/* Makes, gathers and pools bit maps with AVX2. Codes are compared 32 at a time; none behind the
+ * last one is read. */
 #include <immintrin.h>
 #include <string.h>
 
