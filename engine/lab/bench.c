@@ -36,7 +36,7 @@ struct mask {
 };
 
 struct bench {
-    uint32_t runs;
+    uint32_t runs, batch;
     bool json;
     struct mask masks[3];
     uint32_t mask_count;
@@ -76,15 +76,16 @@ static void fill_codes(const struct lab_model *model)
     static const int peaks[] = {[GRADIENT_CODING_TERNARY] = 1, [GRADIENT_CODING_SEVEN] = 3};
     const struct gradient_spec *front = &model->input->front;
     const struct image_target *target = &model->input->target;
-    size_t count = (size_t)target->width * target->height * gradient_channels(front);
+    size_t count = (size_t)target->width * target->height * gradient_channels(front) * model->lanes;
     uint64_t state = 1;
     for (size_t i = 0; i < count; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
         uint32_t draw = (uint32_t)(state >> 33);
         if (front->coding == GRADIENT_CODING_F32) {
             ((float *)model->codes)[i] = (float)draw * 0x1p-30f - 1.0f;
-        } else if (front->coding == GRADIENT_CODING_U7) {
-            ((uint8_t *)model->codes)[i] = (uint8_t)(draw % 128);
+        } else if (front->source == GRADIENT_SOURCE_SRGB) {
+            uint32_t codes = front->coding == GRADIENT_CODING_U7 ? 128 : front->levels + 1u;
+            ((uint8_t *)model->codes)[i] = (uint8_t)(draw % codes);
         } else {
             int peak = peaks[front->coding];
             ((int8_t *)model->codes)[i] = (int8_t)((int)(draw % (2u * (uint32_t)peak + 1)) - peak);
@@ -94,7 +95,7 @@ static void fill_codes(const struct lab_model *model)
 
 static void run(const struct lab_model *model)
 {
-    network_run(model->plan, model->arena, model->codes, model->scores);
+    network_run_many(model->plan, model->arena, model->codes, model->lanes, model->scores);
 }
 
 static void time_runs(const struct bench *bench, const struct lab_model *model,
@@ -176,56 +177,79 @@ static int time_load(const uint8_t *bytes, size_t size, const char *name, const 
     return 0;
 }
 
-/* What is timed as one: a layer, or a convolution with the pool that it takes itself. */
-struct part {
-    const char *name, *op;
-};
-
-static struct part part_of(const struct network_point *point, const struct figures *figures,
-                           uint32_t layer)
+/* The steps of a plan, by the last layer that each covers. */
+static bool find_step(const struct lab_model *model, uint32_t layer, struct network_step *step)
 {
-    static const char *const ops[] = {"conv",    "dense",   "depthwise",    "add",
-                                      "maxpool", "avgpool", "globalavgpool"};
-    const struct network_layer *layers = point->layers;
-    if (layer > 0 && !figures->timed[layer - 1]) {
-        return (struct part){layers[layer - 1].name, "conv+maxpool"};
+    bool found = false;
+    for (uint32_t i = 0; i < network_plan_steps(model->plan); i++) {
+        struct network_step next;
+        network_plan_step(model->plan, i, &next);
+        if (next.last == layer) {
+            *step = next; /* steps that only change a form come before it */
+            found = true;
+        }
     }
-    return (struct part){layers[layer].name ? layers[layer].name : "", ops[layers[layer].op]};
+    return found;
+}
+
+/* What runs, and whether it takes the pool behind it. */
+static void describe(const struct network_step *step, char text[32])
+{
+    snprintf(text, 32, "%s%s", step->kernel, step->last > step->first ? "+maxpool" : "");
+}
+
+static const char *name_of(const struct lab_model *model, const struct network_step *step)
+{
+    const struct network_point *point = &network_model_describe(model->model)->points[0];
+    return point->layers[step->first].name ? point->layers[step->first].name : "";
+}
+
+static double frames_per_s(const struct lab_model *model, const struct figures *figures)
+{
+    return 1e6 * model->lanes / figures->median_us;
 }
 
 static double gops(const struct lab_model *model, const struct figures *figures)
 {
-    return 2e-3 * (double)network_plan_macs(model->plan) / figures->median_us;
+    return 2e-9 * (double)network_plan_macs(model->plan) * frames_per_s(model, figures);
 }
 
 static void print_text(const struct lab_model *model, const struct mask *mask,
                        const struct figures *figures)
 {
-    const struct network_point *point = &network_model_describe(model->model)->points[0];
-    printf("%-16s %-7s %10.2f %10.2f %10.0f %8.1f %9zu %9zu %9.0f\n",
-           network_model_name(model->model), mask->name, figures->median_us, figures->p99_us,
-           1e6 / figures->median_us, gops(model, figures), network_plan_arena_bytes(model->plan),
-           network_plan_packed_bytes(model->plan), figures->load_us);
-    for (uint32_t i = 0; i < point->layer_count; i++) {
-        if (figures->timed[i]) {
-            struct part part = part_of(point, figures, i);
-            printf("    %-13s %-6.6s %10.2f\n", part.op, part.name, figures->layer_us[i]);
+    printf("%-16s %-7s %5u %10.2f %10.2f %10.0f %8.1f %9zu %9zu %9.0f\n",
+           network_model_name(model->model), mask->name, model->lanes, figures->median_us,
+           figures->p99_us, frames_per_s(model, figures), gops(model, figures),
+           network_plan_arena_bytes(model->plan), network_plan_packed_bytes(model->plan),
+           figures->load_us);
+    for (uint32_t i = 0; i < NETWORK_LAYERS_MAX; i++) {
+        struct network_step step;
+        char kernel[32];
+        if (figures->timed[i] && find_step(model, i, &step)) {
+            describe(&step, kernel);
+            printf("    %-12s %-10s %-8.8s %8.2f us %8.1f Gop/s\n", kernel, step.isa,
+                   name_of(model, &step), figures->layer_us[i],
+                   2e-3 * (double)step.macs / figures->layer_us[i]);
         }
     }
 }
 
-static cJSON *layers_json(const struct network_point *point, const struct figures *figures)
+static cJSON *layers_json(const struct lab_model *model, const struct figures *figures)
 {
     cJSON *list = cJSON_CreateArray();
-    for (uint32_t i = 0; i < point->layer_count; i++) {
-        if (!figures->timed[i]) {
+    for (uint32_t i = 0; i < NETWORK_LAYERS_MAX; i++) {
+        struct network_step step;
+        char kernel[32];
+        if (!figures->timed[i] || !find_step(model, i, &step)) {
             continue;
         }
-        struct part part = part_of(point, figures, i);
         cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "name", part.name);
-        cJSON_AddStringToObject(item, "op", part.op);
+        cJSON_AddStringToObject(item, "name", name_of(model, &step));
+        describe(&step, kernel);
+        cJSON_AddStringToObject(item, "kernel", kernel);
+        cJSON_AddStringToObject(item, "isa", step.isa);
         cJSON_AddNumberToObject(item, "us", figures->layer_us[i]);
+        cJSON_AddNumberToObject(item, "gops", 2e-3 * (double)step.macs / figures->layer_us[i]);
         cJSON_AddItemToArray(list, item);
     }
     return list;
@@ -242,14 +266,14 @@ static int print_json(const struct lab_model *model, const struct mask *mask,
     cJSON_AddNumberToObject(root, "median_us", figures->median_us);
     cJSON_AddNumberToObject(root, "min_us", figures->min_us);
     cJSON_AddNumberToObject(root, "p99_us", figures->p99_us);
-    cJSON_AddNumberToObject(root, "frames_per_s", 1e6 / figures->median_us);
+    cJSON_AddNumberToObject(root, "batch", model->lanes);
+    cJSON_AddNumberToObject(root, "frames_per_s", frames_per_s(model, figures));
     cJSON_AddNumberToObject(root, "macs", (double)network_plan_macs(model->plan));
     cJSON_AddNumberToObject(root, "gops", gops(model, figures));
     cJSON_AddNumberToObject(root, "arena_bytes", (double)network_plan_arena_bytes(model->plan));
     cJSON_AddNumberToObject(root, "packed_bytes", (double)network_plan_packed_bytes(model->plan));
     cJSON_AddNumberToObject(root, "load_us", figures->load_us);
-    cJSON_AddItemToObject(root, "layers",
-                          layers_json(&network_model_describe(model->model)->points[0], figures));
+    cJSON_AddItemToObject(root, "layers", layers_json(model, figures));
     char *text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
     if (!text) {
@@ -269,7 +293,7 @@ static int measure(const struct bench *bench, const char *name, const uint8_t *b
     if (r < 0) {
         return r;
     }
-    r = lab_model_open_bytes(&model, name, bytes, size, &mask->kernels);
+    r = lab_model_open_lanes(&model, name, bytes, size, &mask->kernels, 0, bench->batch);
     if (r < 0) {
         return r;
     }
@@ -342,13 +366,15 @@ static void add_mask(struct bench *bench, const char *name, uint32_t mask)
 static int parse(const struct lab_args *args, struct bench *bench)
 {
     static const char *const usual[] = {"c", "avx2", "all"};
-    uint64_t runs = RUNS_DEFAULT;
+    uint64_t runs = RUNS_DEFAULT, batch = 1;
     uint32_t mask;
     if (lab_args_number(args, LAB_OPTION_RUNS, 1, RUNS_MAX, &runs) < 0 ||
+        lab_args_number(args, LAB_OPTION_BATCH, 1, NETWORK_LANES_MAX, &batch) < 0 ||
         lab_args_cpu_mask(args, &mask) < 0) {
         return -EINVAL;
     }
     bench->runs = (uint32_t)runs;
+    bench->batch = (uint32_t)batch;
     bench->json = lab_args_given(args, LAB_OPTION_JSON);
     if (lab_args_given(args, LAB_OPTION_CPU_MASK)) {
         add_mask(bench, args->values[LAB_OPTION_CPU_MASK], mask);
@@ -374,8 +400,8 @@ int lab_bench(const struct lab_args *args)
         return LAB_EXIT_FAILED;
     }
     if (!bench.json) {
-        printf("%-16s %-7s %10s %10s %10s %8s %9s %9s %9s\n", "net", "mask", "median us", "p99 us",
-               "frames/s", "Gop/s", "arena B", "packed B", "load us");
+        printf("%-16s %-7s %5s %10s %10s %10s %8s %9s %9s %9s\n", "net", "mask", "batch",
+               "median us", "p99 us", "frames/s", "Gop/s", "arena B", "packed B", "load us");
     }
     int r = args->operands[0] ? 0 : bench_all(&bench);
     for (int i = 0; r == 0 && i < LAB_OPERANDS_MAX && args->operands[i]; i++) {

@@ -17,7 +17,7 @@ static const struct lab_command commands[] = {
         .name = "bench",
         .operands = "[MODEL...]",
         .operands_open = true,
-        .options = BIT(CPU_MASK) | BIT(JSON) | BIT(RUNS),
+        .options = BIT(BATCH) | BIT(CPU_MASK) | BIT(JSON) | BIT(RUNS),
         .summary = "time networks on this machine",
         .about =
             "MODEL is a file or the name of a generated network: small-32-64-64, lg3-32-64-128,\n"

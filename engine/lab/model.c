@@ -50,21 +50,27 @@ static int make_buffers(struct lab_model *model)
     size_t pixels = (size_t)model->input->target.width * model->input->target.height;
     model->arena = aligned(network_plan_arena_bytes(model->plan));
     model->code_bytes = pixels * gradient_channels(front) * gradient_code_size(front);
-    model->codes = aligned(model->code_bytes);
-    model->scores = calloc(model->labels, sizeof(*model->scores));
+    model->codes = aligned(model->lanes * model->code_bytes);
+    model->scores = calloc(model->lanes * model->labels, sizeof(*model->scores));
     return model->arena && model->codes && model->scores ? 0 : -ENOMEM;
 }
 
-int lab_model_open_bytes(struct lab_model *model, const char *name, const uint8_t *bytes,
-                         size_t size, const struct kernel_table *kernels)
+int lab_model_open_lanes(struct lab_model *model, const char *name, const uint8_t *bytes,
+                         size_t size, const struct kernel_table *kernels, uint32_t point,
+                         uint32_t lanes)
 {
     const char *reason = NULL;
     memset(model, 0, sizeof(*model));
     int r = load(model, bytes, size, &reason);
+    if (r == 0 && point >= network_model_points(model->model)) {
+        reason = "the model has no such operating point";
+        r = -ENOENT;
+    }
     if (r == 0) {
-        model->input = network_model_input(model->model, 0);
+        model->lanes = lanes;
+        model->input = network_model_input(model->model, point);
         model->labels = network_model_labels(model->model);
-        r = network_plan_create(model->model, 0, 1, kernels, &model->plan);
+        r = network_plan_create(model->model, point, lanes, kernels, &model->plan);
     }
     if (r == 0) {
         r = make_buffers(model);
@@ -74,6 +80,12 @@ int lab_model_open_bytes(struct lab_model *model, const char *name, const uint8_
         lab_model_close(model);
     }
     return r;
+}
+
+int lab_model_open_bytes(struct lab_model *model, const char *name, const uint8_t *bytes,
+                         size_t size, const struct kernel_table *kernels)
+{
+    return lab_model_open_lanes(model, name, bytes, size, kernels, 0, 1);
 }
 
 int lab_model_open(struct lab_model *model, const char *path, const struct kernel_table *kernels)

@@ -20,8 +20,8 @@ struct lab_model {
     const struct network_input *input; /* the model's own */
     void *arena, *codes;
     int32_t *scores; /* of the last run */
-    uint32_t labels;
-    size_t code_bytes, file_bytes;
+    uint32_t labels, lanes;
+    size_t code_bytes, file_bytes; /* code_bytes: of one image */
 };
 
 /* Opens a float or a packed model; `kernels` must outlive it. Errors are told on standard error. */
@@ -29,6 +29,10 @@ int lab_model_open(struct lab_model *model, const char *path, const struct kerne
 /* The same from memory; `name` is for the errors. */
 int lab_model_open_bytes(struct lab_model *model, const char *name, const uint8_t *bytes,
                          size_t size, const struct kernel_table *kernels);
+/* The same for an operating point, with room for `lanes` images in codes, scores and arena. */
+int lab_model_open_lanes(struct lab_model *model, const char *name, const uint8_t *bytes,
+                         size_t size, const struct kernel_table *kernels, uint32_t point,
+                         uint32_t lanes);
 /* Accepts a zeroed one. */
 void lab_model_close(struct lab_model *model);
 

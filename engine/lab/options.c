@@ -49,6 +49,7 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_QUICK] = {"quick", 0, NULL, "a small study of under 15 minutes"},
     [LAB_OPTION_RECALL] = {"recall", 0, "P", "percent that must be found (default 95)"},
     [LAB_OPTION_RESUME] = {"resume", 0, NULL, "go on after the last checkpoint, if there is one"},
+    [LAB_OPTION_BATCH] = {"batch", 0, "N", "images in one run, 1 to 16 (default 1)"},
     [LAB_OPTION_RUNS] = {"runs", 0, "N", "how often a network runs (default 1000)"},
     [LAB_OPTION_SEED] = {"seed", 0, "N", "seed of everything random (default 1)"},
     [LAB_OPTION_SEEDS] = {"seeds", 0, "N", "trainings of each kind, from seed 1 on"},

@@ -56,13 +56,13 @@ static void check_text(const cJSON *object, const char *key, const char *expecte
 static void check_layers(const cJSON *root)
 {
     static const char *const names[] = {"conv1", "conv3", "conv5", "dense"};
-    static const char *const ops[] = {"conv+maxpool", "conv+maxpool", "conv+maxpool", "dense"};
+    static const char *const ops[] = {"conv+maxpool", "conv+maxpool", "conv+maxpool", "conv"};
     const cJSON *layers = cJSON_GetObjectItemCaseSensitive(root, "layers");
     assert_int_equal(cJSON_GetArraySize(layers), 4);
     for (int i = 0; i < 4; i++) {
         const cJSON *layer = cJSON_GetArrayItem(layers, i);
         check_text(layer, "name", names[i]);
-        check_text(layer, "op", ops[i]);
+        check_text(layer, "kernel", ops[i]);
         assert_true(number(layer, "us") > 0);
     }
 }
