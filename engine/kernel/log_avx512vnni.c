@@ -13,10 +13,17 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 16, TILE_MAX = 8, VECTORS_MAX = 4 };
+enum { LANES = 16, TILE_MAX = 8, VECTORS_MAX = 4, SPAN = 16 };
 
 static const struct kernel_log_shape layout = {
     .bits = 16, .lanes = 32, .taps = 2, .width = 64, .least = 32};
+
+/* Of a tile: its sums in the end, what was split off them, in units of 2^16, and wide results. */
+struct scratch {
+    __m512i sum[TILE_MAX][VECTORS_MAX];
+    __m512i high[TILE_MAX][VECTORS_MAX];
+    int64_t results[TILE_MAX * VECTORS_MAX * LANES];
+};
 
 size_t kernel_log_packed_bytes_avx512vnni(const struct kernel_log *conv)
 {
@@ -28,7 +35,7 @@ size_t kernel_log_workspace_bytes_avx512vnni(const struct kernel_log *conv)
     struct kernel_log_plan plan;
 
     kernel_log_plan_init(conv, &layout, &plan);
-    return kernel_log_plan_workspace(&plan);
+    return kernel_log_plan_workspace(&plan) + sizeof(struct scratch);
 }
 
 void kernel_log_pack_avx512vnni(const struct kernel_log *conv, const int8_t *weights,
@@ -85,122 +92,220 @@ struct work {
     const struct kernel_log_block *block;
     const int16_t *planes;
     const uint32_t *offsets;
+    struct scratch *scratch;
 };
 
-struct tile {
-    __m512i sum[TILE_MAX][VECTORS_MAX];
-    __m512i high[TILE_MAX][VECTORS_MAX]; /* what was split off, in units of 2^16 */
+/* Some steps of a pass, which begins with step `base` of all. */
+struct range {
+    const int16_t *const *from; /* first taps of the pixels */
+    const struct decoder *decoder;
+    const uint32_t *ends; /* moves past those that are done */
+    uint32_t base, step, stop;
 };
 
-/* Steps `step` to `stop` of a pass. */
-ALWAYS_INLINE void add_steps(const struct work *work, const struct decoder *decoder,
-                             const uint32_t *offsets, const int16_t *const *from, uint32_t step,
-                             uint32_t stop, __m512i sum[TILE_MAX][VECTORS_MAX], uint32_t pixels,
-                             uint32_t vectors, uint32_t bits)
+/* Moves past the ends up to the step. */
+static void pass_ends(struct range *range, uint32_t step)
+{
+    while (*range->ends <= range->base + step) {
+        range->ends++;
+    }
+}
+
+/* Adds the products of the range to the sums in scratch. */
+typedef void add_function(const struct work *work, struct range *range);
+
+ALWAYS_INLINE void add_step(const struct range *range, const uint32_t *offsets,
+                            const uint8_t **codes, __m512i sum[TILE_MAX][VECTORS_MAX],
+                            uint32_t pixels, uint32_t vectors, uint32_t bits)
 {
     const uint32_t per_load = bits == 4 ? 4 : 2, steps = vectors < per_load ? 2 : 1;
-    const uint8_t *codes = work->block->codes + (size_t)step * vectors / per_load * 64;
+    __m512i load = _mm512_setzero_si512();
 
-    for (; step < stop; step += steps) {
-        __m512i load = _mm512_setzero_si512();
-        for (uint32_t s = 0; s < steps; s++) {
-            __m512i weight[VECTORS_MAX];
-            for (uint32_t v = 0; v < vectors; v++) {
-                const uint32_t index = (s * vectors + v) % per_load;
-                if (index == 0) {
-                    load = _mm512_load_si512(codes);
-                    codes += 64;
-                }
-                weight[v] = decode(decoder, load, index, bits);
+    for (uint32_t s = 0; s < steps; s++) {
+        __m512i weight[VECTORS_MAX];
+        for (uint32_t v = 0; v < vectors; v++) {
+            const uint32_t index = (s * vectors + v) % per_load;
+            if (index == 0) {
+                load = _mm512_load_si512(*codes);
+                *codes += 64;
             }
-            for (uint32_t i = 0; i < pixels; i++) {
-                const __m512i two =
-                    _mm512_broadcastd_epi32(_mm_loadu_si32(from[i] + offsets[step + s]));
-                for (uint32_t v = 0; v < vectors; v++) {
-                    sum[i][v] = _mm512_dpwssd_epi32(sum[i][v], two, weight[v]);
-                }
+            weight[v] = decode(range->decoder, load, index, bits);
+        }
+        for (uint32_t i = 0; i < pixels; i++) {
+            const __m512i two =
+                _mm512_broadcastd_epi32(_mm_loadu_si32(range->from[i] + offsets[s]));
+            for (uint32_t v = 0; v < vectors; v++) {
+                sum[i][v] = _mm512_dpwssd_epi32(sum[i][v], two, weight[v]);
             }
         }
     }
 }
 
-ALWAYS_INLINE void split(struct tile *tile, __m512i sum[TILE_MAX][VECTORS_MAX], uint32_t pixels,
-                         uint32_t vectors)
+ALWAYS_INLINE void split(struct scratch *scratch, __m512i sum[TILE_MAX][VECTORS_MAX],
+                         uint32_t pixels, uint32_t vectors)
 {
     for (uint32_t i = 0; i < pixels; i++) {
         for (uint32_t v = 0; v < vectors; v++) {
-            tile->high[i][v] = _mm512_add_epi32(tile->high[i][v], _mm512_srai_epi32(sum[i][v], 16));
+            scratch->high[i][v] =
+                _mm512_add_epi32(scratch->high[i][v], _mm512_srai_epi32(sum[i][v], 16));
             sum[i][v] = _mm512_and_si512(sum[i][v], _mm512_set1_epi32(0xffff));
         }
     }
 }
 
-/* Adds the sums, shifted, to the results and clears them. */
-ALWAYS_INLINE void join(struct tile *tile, __m512i sum[TILE_MAX][VECTORS_MAX], uint32_t shift,
-                        int64_t *results, uint32_t pixels, uint32_t vectors)
+/* Never inlined: among other uses of the sums the compiler would not keep them in registers. */
+ALWAYS_INLINE void add_range(const struct work *work, struct range *range, uint32_t pixels,
+                             uint32_t vectors, uint32_t bits)
 {
+    const uint32_t per_load = bits == 4 ? 4 : 2, steps = vectors < per_load ? 2 : 1;
+    const uint32_t *offsets = work->offsets + range->base;
+    const uint8_t *codes = work->block->codes + (size_t)range->step * vectors / per_load * 64;
+    const struct range here = *range;
+    const struct decoder decoder = *range->decoder;
+    const int16_t *from[TILE_MAX];
+    uint32_t step = here.step;
+    __m512i sum[TILE_MAX][VECTORS_MAX];
+
+    for (uint32_t i = 0; i < pixels * vectors; i++) {
+        sum[i / vectors][i % vectors] = work->scratch->sum[i / vectors][i % vectors];
+    }
+    for (uint32_t i = 0; i < pixels; i++) {
+        from[i] = here.from[i];
+    }
+    while (step < here.stop) {
+        if (*range->ends <= here.base + step) {
+            split(work->scratch, sum, pixels, vectors);
+            pass_ends(range, step);
+        }
+        const uint32_t end = *range->ends - here.base;
+        const uint32_t stop = end < here.stop ? end : here.stop;
+        for (; step < stop; step += steps) {
+            const struct range now = {.from = from, .decoder = &decoder};
+            add_step(&now, offsets + step, &codes, sum, pixels, vectors, bits);
+        }
+    }
+    for (uint32_t i = 0; i < pixels * vectors; i++) {
+        work->scratch->sum[i / vectors][i % vectors] = sum[i / vectors][i % vectors];
+    }
+}
+
+/* Whether the inputs of `steps` (at most SPAN) steps are all zero. Only where they are neighbours.
+ */
+ALWAYS_INLINE int empty(const uint32_t *offsets, const int16_t *const *from, uint32_t steps,
+                        uint32_t pixels)
+{
+    const __mmask16 mask = (__mmask16)((1u << steps) - 1);
+    __m512i any = _mm512_setzero_si512();
+
+    if (offsets[steps - 1] - offsets[0] != 2 * (steps - 1)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < pixels; i++) {
+        any = _mm512_or_si512(any, _mm512_maskz_loadu_epi32(mask, from[i] + offsets[0]));
+    }
+    return _mm512_test_epi32_mask(any, any) == 0;
+}
+
+/* Eight lanes of both parts of a sum as one number. */
+ALWAYS_INLINE __m512i joined(__m256i high, __m256i low)
+{
+    return _mm512_add_epi64(_mm512_slli_epi64(_mm512_cvtepi32_epi64(high), 16),
+                            _mm512_cvtepi32_epi64(low));
+}
+
+/* Adds the sums, shifted, to the results, or begins those with them; clears them. */
+ALWAYS_INLINE void join(struct scratch *scratch, uint32_t shift, int first, uint32_t pixels,
+                        uint32_t vectors)
+{
+    int64_t *results = scratch->results;
+
     for (uint32_t i = 0; i < pixels; i++) {
         for (uint32_t v = 0; v < vectors; v++, results += LANES) {
-            for (uint32_t half = 0; half < 2; half++) {
-                const __m256i high = half ? _mm512_extracti64x4_epi64(tile->high[i][v], 1)
-                                          : _mm512_castsi512_si256(tile->high[i][v]);
-                const __m256i low = half ? _mm512_extracti64x4_epi64(sum[i][v], 1)
-                                         : _mm512_castsi512_si256(sum[i][v]);
-                __m512i t = _mm512_slli_epi64(_mm512_cvtepi32_epi64(high), 16);
-                t = _mm512_add_epi64(t, _mm512_cvtepi32_epi64(low));
-                t = _mm512_slli_epi64(t, shift);
-                t = _mm512_add_epi64(t, _mm512_load_si512(results + 8 * half));
-                _mm512_store_si512(results + 8 * half, t);
+            const __m512i high = scratch->high[i][v], low = scratch->sum[i][v];
+            __m512i a = joined(_mm512_castsi512_si256(high), _mm512_castsi512_si256(low));
+            __m512i b =
+                joined(_mm512_extracti64x4_epi64(high, 1), _mm512_extracti64x4_epi64(low, 1));
+            a = _mm512_slli_epi64(a, shift);
+            b = _mm512_slli_epi64(b, shift);
+            if (!first) {
+                a = _mm512_add_epi64(a, _mm512_load_si512(results));
+                b = _mm512_add_epi64(b, _mm512_load_si512(results + 8));
             }
-            tile->high[i][v] = sum[i][v] = _mm512_setzero_si512();
+            _mm512_store_si512(results, a);
+            _mm512_store_si512(results + 8, b);
+            scratch->high[i][v] = scratch->sum[i][v] = _mm512_setzero_si512();
         }
     }
 }
 
-/* All passes. Narrow blocks leave the sums in tile->sum, others in results. */
-ALWAYS_INLINE void add_passes(const struct work *work, const int16_t *const *from,
-                              struct tile *tile, int64_t *results, uint32_t pixels,
-                              uint32_t vectors, uint32_t bits)
+/* Where the results of a tile are: 32-bit sums, those but of the second pass, or wide results. */
+enum found { NARROW, HIGH, WIDE };
+
+/* A pass; returns whether it added anything. */
+ALWAYS_INLINE int add_pass(const struct work *work, struct range *range, uint32_t pass,
+                           add_function *add, uint32_t pixels)
 {
     const struct kernel_log_plan *plan = work->plan;
-    const uint32_t *ends = work->block->ends;
-    __m512i sum[TILE_MAX][VECTORS_MAX];
+    const uint32_t *offsets = work->offsets + (size_t)pass * plan->steps;
+    int added = 0;
+
+    range->base = pass * plan->steps;
+    range->stop = plan->steps;
+    range->step = 0;
+    if (!plan->rare || plan->plane[pass] != 0) {
+        add(work, range);
+        return 1;
+    }
+    for (uint32_t step = 0; step < plan->steps; step = range->stop) {
+        struct range next = *range;
+
+        pass_ends(&next, step);
+        const uint32_t end = *next.ends - range->base;
+        const uint32_t most = end < plan->steps ? end : plan->steps;
+
+        range->step = step;
+        range->stop = most - step < SPAN ? most : step + SPAN;
+        if (!empty(offsets + step, range->from, range->stop - step, pixels)) {
+            add(work, range);
+            added = 1;
+        }
+    }
+    return added;
+}
+
+/* All passes. */
+ALWAYS_INLINE enum found add_passes(const struct work *work, const int16_t *const *from,
+                                    add_function *add, uint32_t pixels, uint32_t vectors)
+{
+    const struct kernel_log_plan *plan = work->plan;
+    struct range range = {.from = from, .ends = work->block->ends};
+    int added = 0, first = 1; /* since the last join; no join so far */
 
     for (uint32_t i = 0; i < pixels * vectors; i++) {
-        sum[i / vectors][i % vectors] = _mm512_setzero_si512();
-        tile->high[i / vectors][i % vectors] = _mm512_setzero_si512();
-    }
-    for (uint32_t i = 0; i < pixels * vectors && !work->block->narrow; i++) {
-        _mm512_store_si512(results + 2 * i * 8, _mm512_setzero_si512());
-        _mm512_store_si512(results + 2 * i * 8 + 8, _mm512_setzero_si512());
+        work->scratch->sum[i / vectors][i % vectors] = _mm512_setzero_si512();
+        if (!work->block->narrow) {
+            work->scratch->high[i / vectors][i % vectors] = _mm512_setzero_si512();
+        }
     }
     for (uint32_t pass = 0; pass < plan->passes; pass++) {
-        const uint32_t base = pass * plan->steps;
         const struct decoder decoder = {
             {_mm512_loadu_si512(plan->weight[pass]), _mm512_loadu_si512(plan->weight[pass] + 32)}};
-        uint32_t step = 0;
 
-        if (pass > 0 && plan->shift[pass] != plan->shift[pass - 1]) {
-            join(tile, sum, plan->shift[pass - 1], results, pixels, vectors);
+        if (added && plan->shift[pass] != plan->shift[pass - 1]) {
+            join(work->scratch, plan->shift[pass - 1], first, pixels, vectors);
+            added = first = 0;
         }
-        while (step < plan->steps) {
-            if (base + step == *ends) {
-                split(tile, sum, pixels, vectors);
-                ends++;
-            }
-            const uint32_t stop = *ends - base < plan->steps ? *ends - base : plan->steps;
-            add_steps(work, &decoder, work->offsets + base, from, step, stop, sum, pixels, vectors,
-                      bits);
-            step = stop;
-        }
+        range.decoder = &decoder;
+        added |= add_pass(work, &range, pass, add, pixels);
     }
-    if (!work->block->narrow) {
-        join(tile, sum, plan->shift[plan->passes - 1], results, pixels, vectors);
-        return;
+    if (work->block->narrow) {
+        return NARROW;
     }
-    for (uint32_t i = 0; i < pixels * vectors; i++) {
-        tile->sum[i / vectors][i % vectors] = sum[i / vectors][i % vectors];
+    if (first && work->block->high_threshold != NULL && work->conv->levels > 0) {
+        return HIGH;
     }
+    join(work->scratch, plan->shift[plan->passes - 1], first, pixels, vectors);
+    return WIDE;
 }
 
 /* codes[count] of 16 channels, those beyond the last left out */
@@ -220,11 +325,10 @@ ALWAYS_INLINE void put_codes(const struct work *work, __m512i count, uint32_t ve
     _mm_mask_storeu_epi8(out + work->block->first + vector * LANES, mask, value);
 }
 
-ALWAYS_INLINE void put_narrow(const struct work *work, __m512i t, uint32_t vector, void *out,
-                              size_t at)
+ALWAYS_INLINE void put_narrow(const struct work *work, __m512i t, const int32_t *threshold,
+                              uint32_t vector, void *out, size_t at)
 {
     const struct kernel_log_block *block = work->block;
-    const int32_t *threshold = (const int32_t *)block->threshold + vector * LANES;
     __m512i count = _mm512_setzero_si512();
 
     if (work->conv->levels == 0) {
@@ -270,25 +374,26 @@ ALWAYS_INLINE void put_wide(const struct work *work, const __m512i t[2], uint32_
 /* from[i] is the first tap of pixel i. With pooling, four pixels in a row are one block of the map,
  * and at[i] is the output element of block i. */
 ALWAYS_INLINE void tile(const struct work *work, const int16_t *const *from, void *out,
-                        const size_t *at, uint32_t pixels, uint32_t vectors, uint32_t bits,
+                        const size_t *at, add_function *add, uint32_t pixels, uint32_t vectors,
                         int pool)
 {
-    struct tile tile;
-    _Alignas(64) int64_t results[TILE_MAX * VECTORS_MAX * LANES];
+    const __m512i(*sum)[VECTORS_MAX] = (const __m512i(*)[VECTORS_MAX])work->scratch->sum;
+    const enum found found = add_passes(work, from, add, pixels, vectors);
+    const int32_t *threshold =
+        found == HIGH ? work->block->high_threshold : (const int32_t *)work->block->threshold;
 
-    add_passes(work, from, &tile, results, pixels, vectors, bits);
-    for (uint32_t v = 0; v < vectors && v * LANES < work->block->left; v++) {
+    for (uint32_t v = 0; v < vectors && v * LANES < work->block->left; v++, threshold += LANES) {
         for (uint32_t i = 0; i < pixels; i += pool ? 4 : 1) {
             const size_t element = at[pool ? i / 4 : i];
-            if (work->block->narrow) {
-                __m512i best = tile.sum[i][v];
+            if (found != WIDE) {
+                __m512i best = sum[i][v];
                 for (uint32_t j = 1; pool && j < 4; j++) {
-                    best = _mm512_max_epi32(best, tile.sum[i + j][v]);
+                    best = _mm512_max_epi32(best, sum[i + j][v]);
                 }
-                put_narrow(work, best, v, out, element);
+                put_narrow(work, best, threshold, v, out, element);
                 continue;
             }
-            const int64_t *result = results + (i * vectors + v) * LANES;
+            const int64_t *result = work->scratch->results + (i * vectors + v) * LANES;
             __m512i best[2] = {_mm512_load_si512(result), _mm512_load_si512(result + 8)};
             for (uint32_t j = 1; pool && j < 4; j++) {
                 result += vectors * LANES;
@@ -302,8 +407,8 @@ ALWAYS_INLINE void tile(const struct work *work, const int16_t *const *from, voi
 
 /* All output pixels of one block of channels, a tile at a time in reading order. The last tile
  * repeats the last pixel. */
-ALWAYS_INLINE void map(const struct work *work, void *out, size_t out_row, uint32_t pixels,
-                       uint32_t vectors, uint32_t bits, int pool)
+ALWAYS_INLINE void map(const struct work *work, void *out, size_t out_row, add_function *add,
+                       uint32_t pixels, uint32_t vectors, int pool)
 {
     const struct kernel_log *conv = work->conv;
     const size_t step_y = (size_t)conv->stride_y * work->plan->plane_row;
@@ -332,47 +437,50 @@ ALWAYS_INLINE void map(const struct work *work, void *out, size_t out_row, uint3
                 y++;
             }
         }
-        tile(work, from, out, at, pixels, vectors, bits, pool);
+        tile(work, from, out, at, add, pixels, vectors, pool);
     }
 }
 
-#define MAPS(bits)                                                                                 \
-    static void map_wide_##bits(const struct work *work, void *out, size_t out_row)                \
+#define ADD(pixels, vectors, bits)                                                                 \
+    static __attribute__((noinline)) void add_##pixels##_##vectors##_##bits(                       \
+        const struct work *work, struct range *range)                                              \
     {                                                                                              \
-        map(work, out, out_row, 6, 4, bits, 0);                                                    \
-    }                                                                                              \
-    static void map_half_##bits(const struct work *work, void *out, size_t out_row)                \
-    {                                                                                              \
-        map(work, out, out_row, 8, 2, bits, 0);                                                    \
-    }                                                                                              \
-    static void map_single_##bits(const struct work *work, void *out, size_t out_row)              \
-    {                                                                                              \
-        map(work, out, out_row, 1, 4, bits, 0);                                                    \
-    }                                                                                              \
-    static void map_wide_pooled_##bits(const struct work *work, void *out, size_t out_row)         \
-    {                                                                                              \
-        map(work, out, out_row, 4, 4, bits, 1);                                                    \
-    }                                                                                              \
-    static void map_half_pooled_##bits(const struct work *work, void *out, size_t out_row)         \
-    {                                                                                              \
-        map(work, out, out_row, 8, 2, bits, 1);                                                    \
-    }                                                                                              \
-    static void map_block_##bits(const struct work *work, void *out, size_t out_row)               \
-    {                                                                                              \
-        const struct kernel_log *conv = work->conv;                                                \
-        if (conv->pool == 2) {                                                                     \
-            (work->block->width == 64 ? map_wide_pooled_##bits                                     \
-                                      : map_half_pooled_##bits)(work, out, out_row);               \
-        } else if (work->block->width == 64 && conv->out_w * conv->out_h == 1) {                   \
-            map_single_##bits(work, out, out_row);                                                 \
-        } else {                                                                                   \
-            (work->block->width == 64 ? map_wide_##bits : map_half_##bits)(work, out, out_row);    \
-        }                                                                                          \
+        add_range(work, range, pixels, vectors, bits);                                             \
     }
-MAPS(4)
-MAPS(5)
-MAPS(6)
-MAPS(8)
+#define ADDS(pixels, vectors)                                                                      \
+    ADD(pixels, vectors, 4)                                                                        \
+    ADD(pixels, vectors, 5)                                                                        \
+    ADD(pixels, vectors, 6)                                                                        \
+    ADD(pixels, vectors, 8)                                                                        \
+    static add_function *const adds_##pixels##_##vectors[] = {                                     \
+        add_##pixels##_##vectors##_4, add_##pixels##_##vectors##_5, add_##pixels##_##vectors##_6,  \
+        add_##pixels##_##vectors##_8};
+ADDS(6, 4)
+ADDS(4, 4)
+ADDS(1, 4)
+ADDS(8, 2)
+
+static void run_block(const struct work *work, void *out, size_t out_row)
+{
+    const struct kernel_log *conv = work->conv;
+    const uint32_t coding = work->plan->nibbles      ? 0
+                            : conv->weight_bits == 5 ? 1
+                            : conv->weight_bits == 6 ? 2
+                                                     : 3;
+    const int wide = work->block->width == 64;
+
+    if (conv->pool == 2 && wide) {
+        map(work, out, out_row, adds_4_4[coding], 4, 4, 1);
+    } else if (conv->pool == 2) {
+        map(work, out, out_row, adds_8_2[coding], 8, 2, 1);
+    } else if (!wide) {
+        map(work, out, out_row, adds_8_2[coding], 8, 2, 0);
+    } else if (conv->out_w * conv->out_h == 1) { /* a dense layer */
+        map(work, out, out_row, adds_1_4[coding], 1, 4, 0);
+    } else {
+        map(work, out, out_row, adds_6_4[coding], 6, 4, 0);
+    }
+}
 
 void kernel_log_run_avx512vnni(const struct kernel_log *conv, const void *packed, const uint8_t *in,
                                void *workspace, void *out, size_t out_row)
@@ -387,17 +495,17 @@ void kernel_log_run_avx512vnni(const struct kernel_log *conv, const void *packed
     uint32_t *offsets = workspace;
     int16_t *planes = (int16_t *)workspace + ((plan->offsets_bytes + 63) & ~(size_t)63) / 2;
 
+    struct scratch *scratch =
+        (struct scratch *)(void *)((uint8_t *)workspace + kernel_log_plan_workspace(plan));
+
     kernel_log_plan_offsets(conv, &layout, plan, offsets);
     fill_planes(conv, plan, in, planes);
     for (uint32_t first = 0; first < conv->out_c;) {
         const struct kernel_log_block block =
             kernel_log_plan_block(conv, &layout, plan, first, &at);
-        const struct work work = {conv, plan, &block, planes, offsets};
+        const struct work work = {conv, plan, &block, planes, offsets, scratch};
 
-        (plan->nibbles            ? map_block_4
-         : conv->weight_bits == 0 ? map_block_8
-         : conv->weight_bits == 5 ? map_block_5
-                                  : map_block_6)(&work, out, out_row);
+        run_block(&work, out, out_row);
         first += block.width;
     }
 }

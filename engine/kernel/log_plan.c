@@ -72,12 +72,32 @@ static uint32_t split(int64_t value, uint32_t bits, int16_t slice[SLICES_MAX])
     return needed;
 }
 
+/* Whether two planes hold each code in one of them, the second in units of 2^shift. */
+static bool divide_codes(const struct kernel_log *conv, const struct kernel_log_shape *shape,
+                         uint32_t shift, struct kernel_log_plan *plan)
+{
+    const int64_t least = -(INT64_C(1) << (shape->bits - 1)), unit = INT64_C(1) << shift;
+
+    for (uint32_t code = 0; code < 1u << conv->in_bits; code++) {
+        const int64_t value = input_value(conv, code, 0);
+        const bool low = value >= least;
+
+        if (!low && (value % unit != 0 || value / unit < least)) {
+            return false;
+        }
+        plan->input[0][code] = (int16_t)(low ? value : 0);
+        plan->input[1][code] = (int16_t)(low ? 0 : value / unit);
+    }
+    return true;
+}
+
 /* Fills planes with the slices of the input's codes; returns how many, 0: too many. */
 static uint32_t add_planes(const struct kernel_log *conv, const struct kernel_log_shape *shape,
-                           uint32_t part, struct kernel_log_plan *plan)
+                           uint32_t part, struct kernel_log_plan *plan, uint32_t *ret_shift)
 {
     uint32_t slices = 1;
 
+    *ret_shift = shape->bits;
     for (uint32_t code = 0; conv->in_bits != 0 && code < 1u << conv->in_bits; code++) {
         int16_t slice[SLICES_MAX];
         const uint32_t used = split(input_value(conv, code, part), shape->bits, slice);
@@ -86,6 +106,10 @@ static uint32_t add_planes(const struct kernel_log *conv, const struct kernel_lo
         for (uint32_t s = 0; s < SLICES_MAX && plan->planes + s < KERNEL_LOG_PLANES_MAX; s++) {
             plan->input[plan->planes + s][code] = slice[s];
         }
+    }
+    if (slices == 2 && !(conv->in_root && conv->weight_root) && shape->bits == 16) {
+        *ret_shift = conv->in_root ? 8 : 16;
+        plan->rare = divide_codes(conv, shape, *ret_shift, plan);
     }
     return plan->planes + slices <= KERNEL_LOG_PLANES_MAX ? slices : 0;
 }
@@ -137,10 +161,11 @@ static bool add_tables(const struct kernel_log *conv, const struct kernel_log_sh
                        struct kernel_log_plan *plan)
 {
     for (uint32_t part = 0; part < (conv->in_root && conv->weight_root ? 2u : 1u); part++) {
-        const uint32_t slices = add_planes(conv, shape, part, plan);
+        uint32_t shift;
+        const uint32_t slices = add_planes(conv, shape, part, plan, &shift);
 
         for (uint32_t s = 0; s < slices; s++) {
-            if (!add_passes(conv, shape, part, plan->planes++, shape->bits * s, plan)) {
+            if (!add_passes(conv, shape, part, plan->planes++, shift * s, plan)) {
                 return false;
             }
         }
@@ -236,17 +261,24 @@ static uint32_t block_width(const struct kernel_log *conv, const struct kernel_l
 }
 
 struct parts {
-    size_t ends, codes, end; /* offsets in a block; thresholds are at 0 */
+    size_t high, ends, codes, end; /* offsets in a block; thresholds are at 0 */
 };
+
+static bool has_high(const struct kernel_log_plan *plan)
+{
+    return plan->rare && plan->passes == 2;
+}
 
 static struct parts parts(const struct kernel_log *conv, const struct kernel_log_shape *shape,
                           const struct kernel_log_plan *plan, uint32_t width)
 {
-    const size_t ends = padded((size_t)conv->levels * width * sizeof(int64_t));
+    const size_t thresholds = (size_t)conv->levels * width;
+    const size_t high = padded(thresholds * sizeof(int64_t));
+    const size_t ends = high + (has_high(plan) ? padded(thresholds * sizeof(int32_t)) : 0);
     const size_t codes = ends + padded(((size_t)plan->ends_max + 1) * sizeof(uint32_t));
     const size_t count = (size_t)plan->steps * width * shape->taps;
 
-    return (struct parts){ends, codes, codes + padded(plan->nibbles ? count / 2 : count)};
+    return (struct parts){high, ends, codes, codes + padded(plan->nibbles ? count / 2 : count)};
 }
 
 size_t kernel_log_plan_bytes(void)
@@ -293,6 +325,16 @@ struct kernel_log_block kernel_log_plan_block(const struct kernel_log *conv,
     };
 
     block.narrow = plan->shift[plan->passes - 1] == 0 && block.ends[0] == UINT32_MAX;
+    if (has_high(plan)) {
+        const uint32_t *end = block.ends;
+
+        while (*end < plan->steps) {
+            end++;
+        }
+        if (*end == UINT32_MAX) {
+            block.high_threshold = (const int32_t *)(const void *)(*at + of.high);
+        }
+    }
     *at += of.end;
     return block;
 }
@@ -407,24 +449,32 @@ static void pack_ends(const struct kernel_log *conv, const struct kernel_log_sha
     *ends = UINT32_MAX;
 }
 
-static void pack_thresholds(const struct kernel_log *conv, const struct kernel_log_block *block,
-                            const int64_t *threshold, void *to)
+/* Beyond int32 a threshold is reached always or never, as before. */
+static int32_t held(int64_t value)
 {
-    int32_t *narrow = to;
-    int64_t *wide = to;
+    return (int32_t)(value < INT32_MIN ? INT32_MIN : value > INT32_MAX ? INT32_MAX : value);
+}
 
-    for (uint32_t level = 0; level < conv->levels; level++) {
-        for (uint32_t i = 0; i < block->width; i++) {
-            const size_t at = (size_t)level * block->width + i;
-            const int64_t value =
-                i < block->left ? threshold[(size_t)(block->first + i) * conv->levels + level] : 0;
-            if (block->narrow) { /* beyond int32: always or never reached, as before */
-                narrow[at] = (int32_t)(value < INT32_MIN   ? INT32_MIN
-                                       : value > INT32_MAX ? INT32_MAX
-                                                           : value);
-            } else {
-                wide[at] = value;
-            }
+static void pack_thresholds(const struct kernel_log *conv, const struct kernel_log_plan *plan,
+                            const struct kernel_log_block *block, const int64_t *threshold,
+                            uint8_t *to, size_t high_at)
+{
+    const int64_t unit = INT64_C(1) << plan->shift[plan->passes - 1];
+    int32_t *narrow = (int32_t *)(void *)to, *high = (int32_t *)(void *)(to + high_at);
+    int64_t *wide = (int64_t *)(void *)to;
+
+    for (size_t at = 0; at < (size_t)conv->levels * block->width; at++) {
+        const uint32_t level = (uint32_t)(at / block->width), i = (uint32_t)(at % block->width);
+        const int64_t value =
+            i < block->left ? threshold[(size_t)(block->first + i) * conv->levels + level] : 0;
+
+        if (block->narrow) {
+            narrow[at] = held(value);
+        } else {
+            wide[at] = value;
+        }
+        if (has_high(plan)) { /* unit t >= value where t >= value / unit, rounded up */
+            high[at] = held(value / unit + (value % unit > 0));
         }
     }
 }
@@ -449,7 +499,7 @@ void kernel_log_plan_pack(const struct kernel_log *conv, const struct kernel_log
         pack_codes(conv, shape, plan, weights, &block, to + of.codes);
         at = to;
         block = kernel_log_plan_block(conv, shape, plan, first, &at); /* with its ends */
-        pack_thresholds(conv, &block, threshold, to);
+        pack_thresholds(conv, plan, &block, threshold, to, of.high);
         to += of.end;
         first += block.width;
     }

@@ -42,6 +42,9 @@ struct kernel_log_plan {
     uint32_t possible; /* 0: too many passes, or 32 bits do not hold a step; the reference runs */
     uint32_t planes, passes;
     uint32_t plane[KERNEL_LOG_PASSES_MAX], shift[KERNEL_LOG_PASSES_MAX]; /* shifts ascend */
+    uint32_t rare;    /* 1: plane 0 holds but the smallest codes of two planes, which are so much
+                         smaller than the largest that networks hardly use them: it is worth to
+                         look for steps where it is all zero */
     uint32_t nibbles; /* 1: codes of 4 bits, else bytes */
     uint32_t steps;   /* of a pass, a multiple of what one load of codes decodes to */
     uint32_t ends_max;
@@ -54,11 +57,14 @@ struct kernel_log_plan {
 /* Packed: the plan, padded to 64 bytes; then blocks, or what the reference packs. A block, each
  * part padded to 64 bytes:
  *   thresholds int32 or int64 [levels][width]
+ *   with rare and two passes: int32 [levels][width], thresholds of what the second pass sums up,
+ *   right where the first adds nothing
  *   uint32 ends: step numbers (pass * steps + step) before which sums are split, then UINT32_MAX
  *   codes, in as many bits as a number has for each lane of a load: its bits 4 j.. or 8 j.. are the
  *   code of that lane of vector j that the load decodes to */
 struct kernel_log_block {
     const void *threshold;
+    const int32_t *high_threshold; /* NULL where there is none, or the second pass has ends */
     const uint32_t *ends;
     const uint8_t *codes;
     uint32_t narrow; /* 32-bit results */
