@@ -17,6 +17,7 @@
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
 #include "engine/kernel/rates.h"
+#include "engine/lab/ceilings.h"
 #include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/model.h"
@@ -48,7 +49,9 @@ struct figures {
     uint32_t runs;
     double min_us, median_us, p99_us, load_us;
     bool timed[NETWORK_LAYERS_MAX]; /* a pool inside its convolution is not timed alone */
-    double layer_us[NETWORK_LAYERS_MAX];
+    double layer_us[NETWORK_LAYERS_MAX], layer_gops[NETWORK_LAYERS_MAX];
+    double ceiling_gops[NETWORK_LAYERS_MAX]; /* 0: none is known */
+    double share; /* of the time that the layers would take at their ceilings; 0: not all known */
 };
 
 static double now_us(void)
@@ -204,6 +207,26 @@ static const char *name_of(const struct lab_model *model, const struct network_s
     return point->layers[step->first].name ? point->layers[step->first].name : "";
 }
 
+/* Rates of the layers, and the ceilings beside them. */
+static void compare_layers(const struct lab_model *model, struct figures *figures)
+{
+    double at_ceiling_us = 0, layers_us = 0;
+    bool all = true;
+    for (uint32_t i = 0; i < NETWORK_LAYERS_MAX; i++) {
+        struct network_step step;
+        if (!figures->timed[i] || !find_step(model, i, &step)) {
+            continue;
+        }
+        figures->layer_gops[i] = 2e-3 * (double)step.macs / figures->layer_us[i];
+        figures->ceiling_gops[i] = lab_ceiling(&step);
+        all = all && (figures->ceiling_gops[i] > 0 || step.macs == 0);
+        layers_us += figures->layer_us[i];
+        at_ceiling_us +=
+            figures->ceiling_gops[i] > 0 ? 2e-3 * (double)step.macs / figures->ceiling_gops[i] : 0;
+    }
+    figures->share = all && layers_us > 0 ? at_ceiling_us / layers_us : 0;
+}
+
 static double frames_per_s(const struct lab_model *model, const struct figures *figures)
 {
     return 1e6 * model->lanes / figures->median_us;
@@ -222,14 +245,21 @@ static void print_text(const struct lab_model *model, const struct mask *mask,
            figures->p99_us, frames_per_s(model, figures), gops(model, figures),
            network_plan_arena_bytes(model->plan), network_plan_packed_bytes(model->plan),
            figures->load_us);
+    if (figures->share > 0) {
+        printf("    %.1f%% of the ceilings of its layers\n", 100 * figures->share);
+    }
     for (uint32_t i = 0; i < NETWORK_LAYERS_MAX; i++) {
         struct network_step step;
         char kernel[32];
         if (figures->timed[i] && find_step(model, i, &step)) {
             describe(&step, kernel);
-            printf("    %-12s %-10s %-8.8s %8.2f us %8.1f Gop/s\n", kernel, step.isa,
-                   name_of(model, &step), figures->layer_us[i],
-                   2e-3 * (double)step.macs / figures->layer_us[i]);
+            printf("    %-12s %-10s %-8.8s %8.2f us %8.1f Gop/s", kernel, step.isa,
+                   name_of(model, &step), figures->layer_us[i], figures->layer_gops[i]);
+            if (figures->ceiling_gops[i] > 0) {
+                printf(" %5.1f%% of %.0f", 100 * figures->layer_gops[i] / figures->ceiling_gops[i],
+                       figures->ceiling_gops[i]);
+            }
+            putchar('\n');
         }
     }
 }
@@ -249,7 +279,10 @@ static cJSON *layers_json(const struct lab_model *model, const struct figures *f
         cJSON_AddStringToObject(item, "kernel", kernel);
         cJSON_AddStringToObject(item, "isa", step.isa);
         cJSON_AddNumberToObject(item, "us", figures->layer_us[i]);
-        cJSON_AddNumberToObject(item, "gops", 2e-3 * (double)step.macs / figures->layer_us[i]);
+        cJSON_AddNumberToObject(item, "gops", figures->layer_gops[i]);
+        if (figures->ceiling_gops[i] > 0) {
+            cJSON_AddNumberToObject(item, "ceiling_gops", figures->ceiling_gops[i]);
+        }
         cJSON_AddItemToArray(list, item);
     }
     return list;
@@ -270,6 +303,9 @@ static int print_json(const struct lab_model *model, const struct mask *mask,
     cJSON_AddNumberToObject(root, "frames_per_s", frames_per_s(model, figures));
     cJSON_AddNumberToObject(root, "macs", (double)network_plan_macs(model->plan));
     cJSON_AddNumberToObject(root, "gops", gops(model, figures));
+    if (figures->share > 0) {
+        cJSON_AddNumberToObject(root, "share_of_ceiling", figures->share);
+    }
     cJSON_AddNumberToObject(root, "arena_bytes", (double)network_plan_arena_bytes(model->plan));
     cJSON_AddNumberToObject(root, "packed_bytes", (double)network_plan_packed_bytes(model->plan));
     cJSON_AddNumberToObject(root, "load_us", figures->load_us);
@@ -300,6 +336,7 @@ static int measure(const struct bench *bench, const char *name, const uint8_t *b
     fill_codes(&model);
     time_runs(bench, &model, &figures);
     r = time_layers(bench, &model, &figures);
+    compare_layers(&model, &figures);
     if (r == 0 && bench->json) {
         r = print_json(&model, mask, &figures);
     } else if (r == 0) {

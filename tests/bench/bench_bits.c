@@ -11,7 +11,7 @@
 
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
-#include "tests/bench/ceiling_bits.h"
+#include "engine/lab/ceiling_bits.h"
 #include "tests/bench/timing.h"
 
 enum { ROUNDS = 41, ROUND_US = 400 };

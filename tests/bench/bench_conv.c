@@ -14,7 +14,7 @@
 
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/isa.h"
-#include "tests/bench/ceiling.h"
+#include "engine/lab/ceiling.h"
 #include "tests/bench/timing.h"
 
 enum { ROUNDS = 41, ROUND_US = 300, LOG_LEVELS = 7, CEILING_BYTES = 2048 };

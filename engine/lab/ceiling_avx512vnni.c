@@ -3,7 +3,7 @@
 /* See ceiling.h. vpdpbusd: 64 multiply-adds an instruction. */
 #include <immintrin.h>
 
-#include "tests/bench/ceiling.h"
+#include "engine/lab/ceiling.h"
 
 enum { PIXELS = 4, VECTORS = 4 };
 

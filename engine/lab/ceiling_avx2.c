@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* See ceiling.h. vpdpbusd: 32 multiply-adds an instruction, in the coding of AVX-VNNI or, for a
- * processor that has only that one, of AVX-512 (KERNEL_CONV_EVEX). */
+/* See ceiling.h. vpmaddubsw, vpmaddwd, vpaddd: 32 multiply-adds in three instructions. */
 #include <immintrin.h>
 
-#include "tests/bench/ceiling.h"
+#include "engine/lab/ceiling.h"
 
-#if defined(KERNEL_CONV_EVEX)
-#define NAME                  ceiling_evex
-#define DOT(sum, codes, four) _mm256_dpbusd_epi32(sum, codes, four)
-#else
-#define NAME                  ceiling_avxvnni
-#define DOT(sum, codes, four) _mm256_dpbusd_avx_epi32(sum, codes, four)
-#endif
-
-enum { PIXELS = 6, VECTORS = 2 };
+enum { PIXELS = 4, VECTORS = 2 };
 
 static int32_t total(__m256i sum)
 {
@@ -27,8 +18,9 @@ static int32_t total(__m256i sum)
     return all;
 }
 
-uint64_t NAME(const int8_t *weights, size_t bytes, unsigned repeats, int32_t *sink)
+uint64_t ceiling_avx2(const int8_t *weights, size_t bytes, unsigned repeats, int32_t *sink)
 {
+    const __m256i ones = _mm256_set1_epi16(1);
     __m256i codes[PIXELS], sum[PIXELS][VECTORS];
 
     for (int i = 0; i < PIXELS; i++) {
@@ -43,7 +35,8 @@ uint64_t NAME(const int8_t *weights, size_t bytes, unsigned repeats, int32_t *si
                 __m256i weight =
                     _mm256_load_si256((const __m256i *)(const void *)(weights + at + v * 32));
                 for (int i = 0; i < PIXELS; i++) {
-                    sum[i][v] = DOT(sum[i][v], codes[i], weight);
+                    __m256i products = _mm256_maddubs_epi16(codes[i], weight);
+                    sum[i][v] = _mm256_add_epi32(sum[i][v], _mm256_madd_epi16(products, ones));
                 }
             }
         }

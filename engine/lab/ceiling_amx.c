@@ -3,7 +3,7 @@
 /* See ceiling.h. tdpbusd: 16384 multiply-adds an instruction. Never run yet. */
 #include <immintrin.h>
 
-#include "tests/bench/ceiling.h"
+#include "engine/lab/ceiling.h"
 
 enum { PIXELS = 32, TILE_BYTES = 1024, LANES = 16 };
 

@@ -3,7 +3,7 @@
 /* See ceiling_bits.h. vpxor, two vpshufb that count the bits of nibbles, byte sums. */
 #include <immintrin.h>
 
-#include "tests/bench/ceiling_bits.h"
+#include "engine/lab/ceiling_bits.h"
 
 enum { PIXELS = 2, VECTORS = 4 };
 

@@ -5,8 +5,8 @@
  * nothing else: codes held in registers, weights streamed from memory of the given size over and
  * over, some pixels for each weight loaded.
  */
-#ifndef OCELLUS_TESTS_BENCH_CEILING_H
-#define OCELLUS_TESTS_BENCH_CEILING_H
+#ifndef OCELLUS_ENGINE_LAB_CEILING_H
+#define OCELLUS_ENGINE_LAB_CEILING_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
 /* See ceiling_bits.h. vpxorq, vpopcntq, vpaddq: 512 bits in three instructions. */
 #include <immintrin.h>
 
-#include "tests/bench/ceiling_bits.h"
+#include "engine/lab/ceiling_bits.h"
 
 enum { PIXELS = 4, VECTORS = 4 };
 
