@@ -4,15 +4,18 @@
  * The product of ops.h, in tiles of TILE_ROWS x TILE_VECTORS accumulators. Built once per
  * instruction set, as train_product_ISA.
  *
- * Measured against libraries on one Zen 4 core of 118 GFLOP/s (AVX-512; convolutions of the lg3
- * network, batch 128, float32; forward, input gradient, weight gradient, in GFLOP/s):
- *                     32x32, 6 to 32    16x16, 32 to 64     8x8, 64 to 128
- *   this file          109   -  108      115  116  111      116  117  107
- *   oneDNN 2.6         113   -   67      124  123  112      138  138   67    blocked layout
- *                      107   -  102      104  117  112      133   72  122    interleaved
- *   OpenBLAS 0.3.21     42   -   73       95   87   95       96   86  100    sgemm over columns
- * A batch takes 73 ms; oneDNN takes 77 in either layout, OpenBLAS 95: no library is asked for.
- * (oneDNN leaves out the zeros of the border, hence rates above the peak.)
+ * Measured beside libraries by tests/bench/bench_product (one Zen 4 thread with AVX-512, a busy
+ * machine; convolutions of the lg3 network, batch 128; GFLOP/s of processor time; forward, input
+ * gradient, weight gradient; and milliseconds of all that a training step needs):
+ *                   32x32, 6 to 32   16x16, 32 to 64   8x8, 64 to 128      ms
+ *   this file         99   -   88     107  111  107      110  111   98    77.5
+ *   oneDNN 2.6       102   -   65     122  120  110      134  132  119    70.7   blocked layout
+ *                    101   -  104     117  112  103      129  116  119    71.6   interleaved
+ *         bf16       209   -  150     245  239  191      248  235  178    38.3   blocked layout
+ *   OpenBLAS 0.3.21   43   -   40      88   80   85       90   82   93   106.1   sgemm over columns
+ * oneDNN leaves out the zeros of the border, which is most of its lead. PyTorch 1.13 calls it, and
+ * takes longer for a whole step than this trainer (tests/bench/train_torch.py): a tenth of the
+ * convolutions' time is not worth a library and its layouts, so none is asked for.
  */
 #include "engine/train/ops.h"
 
