@@ -57,8 +57,9 @@ static void guarded_finish(struct guarded *guarded)
 }
 
 /* MOST and LEAST: the largest codes, and weights all of one sign; LARGE: of both signs, few zeros;
- * TURNS: long runs of one sign, so that partial sums go far beyond the whole */
-enum fill { FILL_RANDOM, FILL_MOST, FILL_LEAST, FILL_LARGE, FILL_TURNS, FILLS };
+ * TURNS: long runs of one sign, so that partial sums go far beyond the whole; RARE: of the inputs
+ * but few are small and not zero */
+enum fill { FILL_RANDOM, FILL_MOST, FILL_LEAST, FILL_LARGE, FILL_TURNS, FILL_RARE, FILLS };
 
 static int8_t weight_of(enum fill fill, int most, size_t i, size_t filter)
 {
@@ -84,6 +85,23 @@ static uint32_t most_in(const struct kernel_log *conv)
 static int most_weight(const struct kernel_log *conv)
 {
     return conv->weight_bits == 0 ? 127 : (1 << (conv->weight_bits - 1)) - 1;
+}
+
+static uint8_t input_of(enum fill fill, uint32_t most)
+{
+    switch (fill) {
+    case FILL_RANDOM:
+        return (uint8_t)random_below(most + 1);
+    case FILL_LARGE:
+        return (uint8_t)(most - random_below(2) - (most > 15) * random_below(2));
+    case FILL_RARE:
+        if (random_below(300) == 0) {
+            return (uint8_t)random_below(most / 2 + 1);
+        }
+        return (uint8_t)(random_below(2) ? 0 : most - random_below(most / 2));
+    default:
+        return (uint8_t)most;
+    }
 }
 
 /* The definition of log.h once more, in the plainest way. value: what a code stands for, where odd
@@ -162,7 +180,7 @@ static void draw_thresholds(const struct kernel_log *conv, const int64_t *sums, 
 {
     const uint32_t results = conv->out_w * conv->out_h;
 
-    for (uint32_t o = 0; o < conv->out_c; o++, threshold += conv->levels) {
+    for (uint32_t o = 0; o < conv->out_c && conv->levels > 0; o++, threshold += conv->levels) {
         for (uint32_t i = 0; i < conv->levels; i++) {
             threshold[i] =
                 sums[(size_t)random_below(results) * conv->out_c + o] + (int)random_below(3) - 1;
@@ -213,10 +231,7 @@ static void data_init(struct data *data, struct kernel_log *conv, enum fill fill
     }
     for (size_t i = 0; i < (size_t)rows * columns * conv->in_c; i++) {
         size_t at = i / (columns * conv->in_c) * conv->in_row + i % (columns * conv->in_c);
-        data->in.start[at] =
-            (uint8_t)(fill == FILL_RANDOM  ? random_below(most + 1)
-                      : fill == FILL_LARGE ? most - random_below(2) - (most > 15) * random_below(2)
-                                           : most);
+        data->in.start[at] = input_of(fill, most);
     }
     data->weights = need(conv->out_c * filter);
     for (size_t i = 0; i < conv->out_c * filter; i++) {
