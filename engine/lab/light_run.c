@@ -43,7 +43,7 @@ static struct lab_samples part(const struct lab_samples *all, const struct gradi
     samples.planes += (size_t)first * samples.values;
     samples.whites += first;
     samples.labels += first;
-    samples.tree.files += first;
+    samples.tree.files = NULL; /* not asked for, and data in one file has none */
     samples.tree.file_count = count;
     return samples;
 }
