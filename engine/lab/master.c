@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,15 @@ struct folding {
     const struct train *train;
     bool packed;
     struct lab_draft draft;
-    const char *reason; /* a static sentence, or NULL */
+    uint32_t
+        last[TRAIN_LAYERS_MAX]; /* number, from 1, of the draft's layer that ends the recipe's */
+    const char *reason;         /* a static sentence, or NULL */
 };
+
+static uint32_t channels_of(const struct train *train, uint32_t layer)
+{
+    return train_layer_shape(train, layer).channels;
+}
 
 static const float *values_of(const struct train *train, uint32_t layer, enum train_tensor tensor)
 {
@@ -42,7 +50,7 @@ static void affine(const struct train *train, uint32_t layer, uint32_t channel, 
     *ret_bias = (double)values_of(train, layer, TRAIN_BETA)[channel] - *ret_gain * mean;
 }
 
-/* [in][out] -> [out][in], times the norm's gain */
+/* [in][out] -> [out][in], [taps][channel] -> [channel][taps], times the norm's gain */
 static int fold_float(const struct train *train, uint32_t index, struct network_layer *layer)
 {
     struct train_view view;
@@ -50,20 +58,21 @@ static int fold_float(const struct train *train, uint32_t index, struct network_
     if (r < 0) {
         return r;
     }
-    size_t inputs = view.count / layer->out;
-    float *weight = calloc(view.count, sizeof(*weight)), *bias = calloc(layer->out, sizeof(*bias));
+    uint32_t out = channels_of(train, index);
+    size_t inputs = view.count / out;
+    float *weight = calloc(view.count, sizeof(*weight)), *bias = calloc(out, sizeof(*bias));
     layer->weights = NETWORK_WEIGHTS_F32;
     layer->weight_f32 = weight;
     layer->bias_f32 = bias;
     if (!weight || !bias) {
         return -ENOMEM;
     }
-    for (uint32_t o = 0; o < layer->out; o++) {
+    for (uint32_t o = 0; o < out; o++) {
         double gain, offset;
         affine(train, index, o, &gain, &offset);
         bias[o] = (float)offset;
         for (size_t k = 0; k < inputs; k++) {
-            weight[o * inputs + k] = (float)((double)view.data[k * layer->out + o] * gain);
+            weight[o * inputs + k] = (float)((double)view.data[k * out + o] * gain);
         }
     }
     return 0;
@@ -77,9 +86,10 @@ static int fold_packed(struct folding *folding, uint32_t index, struct network_l
     if (r < 0) {
         return r;
     }
+    uint32_t out = channels_of(folding->train, index);
     struct train_fold fold = {.weights = calloc(view.count, 1),
-                              .bias = calloc(layer->out, sizeof(int32_t)),
-                              .mult = calloc(layer->out, sizeof(int32_t))};
+                              .bias = calloc(out, sizeof(int32_t)),
+                              .mult = calloc(out, sizeof(int32_t))};
     layer->weights = NETWORK_WEIGHTS_S8;
     layer->weight_s8 = fold.weights;
     layer->bias_s32 = fold.bias;
@@ -97,6 +107,27 @@ static int fold_packed(struct folding *folding, uint32_t index, struct network_l
     return r;
 }
 
+/* Number of the draft's layer that a layer of the recipe reads, 0: the input. */
+static uint32_t reads(const struct folding *folding, uint32_t index, uint32_t back)
+{
+    return index > back ? folding->last[index - 1 - back] : 0;
+}
+
+static int add_sum(struct folding *folding, uint32_t index)
+{
+    const struct train_layer *from = &folding->recipe->layers[index];
+    struct network_layer *layer = lab_draft_add(&folding->draft, folding->recipe->names[index]);
+    if (!layer) {
+        return -EFBIG;
+    }
+    layer->op = NETWORK_OP_ADD;
+    layer->output = NETWORK_OUTPUT_F32;
+    layer->relu = from->activation == TRAIN_RELU;
+    layer->input = reads(folding, index, from->input);
+    layer->other = reads(folding, index, from->other);
+    return 0;
+}
+
 static int add_weighted(struct folding *folding, uint32_t index)
 {
     const struct lab_recipe *recipe = folding->recipe;
@@ -105,14 +136,17 @@ static int add_weighted(struct folding *folding, uint32_t index)
     if (!layer) {
         return -EFBIG;
     }
-    bool conv = from->operation == TRAIN_CONV, last = index + 1 == recipe->layer_count;
-    layer->op = conv ? NETWORK_OP_CONV : NETWORK_OP_DENSE;
+    bool dense = from->operation == TRAIN_DENSE, last = index + 1 == recipe->layer_count;
+    layer->op = dense                                ? NETWORK_OP_DENSE
+                : from->operation == TRAIN_DEPTHWISE ? NETWORK_OP_DEPTHWISE
+                                                     : NETWORK_OP_CONV;
+    layer->input = reads(folding, index, from->input);
     layer->output = last              ? NETWORK_OUTPUT_SCORES
                     : folding->packed ? NETWORK_OUTPUT_U7
                                       : NETWORK_OUTPUT_F32;
     layer->relu = from->activation == TRAIN_RELU;
     layer->out = from->out;
-    for (int axis = 0; conv && axis < 2; axis++) {
+    for (int axis = 0; !dense && axis < 2; axis++) {
         layer->kernel[axis] = from->kernel[axis];
         layer->stride[axis] = from->stride[axis];
         layer->pad[axis] = from->pad[axis];
@@ -121,10 +155,11 @@ static int add_weighted(struct folding *folding, uint32_t index)
                            : fold_float(folding->train, index, layer);
 }
 
-static int add_pool(struct lab_draft *draft, enum network_op op, const uint16_t *kernel,
-                    const uint16_t *stride)
+/* name: NULL where nothing but the next layer reads it. */
+static int add_pool(struct lab_draft *draft, enum network_op op, const char *name,
+                    const uint16_t *kernel, const uint16_t *stride)
 {
-    struct network_layer *layer = lab_draft_add(draft, NULL);
+    struct network_layer *layer = lab_draft_add(draft, name);
     if (!layer) {
         return -EFBIG;
     }
@@ -136,37 +171,68 @@ static int add_pool(struct lab_draft *draft, enum network_op op, const uint16_t 
     return 0;
 }
 
-/* What a model file can say of a layer; NULL: all of it. */
-static const char *cannot_say(const struct train_layer *layer)
+/* What is wrong with a layer for a model file, or NULL. */
+static const char *cannot_say(const struct train_layer *layer, bool packed)
 {
-    if (layer->operation == TRAIN_DEPTHWISE || layer->operation == TRAIN_ADD ||
-        layer->operation == TRAIN_IDENTITY || layer->input > 0) {
-        return "a model file has no depthwise layers, additions and branches";
-    }
     if (layer->activation == TRAIN_HARD_TANH || layer->weights.kind > TRAIN_U7 ||
         layer->output.kind > TRAIN_U7) {
-        return "a model file has no ternary, binary and logarithmic layers";
+        return "ternary, binary and logarithmic layers are trained, but not written to a model yet";
     }
-    return NULL;
+    if (layer->operation == TRAIN_IDENTITY || (layer->operation == TRAIN_ADD && layer->norm)) {
+        return "a model file has no addition with a norm";
+    }
+    return layer->operation == TRAIN_ADD && packed ? "additions are not packed yet" : NULL;
+}
+
+/* Whether a layer is read by others than the next one, so that it needs a name. */
+static bool is_called(const struct lab_recipe *recipe, uint32_t index)
+{
+    for (uint32_t i = index + 1; i < recipe->layer_count; i++) {
+        const struct train_layer *layer = &recipe->layers[i];
+        bool add = layer->operation == TRAIN_ADD;
+        if ((i > index + 1 && i - 1 - layer->input == index) ||
+            (add && i - 1 - layer->other == index)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The layer's operation, without its max pool. */
+static int add_operation(struct folding *folding, uint32_t index)
+{
+    const struct train_layer *from = &folding->recipe->layers[index];
+    bool global = from->operation == TRAIN_GLOBAL_POOL;
+    if (from->operation == TRAIN_ADD) {
+        return add_sum(folding, index);
+    }
+    if (!global && from->operation != TRAIN_AVERAGE_POOL) {
+        return add_weighted(folding, index);
+    }
+    int r = add_pool(&folding->draft, global ? NETWORK_OP_GLOBALAVGPOOL : NETWORK_OP_AVGPOOL,
+                     is_called(folding->recipe, index) ? folding->recipe->names[index] : NULL,
+                     from->kernel, from->stride);
+    if (r == 0) {
+        folding->draft.layers[folding->draft.point.layer_count - 1].input =
+            reads(folding, index, from->input);
+    }
+    return r;
 }
 
 static int add_layer(struct folding *folding, uint32_t index)
 {
     const struct train_layer *from = &folding->recipe->layers[index];
-    folding->reason = cannot_say(from);
-    if (folding->reason) {
-        return -ENOTSUP;
+    folding->reason = cannot_say(from, folding->packed);
+    int r = folding->reason ? -ENOTSUP : add_operation(folding, index);
+    if (r == 0 && from->pool[0] > 0) {
+        char name[NETWORK_LAYER_NAME_MAX + sizeof("_pool")];
+        snprintf(name, sizeof(name), "%s_pool", folding->recipe->names[index]);
+        r = add_pool(&folding->draft, NETWORK_OP_MAXPOOL,
+                     is_called(folding->recipe, index) ? name : NULL, from->pool,
+                     from->pool_stride);
     }
-    if (from->operation == TRAIN_AVERAGE_POOL) {
-        return add_pool(&folding->draft, NETWORK_OP_AVGPOOL, from->kernel, from->stride);
-    }
-    if (from->operation == TRAIN_GLOBAL_POOL) {
-        return add_pool(&folding->draft, NETWORK_OP_GLOBALAVGPOOL, NULL, NULL);
-    }
-    int r = add_weighted(folding, index);
-    return r == 0 && from->pool[0] > 0
-               ? add_pool(&folding->draft, NETWORK_OP_MAXPOOL, from->pool, from->pool_stride)
-               : r;
+    folding->last[index] = folding->draft.point.layer_count;
+    return r;
 }
 
 static int write_model(const struct lab_recipe *recipe, const struct train *train, bool packed,

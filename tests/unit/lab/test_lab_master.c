@@ -38,6 +38,15 @@ static const char pools[] = HEAD "[layer a]\nop = conv\nout = 5\nkernel = 2\nnor
                                  "[layer b]\nop = avgpool\nkernel = 2x3\nstride = 1x2\n"
                                  "[layer c]\nop = globalavgpool\n" TAIL;
 
+/* The sum is read by two layers, the second of which reads past the first. */
+static const char graphs[] =
+    HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3\npad = 1\nnorm = yes\npool = 2\n"
+         "[layer deep]\nop = depthwise\nkernel = 3x5\npad = 1x2\nnorm = yes\nactivation = none\n"
+         "[layer sum]\nop = add\nwith = a\n"
+         "[layer b]\nop = conv\nout = 5\nkernel = 1\n"
+         "[layer c]\nop = depthwise\nkernel = 3\npad = 1\ninput = sum\n"
+         "[layer both]\nop = add\ninput = c\nwith = b\nactivation = none\npool = 2\n" TAIL;
+
 /* Codes of any image, -1, 0 or 1. */
 static int8_t code(uint32_t image, uint32_t i)
 {
@@ -147,11 +156,18 @@ static void test_pools(void **state)
     check(pools);
 }
 
+static void test_depthwise_layers_and_sums(void **state)
+{
+    (void)state;
+    check(graphs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_convolutions_norms_and_dense_layers),
         cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_depthwise_layers_and_sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

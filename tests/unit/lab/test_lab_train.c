@@ -304,6 +304,28 @@ static void test_layers_of_every_kind_learn(void **state)
     free(metrics);
 }
 
+/* Export refuses a model whose scores are not the trainer's own. */
+static void test_depthwise_layers_are_packed(void **state)
+{
+    (void)state;
+    static const char *const layers =
+        "[layer deep]\nop = depthwise\nkernel = 3\npad = 1\nnorm = yes\n"
+        "[layer point]\nop = conv\nout = 12\nkernel = 1\nnorm = yes\n"
+        "[layer mean]\nop = globalavgpool\n[layer fc]\nop = dense\nout = 2\n";
+    static const struct lab_command command = {.name = "export"};
+    char text[2 * sizeof(recipe)];
+    const char *from = strstr(recipe, "[layer pool]"), *to = strstr(recipe, "[train]");
+    snprintf(text, sizeof(text), "%.*s%s%s", (int)(from - recipe), recipe, layers, to);
+    assert_int_equal(lab_file_write(at("r.ini"), text, strlen(text)), 0);
+    assert_int_equal(train("deep", "5", "2", false), LAB_EXIT_OK);
+    assert_int_equal(lab_file_write(at("r.ini"), recipe, strlen(recipe)), 0);
+    struct lab_args args = {.command = &command, .operands = {at("deep")}};
+    args.values[LAB_OPTION_CALIBRATE] = at("train");
+    args.values[LAB_OPTION_OUTPUT] = at("deep.safetensors");
+    assert_int_equal(lab_export(&args), LAB_EXIT_OK);
+    assert_true(accuracy(at("deep.safetensors")) >= 0.9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_killed_run_goes_on_to_the_same_bytes),
         cmocka_unit_test(test_runs_are_not_mixed),
         cmocka_unit_test(test_layers_of_every_kind_learn),
+        cmocka_unit_test(test_depthwise_layers_are_packed),
         cmocka_unit_test(test_recipe_that_does_not_fit_fails_before_it_starts),
     };
     return cmocka_run_group_tests(tests, make_pictures, remove_root);
