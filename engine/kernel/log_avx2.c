@@ -13,7 +13,7 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 8, CHANNELS = 16, TILE = 4, PARTS = 4 };
+enum { LANES = 8, CHANNELS = 16, TILE = 4, PARTS = 4, SPAN = 16 };
 
 static const struct kernel_log_shape layout = {
     .bits = 16, .lanes = 16, .taps = 2, .width = CHANNELS, .least = CHANNELS};
@@ -219,12 +219,34 @@ ALWAYS_INLINE void join(struct tile *tile, __m256i sum[TILE][2], uint32_t shift,
     }
 }
 
-/* All passes. Narrow blocks leave the sums in tile->sum, others in results. */
-ALWAYS_INLINE void add_passes(const struct work *work, const int16_t *const *from,
-                              struct tile *tile, int64_t *results, uint32_t pixels)
+/* Whether the inputs of `steps` (at most SPAN) steps, and a few behind them, are all zero. Only
+ * where they are neighbours. */
+ALWAYS_INLINE int empty(const uint32_t *offsets, const int16_t *const *from, uint32_t steps,
+                        uint32_t pixels)
+{
+    __m256i any = _mm256_setzero_si256();
+
+    if (offsets[steps - 1] - offsets[0] != 2 * (steps - 1)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < pixels; i++) {
+        const __m256i *inputs = (const __m256i *)(const void *)(from[i] + offsets[0]);
+        any = _mm256_or_si256(any, _mm256_loadu_si256(inputs));
+        any = _mm256_or_si256(any, _mm256_loadu_si256(inputs + 1));
+    }
+    return _mm256_testz_si256(any, any);
+}
+
+/* Where the results of a tile are: 32-bit sums, those but of the second pass, or wide results. */
+enum found { NARROW, HIGH, WIDE };
+
+/* All passes. */
+ALWAYS_INLINE enum found add_passes(const struct work *work, const int16_t *const *from,
+                                    struct tile *tile, int64_t *results, uint32_t pixels)
 {
     const struct kernel_log_plan *plan = work->plan;
     const uint32_t *ends = work->block->ends;
+    int added = 0, first = 1; /* since the last join; no join so far */
     __m256i sum[TILE][2];
 
     for (uint32_t i = 0; i < 2 * pixels; i++) {
@@ -234,29 +256,42 @@ ALWAYS_INLINE void add_passes(const struct work *work, const int16_t *const *fro
         _mm256_store_si256((void *)(results + i), _mm256_setzero_si256());
     }
     for (uint32_t pass = 0; pass < plan->passes; pass++) {
+        const int rare = plan->rare && plan->plane[pass] == 0;
         const uint32_t pass_end = (pass + 1) * plan->steps;
         uint32_t step = pass * plan->steps;
 
-        if (pass > 0 && plan->shift[pass] != plan->shift[pass - 1]) {
+        if (added && plan->shift[pass] != plan->shift[pass - 1]) {
             join(tile, sum, plan->shift[pass - 1], results, pixels);
+            added = first = 0;
         }
         while (step < pass_end) {
             if (step == *ends) {
                 split(tile, sum, pixels);
                 ends++;
             }
-            const uint32_t stop = *ends < pass_end ? *ends : pass_end;
+            uint32_t stop = *ends < pass_end ? *ends : pass_end;
+            if (rare) {
+                stop = stop - step < SPAN ? stop : step + SPAN;
+                if (empty(work->offsets + step, from, stop - step, pixels)) {
+                    step = stop;
+                    continue;
+                }
+            }
             add_steps(work, from, step, stop, sum, pixels);
+            added = 1;
             step = stop;
         }
     }
-    if (!work->block->narrow) {
+    const int high = first && work->block->high_threshold != NULL && work->conv->levels > 0;
+
+    if (!work->block->narrow && !high) {
         join(tile, sum, plan->shift[plan->passes - 1], results, pixels);
-        return;
+        return WIDE;
     }
     for (uint32_t i = 0; i < 2 * pixels; i++) {
         tile->sum[i / 2][i % 2] = sum[i / 2][i % 2];
     }
+    return high ? HIGH : NARROW;
 }
 
 /* codes[levels - missed] of 16 channels, those beyond the last left out; missed is negative */
@@ -291,9 +326,9 @@ ALWAYS_INLINE void put_sums(const struct work *work, const int64_t *results, int
     }
 }
 
-ALWAYS_INLINE void put_narrow(const struct work *work, const __m256i t[2], void *out, size_t at)
+ALWAYS_INLINE void put_narrow(const struct work *work, const __m256i t[2], const __m256i *threshold,
+                              void *out, size_t at)
 {
-    const __m256i *threshold = work->block->threshold;
     __m256i missed[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
 
     if (work->conv->levels == 0) {
@@ -362,8 +397,10 @@ ALWAYS_INLINE void tile(const struct work *work, const int16_t *const *from, voi
     _Alignas(32) int64_t results[TILE * CHANNELS];
     struct tile tile;
 
-    add_passes(work, from, &tile, results, pixels);
-    if (!work->block->narrow) {
+    const enum found found = add_passes(work, from, &tile, results, pixels);
+    const void *threshold = found == HIGH ? work->block->high_threshold : work->block->threshold;
+
+    if (found == WIDE) {
         if (pool) {
             pool_wide(results);
         }
@@ -377,7 +414,7 @@ ALWAYS_INLINE void tile(const struct work *work, const int16_t *const *from, voi
                                           _mm256_max_epi32(tile.sum[2][v], tile.sum[3][v]));
     }
     for (uint32_t i = 0; i < (pool ? 1 : pixels); i++) {
-        put_narrow(work, tile.sum[i], out, at[i]);
+        put_narrow(work, tile.sum[i], threshold, out, at[i]);
     }
 }
 
