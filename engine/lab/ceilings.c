@@ -44,10 +44,10 @@ static uint64_t run(const struct network_step *step, const void *weights, size_t
     };
     if (strcmp(step->kernel, "bits") == 0) {
         uint64_t sink = 0;
+        /* The loop of AVX2 is no bound: its kernel looks two pixels up at a time. */
         return strcmp(step->isa, "avx512") == 0
                    ? ceiling_bits_avx512(weights, bytes, repeats, &sink)
-               : strcmp(step->isa, "avx2") == 0 ? ceiling_bits_avx2(weights, bytes, repeats, &sink)
-                                                : 0;
+                   : 0;
     }
     for (size_t i = 0; i < sizeof(bytes_loops) / sizeof(bytes_loops[0]); i++) {
         int32_t sink = 0;
