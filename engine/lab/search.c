@@ -11,7 +11,8 @@
  *   NAME.ini        the recipe under a comment that says seed, pictures and classes
  *   NAME.csv        a row per candidate
  *   NAME-front.csv, report.md, search.svg   see search_report.c
- * A search goes on by walking the same way again: rows that are there stand for their training.
+ * A search goes on by walking the same way again: rows that are there stand for their training. So
+ * it also goes on to more candidates.
  */
 #include "engine/lab/search.h"
 
@@ -180,6 +181,30 @@ static int save(const char *path, const char *text)
     return r < 0 ? tell(path, r) : 0;
 }
 
+static const char *skip_candidates(const char *line)
+{
+    while (strncmp(line, "candidates", strlen("candidates")) == 0) {
+        line = line + strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    return line;
+}
+
+/* Line by line, but for the number of candidates. */
+static bool same_search(const char *a, const char *b)
+{
+    for (a = skip_candidates(a), b = skip_candidates(b); *a && *b;
+         a = skip_candidates(a), b = skip_candidates(b)) {
+        size_t length = strcspn(a, "\n") + 1;
+        if (strncmp(a, b, length) != 0) {
+            return false;
+        }
+        a += strlen(a) < length ? strlen(a) : length;
+        b += strlen(b) < length ? strlen(b) : length;
+    }
+    return *a == *b;
+}
+
 /* Starts or goes on with one recipe's part of the folder. */
 static int enter(const struct search *search, struct lab_contest *contest, bool go_on)
 {
@@ -189,13 +214,12 @@ static int enter(const struct search *search, struct lab_contest *contest, bool 
     if (r == 0 && found && !go_on) {
         lab_error("%s is there; --resume goes on with it", recipe_path);
         r = -EEXIST;
-    } else if (r == 0 && found && strcmp(found, wanted) != 0) {
+    } else if (r == 0 && found && !same_search(found, wanted)) {
         lab_error("%s: made with another recipe, seed or data", recipe_path);
         r = -EINVAL;
-    } else if (r == 0 && found) {
-        r = load(rows_path, &contest->rows);
     } else if (r == 0) {
-        r = save(recipe_path, wanted);
+        r = found ? load(rows_path, &contest->rows) : 0;
+        r = r < 0 ? r : save(recipe_path, wanted);
     }
     if (r == 0 && !contest->rows) {
         contest->rows = strdup(HEADER);

@@ -67,13 +67,15 @@ static void write_picture(const char *split, const char *name, bool across, uint
     assert_int_equal(lab_file_write(at(path), bytes, size), 0);
 }
 
-static void write_recipe(const char *name, const char *source)
+/* candidates: 8, or 9 for one more */
+static void write_recipe(const char *name, const char *source, char candidates)
 {
     char text[sizeof(base) + 64], path[64];
     const char *spot = strstr(base, "NAME"), *from = strstr(base, "srgb\n");
     snprintf(text, sizeof(text), "%.*s%s%.*s%s%s", (int)(spot - base), base, name,
              (int)(from - spot - 4), spot + 4, source, from + 4);
     snprintf(path, sizeof(path), "%s.ini", name);
+    strstr(text, "candidates = 8")[13] = candidates;
     assert_int_equal(lab_file_write(at(path), text, strlen(text)), 0);
 }
 
@@ -95,8 +97,8 @@ static int make_pictures(void **state)
         }
         write_picture("train", "down", false, i);
     }
-    write_recipe("plain", "srgb");
-    write_recipe("codes", "log-gradient\nfloor = 64");
+    write_recipe("plain", "srgb", '8');
+    write_recipe("codes", "log-gradient\nfloor = 64", '8');
     return 0;
 }
 
@@ -332,6 +334,22 @@ static void test_broken_off_search_goes_on_to_the_same_bytes(void **state)
     }
 }
 
+static void test_search_goes_on_to_more_candidates(void **state)
+{
+    (void)state;
+    write_recipe("plain", "srgb", '9');
+    write_recipe("codes", "log-gradient\nfloor = 64", '9');
+    assert_int_equal(search("again", "5", true), LAB_EXIT_OK);
+    char *before = text_of("a", "codes.csv"), *after = text_of("again", "codes.csv");
+    assert_int_equal(strncmp(after, before, strlen(before)), 0);
+    assert_int_equal(strncmp(after + strlen(before), "9,", 2), 0);
+    free(before);
+    free(after);
+    write_recipe("plain", "srgb\nfit = stretch", '9');
+    assert_int_equal(search("again", "5", true), LAB_EXIT_FAILED);
+    write_recipe("plain", "srgb", '9');
+}
+
 static void test_changed_rows_are_refused(void **state)
 {
     (void)state;
@@ -348,6 +366,7 @@ static void test_recipes_that_cannot_be_searched(void **state)
 {
     (void)state;
     char text[sizeof(base) + 128];
+    write_recipe("plain", "srgb", '8');
     snprintf(text, sizeof(text), "%s[layer x]\nop = conv\nout = 2\nkernel = 1\n", base);
     assert_int_equal(lab_file_write(at("codes.ini"), text, strlen(text)), 0);
     assert_int_equal(search("none", "5", false), LAB_EXIT_FAILED);
@@ -366,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_search_keeps_its_bounds),
         cmocka_unit_test(test_same_seed_same_bytes),
         cmocka_unit_test(test_broken_off_search_goes_on_to_the_same_bytes),
+        cmocka_unit_test(test_search_goes_on_to_more_candidates),
         cmocka_unit_test(test_changed_rows_are_refused),
         cmocka_unit_test(test_recipes_that_cannot_be_searched),
     };
