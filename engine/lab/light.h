@@ -7,7 +7,7 @@
  * (light_report.c).
  *
  * RUN DIRECTORY
- *   plan.txt          sizes; a run goes on only with the same ones
+ *   plan.txt          sizes; a run goes on only with the same ones, but may get more seeds
  *   NAME.safetensors  what a training learned
  *   NAME.csv          what was measured of it; a job is done when this is there
  *   report.md, *.csv, *.svg

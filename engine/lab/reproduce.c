@@ -152,15 +152,15 @@ static int check_plan(const char *path, const char *text)
     return r;
 }
 
-/* What results of one directory have in common. */
+/* What results of one directory have in common. Seeds may be added later. */
 static int enter_directory(const struct lab_light *light)
 {
     char text[512];
     snprintf(text, sizeof(text),
-             "log-gradient: %u training pictures of %u classes, %u epochs, %u seeds, %u test "
+             "log-gradient: %u training pictures of %u classes, %u epochs, %u test "
              "pictures; floor study: %u pictures, measured on the %u next ones\n",
-             light->pictures, light->classes, light->epochs, light->seeds, light->test,
-             light->study, light->held);
+             light->pictures, light->classes, light->epochs, light->test, light->study,
+             light->held);
     if (mkdir(light->directory, 0777) != 0 && errno != EEXIST) {
         int r = -errno;
         lab_error("%s: %s", light->directory, strerror(-r));
@@ -208,11 +208,15 @@ static void add_seed(const struct lab_light *light, uint32_t seed, struct effort
     }
 }
 
-static int print_plan(const struct reproduction *job)
+static int print_plan(struct reproduction *job)
 {
     const struct lab_light *light = &job->light;
     struct effort effort = {0};
     double learning, classifying;
+    if (lab_light_complete(&job->light)) {
+        puts("nothing is left to train");
+        return 0;
+    }
     for (uint32_t f = 0; f < LAB_LIGHT_FLOORS; f++) {
         add_study(light, &light->floors[f], &effort);
     }

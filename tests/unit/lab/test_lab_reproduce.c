@@ -207,14 +207,14 @@ static void test_choices_follow_the_study(void **state)
 
 /* ---- whole runs ---- */
 
-static int reproduce(const char *out, const char *seeds)
+static int reproduce(const char *out, const char *seeds, const char *epochs)
 {
     static const struct lab_command command = {.name = "reproduce"};
     struct lab_args args = {.command = &command, .operands = {"log-gradient"}};
     args.values[LAB_OPTION_DATA] = at("train");
     args.values[LAB_OPTION_TEST] = at("test");
     args.values[LAB_OPTION_OUT] = at(out);
-    args.values[LAB_OPTION_EPOCHS] = "1";
+    args.values[LAB_OPTION_EPOCHS] = epochs;
     args.values[LAB_OPTION_SEEDS] = seeds;
     args.values[LAB_OPTION_LIMIT] = "4";
     args.values[LAB_OPTION_THREADS] = "2";
@@ -245,7 +245,7 @@ static void run_and_kill(const char *out, const char *until)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        _exit(reproduce(out, "1"));
+        _exit(reproduce(out, "1", "1"));
     }
     for (int i = 0; i < 60000 && access(until, F_OK) != 0; i++) {
         usleep(500);
@@ -260,7 +260,7 @@ static void test_killed_run_goes_on_to_the_same_report(void **state)
 {
     (void)state;
     struct stat before, after;
-    assert_int_equal(reproduce("a", "1"), LAB_EXIT_OK);
+    assert_int_equal(reproduce("a", "1", "1"), LAB_EXIT_OK);
     char *text = read_text(at("a/report.md"));
     assert_null(strstr(text, "Not complete"));
     assert_null(strstr(text, "not known yet"));
@@ -274,7 +274,7 @@ static void test_killed_run_goes_on_to_the_same_report(void **state)
     assert_non_null(strstr(text, "not known yet"));
     free(text);
     assert_int_equal(stat(at("b/srgb-1.safetensors"), &before), 0);
-    assert_int_equal(reproduce("b", "1"), LAB_EXIT_OK);
+    assert_int_equal(reproduce("b", "1", "1"), LAB_EXIT_OK);
     assert_int_equal(stat(at("b/srgb-1.safetensors"), &after), 0);
     assert_true(before.st_ino == after.st_ino); /* not trained again */
     assert_same_text(at("a/report.md"), at("b/report.md"));
@@ -285,7 +285,7 @@ static void test_killed_run_goes_on_to_the_same_report(void **state)
 static void test_runs_are_not_mixed(void **state)
 {
     (void)state;
-    assert_int_equal(reproduce("a", "2"), LAB_EXIT_FAILED);
+    assert_int_equal(reproduce("a", "1", "2"), LAB_EXIT_FAILED);
     assert_same_text(at("a/report.md"), at("b/report.md"));
 }
 
@@ -296,7 +296,7 @@ static void test_changed_results_are_refused(void **state)
     text[strlen(text) - 2] = '9'; /* of 4 pictures */
     assert_int_equal(lab_file_write(at("b/srgb-1.csv"), text, strlen(text)), 0);
     free(text);
-    assert_int_equal(reproduce("b", "1"), LAB_EXIT_FAILED);
+    assert_int_equal(reproduce("b", "1", "1"), LAB_EXIT_FAILED);
 }
 
 int main(void)
