@@ -63,16 +63,7 @@ static bool all_read(const struct plan_draft *draft, uint32_t map, uint8_t form)
     return any;
 }
 
-static bool gathers(const struct network_layer *layer, struct network_shape in)
-{
-    const uint64_t taps = (uint64_t)layer->kernel[0] * layer->kernel[1];
-
-    return layer->op == NETWORK_OP_CONV && in.channels < 64 &&
-           (taps * in.channels + 63) / 64 < taps;
-}
-
-/* The layer as the bits kernel would see it, but for what decides nothing here. With few channels
- * the pixels of a patch are gathered in fewer words. */
+/* The layer as the bits kernel would see it, but for what decides nothing here. */
 static struct kernel_bits_conv counted(const struct network_layer *layer, struct network_shape in)
 {
     const bool dense = layer->op == NETWORK_OP_DENSE;
@@ -83,7 +74,7 @@ static struct kernel_bits_conv counted(const struct network_layer *layer, struct
         .ternary_weights = layer->weights == NETWORK_WEIGHTS_TERNARY,
     };
 
-    if (gathers(layer, in)) {
+    if (plan_gathers(layer, in)) {
         bits.in_c = bits.kernel_h * bits.kernel_w * in.channels;
         bits.kernel_h = bits.kernel_w = 1;
     }
@@ -160,7 +151,7 @@ static void choose_integer(struct plan_draft *draft, uint32_t index)
         draft->kind[index] = PLAN_COUNT;
         /* Ternary maps come as bytes, which can be gathered as they are. */
         draft->reads[index] = in->flow.value == NETWORK_VALUE_BINARY ? PLAN_BITS
-                              : gathers(layer, in->flow.shape)       ? PLAN_BYTES
+                              : plan_gathers(layer, in->flow.shape)  ? PLAN_BYTES
                                                                      : PLAN_PLANES;
     } else {
         draft->kind[index] = PLAN_CONV;

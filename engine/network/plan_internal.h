@@ -189,6 +189,15 @@ static inline bool plan_reads(const struct network_layer *layer, uint32_t map)
     return layer->input == map || (layer->op == NETWORK_OP_ADD && layer->other == map);
 }
 
+/* Whether the bits kernel gets the pixels of a patch gathered in one word, where they would be
+ * mostly empty words of their own. */
+static inline bool plan_gathers(const struct network_layer *layer, struct network_shape in)
+{
+    const uint64_t taps = (uint64_t)layer->kernel[0] * layer->kernel[1];
+
+    return layer->op == NETWORK_OP_CONV && taps > 1 && taps * in.channels <= 64;
+}
+
 /* plan_coding.c */
 struct plan_bytes network_code_bytes(struct network_flow flow);
 /* The byte of the n-th code. A border's code of ternary and seven, always 0, is the value 0. */

@@ -110,15 +110,11 @@ static void set_conv(struct plan_weighted *weighted, const struct window *window
     weighted->finish = scores ? PLAN_FINISH_SCORES : many ? PLAN_FINISH_CODES : PLAN_FINISH_NONE;
 }
 
-/* With few channels a pixel's word would be mostly empty: patches are gathered first. */
 static void set_gather(struct plan_weighted *weighted, const struct window *window, uint32_t pool)
 {
     struct kernel_bits_conv *bits = &weighted->bits;
     const uint32_t taps = window->kernel_h * window->kernel_w;
 
-    if (window->joined || window->in_c > 63 || plan_words(taps * window->in_c) >= taps) {
-        return;
-    }
     weighted->gather = (struct kernel_bits_gather){
         .in_c = window->in_c,
         .in_row = window->in_row,
@@ -159,7 +155,9 @@ static void set_bits(struct plan_weighted *weighted, const struct window *window
                        : layer->output == NETWORK_OUTPUT_SCORES ? PLAN_FINISH_SCORES
                        : layer->output == NETWORK_OUTPUT_U7     ? PLAN_FINISH_U7
                                                                 : PLAN_FINISH_CODES;
-    set_gather(weighted, window, pool);
+    if (plan_gathers(layer, in->flow.shape)) {
+        set_gather(weighted, window, pool);
+    }
 }
 
 static void set_log(struct plan_weighted *weighted, const struct window *window,
