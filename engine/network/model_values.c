@@ -95,12 +95,22 @@ static int sum_s8(const int8_t *weights, uint64_t count, const struct network_fl
                   uint64_t *ret_sum)
 {
     uint64_t sum = 0;
+    int8_t least = 0;
 
-    for (uint64_t i = 0; i < count; i++) {
-        if (weights[i] == INT8_MIN) {
-            return -EBADMSG;
+    while (count > 0) { /* the inner loop has no way out: compilers make vectors of it */
+        const uint64_t part = count < 1u << 20 ? count : 1u << 20;
+        uint32_t part_sum = 0;
+
+        for (uint64_t i = 0; i < part; i++) {
+            least = weights[i] < least ? weights[i] : least;
+            part_sum += (uint32_t)(weights[i] < 0 ? -weights[i] : weights[i]);
         }
-        sum += (uint64_t)(weights[i] < 0 ? -weights[i] : weights[i]);
+        sum += part_sum;
+        weights += part;
+        count -= part;
+    }
+    if (least == INT8_MIN) {
+        return -EBADMSG;
     }
     *ret_sum = linear_product(in, sum);
     return 0;
@@ -137,17 +147,26 @@ static int sum_log(const struct network_layer *layer, const uint8_t *codes, uint
                    const struct network_flow *in, uint64_t *ret_sum)
 {
     const bool halves = layer->weight_bits <= 4;
-    const uint8_t sign = (uint8_t)(1u << (layer->weight_bits - 1));
-    uint64_t sum = 0;
+    const uint32_t sign = 1u << (layer->weight_bits - 1);
+    uint64_t counts[256] = {0}, sum = 0;
 
     for (uint64_t i = 0; i < count; i++) {
-        const uint8_t raw = halves ? codes[i / 2] >> i % 2 * 4 & 15 : codes[i];
-        const uint8_t code = raw & (uint8_t)(sign - 1);
+        counts[halves ? codes[i / 2] >> i % 2 * 4 & 15 : codes[i]]++;
+    }
+    for (uint32_t raw = 1; raw < 256; raw++) {
+        uint64_t product = 0;
 
+        if (counts[raw] == 0) {
+            continue;
+        }
         if (raw >= 2 * sign || raw == sign) {
             return -EBADMSG; /* bits above the code, or negative zero */
         }
-        sum = code == 0 ? sum : add_up(sum, log_product(layer, in, code));
+        if (__builtin_mul_overflow(counts[raw], log_product(layer, in, raw % sign), &product) ||
+            product > WIDE_MAX) {
+            product = WIDE_MAX + 1;
+        }
+        sum = add_up(sum, product);
     }
     if (halves && count % 2 == 1 && codes[count / 2] >> 4 != 0) {
         return -EBADMSG;

@@ -36,18 +36,37 @@ static void expand_bits(const uint8_t *signs, const uint8_t *nonzero, uint64_t c
     }
 }
 
-/* One filter of log weights, as signed codes or as values of base 2. */
-static void expand_log(const struct network_layer *layer, const uint8_t *from, uint64_t count,
-                       bool codes, int8_t *to)
+/* What the file's codes stand for: signed codes, or values of base 2. */
+static void log_table(const struct network_layer *layer, bool codes, int8_t table[64])
 {
-    const uint8_t sign = (uint8_t)(1u << (layer->weight_bits - 1));
+    const int sign = 1 << (layer->weight_bits - 1);
 
-    for (uint64_t i = 0; i < count; i++) {
-        const uint8_t raw = layer->weight_bits > 4 ? from[i] : from[i / 2] >> i % 2 * 4 & 15;
-        const int code = raw & (sign - 1);
+    for (int raw = 0; raw < 2 * sign; raw++) {
+        const int code = raw % sign;
         const int size = codes || code == 0 ? code : 1 << (code - 1);
 
-        to[i] = (int8_t)(raw & sign ? -size : size);
+        table[raw] = (int8_t)(raw >= sign ? -size : size);
+    }
+}
+
+/* One filter of log weights. */
+static void expand_log(const struct network_layer *layer, const int8_t table[64],
+                       const uint8_t *from, uint64_t count, int8_t *to)
+{
+    if (layer->weight_bits > 4) {
+        for (uint64_t i = 0; i < count; i++) {
+            to[i] = table[from[i] & 63];
+        }
+        return;
+    }
+    for (uint64_t i = 0; i + 1 < count; i += 2) {
+        const uint8_t pair = *from++;
+
+        to[i] = table[pair & 15];
+        to[i + 1] = table[pair >> 4];
+    }
+    if (count % 2 != 0) {
+        to[count - 1] = table[*from & 15];
     }
 }
 
@@ -57,12 +76,16 @@ int8_t *network_plan_expand(const struct network_layer *layer, uint64_t count, b
     const uint64_t bits = (count + 7) / 8;
     const uint64_t row = layer->weight_bits > 4 ? count : (count + 1) / 2;
     int8_t *weights = malloc(layer->out * count);
+    int8_t table[64] = {0};
 
+    if (layer->weights == NETWORK_WEIGHTS_LOG) {
+        log_table(layer, codes, table);
+    }
     for (uint32_t o = 0; weights != NULL && o < layer->out; o++) {
         int8_t *to = weights + o * count;
 
         if (layer->weights == NETWORK_WEIGHTS_LOG) {
-            expand_log(layer, layer->weight_codes + o * row, count, codes, to);
+            expand_log(layer, table, layer->weight_codes + o * row, count, to);
         } else {
             expand_bits(layer->weight_codes + o * bits,
                         layer->weights == NETWORK_WEIGHTS_TERNARY ? layer->nonzero + o * bits

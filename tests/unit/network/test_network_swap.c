@@ -221,7 +221,8 @@ static void test_cascade(void **state)
         {{3, 5, 0}, -2, true},
         {{3, 5, 0}, -1, false},
         {{INT32_MAX, INT32_MIN, INT32_MIN}, INT32_MAX, true},
-        {{INT32_MIN, INT32_MAX, 0}, INT32_MIN, false},
+        {{INT32_MIN, INT32_MAX, 0}, INT32_MIN, true}, /* margins are held to int32 */
+        {{INT32_MIN, INT32_MAX, 0}, INT32_MIN + 1, false},
     };
     struct network_cascade cascade;
     struct fixture fixture;
