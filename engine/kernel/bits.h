@@ -70,7 +70,8 @@ struct kernel_bits_gather {
 struct kernel_bits_ops {
     /* Bytes that packed weights take; they must be 64-byte aligned. */
     size_t (*packed_bytes)(const struct kernel_bits_conv *conv);
-    /* signs: [out_c][kernel_h][kernel_w][words]; nonzero: the same, NULL for binary weights;
+    /* What is packed serves every out_h.
+     * signs: [out_c][kernel_h][kernel_w][words]; nonzero: the same, NULL for binary weights;
      * thresholds: int32 [out_c], NULL for sums. */
     void (*pack)(const struct kernel_bits_conv *conv, const uint64_t *signs,
                  const uint64_t *nonzero, const int32_t *thresholds, void *packed);

@@ -43,9 +43,10 @@ static int is_copied(const struct kernel_conv *conv)
     return together * CHUNK <= COPY_MAX && together * 5 <= apart * 4;
 }
 
+/* Whatever its height: the rows of such a map may be the images of a batch. */
 static int is_dense(const struct kernel_conv *conv)
 {
-    return conv->out_w == 1 && conv->out_h == 1 && conv->pool == 1;
+    return conv->out_w == 1 && conv->pool == 1;
 }
 
 /* The kernel as rows of bytes, after copying if it is to be. */

@@ -242,7 +242,9 @@ static void check_one(const struct kernel_conv_ops *ops, const struct shape *sha
         random_thresholds(sum, levels, threshold + (size_t)i * levels);
     }
     guarded_init(&packed, ops->packed_bytes(&conv), 64);
-    ops->pack(&conv, weights, bias, output == KERNEL_CONV_U7 ? mult : NULL,
+    struct kernel_conv other = conv; /* packed for another number of rows, as conv.h allows */
+    other.out_h = conv.out_h % 3 + 1;
+    ops->pack(&other, weights, bias, output == KERNEL_CONV_U7 ? mult : NULL,
               output == KERNEL_CONV_CODES ? threshold : NULL, packed.start);
     guarded_init(&out, out_bytes, element);
     memset(out.start, 0xa5, out_bytes);
