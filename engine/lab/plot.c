@@ -97,10 +97,12 @@ static bool all_clean(const struct lab_plot *plot, const char *name)
     return good;
 }
 
-/* Runs "gnuplot SCRIPT" in a folder. -ENOENT: there is no gnuplot. */
+/* Runs gnuplot on a script in a folder. -ENOENT: there is no gnuplot. */
 static int run_gnuplot(const char *directory, const char *script)
 {
-    char *const arguments[] = {(char *)(uintptr_t) "gnuplot", (char *)(uintptr_t)script, NULL};
+    /* -d: without the user's own settings. posix_spawn changes no argument. */
+    char *const arguments[] = {(char *)(uintptr_t) "gnuplot", (char *)(uintptr_t) "-d",
+                               (char *)(uintptr_t)script, NULL};
     posix_spawn_file_actions_t actions;
     pid_t child;
     int status;
