@@ -50,7 +50,7 @@ static void fill_planes(const struct kernel_log *conv, const struct kernel_log_p
 {
     for (uint32_t p = 0; p < plan->planes; p++) {
         const __m512i table = _mm512_loadu_si512(plan->input[p]);
-        int16_t *to = (int16_t *)((uint8_t *)planes + p * plan->plane_bytes);
+        int16_t *to = (void *)((uint8_t *)planes + p * plan->plane_bytes);
 
         for (uint32_t row = 0; row < plan->rows; row++, to += plan->plane_row) {
             const uint8_t *from = in + (size_t)row * conv->in_row;

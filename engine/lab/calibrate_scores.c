@@ -247,11 +247,14 @@ static int print_json(const struct calibrating *calibrating)
 static int divide(const struct network_layer *from, double temperature, int32_t *mult,
                   struct network_layer *layer)
 {
-    double most = 0.0, factor = 1 / temperature;
+    double factor = 1 / temperature;
+    int64_t largest = 0;
     int shift = from->shift;
     for (uint32_t o = 0; o < from->out; o++) {
-        most = fmax(most, fabs((double)from->mult[o]));
+        const int64_t size = from->mult[o] < 0 ? -(int64_t)from->mult[o] : from->mult[o];
+        largest = size > largest ? size : largest;
     }
+    const double most = (double)largest;
     for (; most * factor > MULTIPLIER_LIMIT && shift > 1; shift--) {
         factor /= 2;
     }
