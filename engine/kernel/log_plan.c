@@ -493,6 +493,9 @@ void kernel_log_plan_pack(const struct kernel_log *conv, const struct kernel_log
     for (uint32_t first = 0; first < conv->out_c;) {
         const struct parts of = parts(conv, shape, plan, block_width(conv, shape, first));
         const uint8_t *at = to;
+
+        /* No ends yet: what the memory held must not be read as such. */
+        memset(to + of.ends, 0xff, sizeof(uint32_t));
         struct kernel_log_block block = kernel_log_plan_block(conv, shape, plan, first, &at);
 
         pack_ends(conv, shape, plan, weights, &block, (uint32_t *)(void *)(to + of.ends));
