@@ -70,6 +70,37 @@ static const float *spread_out(const struct train_node *node, const float *delta
     return out;
 }
 
+/*
+ * A product whose lines are windows over `height` rows of values between `pad` rows of zeros, one
+ * line every `stride` rows: lines at the top and the bottom leave out the kernel rows that meet
+ * only zeros there. Sums stay the same, bit for bit.
+ */
+static void product_inside(const struct train_ops *ops, const struct train_product *whole,
+                           uint32_t height, uint32_t pad, uint32_t stride)
+{
+    struct train_product p = *whole;
+    const ptrdiff_t row = whole->a_outer;
+    uint32_t line = 0;
+
+    while (line < whole->lines) {
+        const uint32_t top = line * stride; /* the kernel's first row, counted with the border */
+        const uint32_t first = top < pad ? pad - top : 0;
+        const uint32_t last = top + whole->outer > height + pad ? height + pad - top : whole->outer;
+        uint32_t end = line + 1;
+
+        if (first == 0 && last == whole->outer) { /* and all lines that lie inside as well */
+            end = (height + pad - whole->outer) / stride + 1;
+        }
+        p.a = whole->a + line * whole->a_line + first * row;
+        p.b = whole->b + first * whole->b_outer;
+        p.c = whole->c + line * whole->c_line;
+        p.outer = last - first;
+        p.lines = end - line;
+        ops->product(&p);
+        line = end;
+    }
+}
+
 void train_conv_forward(const struct train_ops *ops, const struct train_node *node, const float *in,
                         float *sums, struct train_scratch *scratch)
 {
@@ -78,7 +109,7 @@ void train_conv_forward(const struct train_ops *ops, const struct train_node *no
     const ptrdiff_t row = (ptrdiff_t)border_row(node), inner = l->kernel[1] * channels;
 
     /* rows of a: the windows of one line of outputs; each is kernel y pieces of `inner` floats */
-    ops->product(&(struct train_product){
+    const struct train_product p = {
         .a = with_border(node, in, scratch->padded),
         .a_line = l->stride[0] * row,
         .a_row = l->stride[1] * channels,
@@ -96,36 +127,47 @@ void train_conv_forward(const struct train_ops *ops, const struct train_node *no
         .columns = node->mid.channels,
         .outer = l->kernel[0],
         .inner = (uint32_t)inner,
-    });
+    };
+    product_inside(ops, &p, node->input->shape.height, l->pad[0], l->stride[0]);
 }
 
-/* weight_gradient [kernel y][kernel x][in][out] = transposed windows times delta */
+/* weight_gradient [kernel y][kernel x][in][out] = transposed windows times delta; each kernel row
+ * leaves out the lines of outputs where it meets only the border's zeros. */
 static void conv_weights(const struct train_ops *ops, const struct train_node *node,
                          const float *padded, const float *delta, float *weight_gradient, bool adds)
 {
     const struct train_layer *l = &node->spec;
     const ptrdiff_t channels = node->input->shape.channels, out = node->mid.channels;
     const ptrdiff_t row = (ptrdiff_t)border_row(node), inner = l->kernel[1] * channels;
+    const uint32_t stride = l->stride[0], bottom = node->input->shape.height + l->pad[0];
 
-    ops->product(&(struct train_product){
-        .a = padded,
-        .a_line = row,
-        .a_row = 1,
-        .a_outer = l->stride[0] * row,
-        .a_inner = l->stride[1] * channels,
-        .b = delta,
-        .b_outer = node->mid.width * out,
-        .b_inner = out,
-        .c = weight_gradient,
-        .c_line = inner * out,
-        .c_row = out,
-        .lines = l->kernel[0],
-        .rows = (uint32_t)inner,
-        .columns = node->mid.channels,
-        .outer = node->mid.height,
-        .inner = node->mid.width,
-        .accumulate = adds,
-    });
+    for (uint32_t k = 0; k < l->kernel[0]; k++) {
+        uint32_t first = k < l->pad[0] ? (l->pad[0] - k + stride - 1) / stride : 0;
+        uint32_t end = (bottom - k + stride - 1) / stride;
+
+        end = end < node->mid.height ? end : node->mid.height;
+        if (k >= bottom || first >= end) { /* zeros alone: their sums are still to be written */
+            first = 0;
+            end = node->mid.height;
+        }
+        ops->product(&(struct train_product){
+            .a = padded + (k + first * stride) * row,
+            .a_row = 1,
+            .a_outer = stride * row,
+            .a_inner = l->stride[1] * channels,
+            .b = delta + (ptrdiff_t)first * node->mid.width * out,
+            .b_outer = node->mid.width * out,
+            .b_inner = out,
+            .c = weight_gradient + k * inner * out,
+            .c_row = out,
+            .lines = 1,
+            .rows = (uint32_t)inner,
+            .columns = node->mid.channels,
+            .outer = end - first,
+            .inner = node->mid.width,
+            .accumulate = adds,
+        });
+    }
 }
 
 void train_conv_backward(const struct train_ops *ops, const struct train_node *node,
@@ -142,7 +184,7 @@ void train_conv_backward(const struct train_ops *ops, const struct train_node *n
         return;
     }
     /* The input's gradient is a convolution too: of the spread gradients with flipped kernels. */
-    ops->product(&(struct train_product){
+    const struct train_product p = {
         .a = spread_out(node, delta, scratch->spread),
         .a_line = row,
         .a_row = out,
@@ -161,7 +203,12 @@ void train_conv_backward(const struct train_ops *ops, const struct train_node *n
         .outer = l->kernel[0],
         .inner = (uint32_t)inner,
         .accumulate = node->input_adds,
-    });
+    };
+    if (l->stride[0] == 1) {
+        product_inside(ops, &p, node->mid.height, l->kernel[0] - 1u - l->pad[0], 1);
+    } else { /* zeros lie everywhere */
+        ops->product(&p);
+    }
 }
 
 static struct train_window depthwise_window(const struct train_node *node, const float *in,

@@ -8,14 +8,14 @@
  * machine; convolutions of the lg3 network, batch 128; GFLOP/s of processor time; forward, input
  * gradient, weight gradient; and milliseconds of all that a training step needs):
  *                   32x32, 6 to 32   16x16, 32 to 64   8x8, 64 to 128      ms
- *   this file         99   -   88     107  111  107      110  111   98    77.5
- *   oneDNN 2.6       102   -   65     122  120  110      134  132  119    70.7   blocked layout
- *                    101   -  104     117  112  103      129  116  119    71.6   interleaved
- *         bf16       209   -  150     245  239  191      248  235  178    38.3   blocked layout
- *   OpenBLAS 0.3.21   43   -   40      88   80   85       90   82   93   106.1   sgemm over columns
- * oneDNN leaves out the zeros of the border, which is most of its lead. PyTorch 1.13 calls it, and
- * takes longer for a whole step than this trainer (tests/bench/train_torch.py): a tenth of the
- * convolutions' time is not worth a library and its layouts, so none is asked for.
+ *   this file        102   -   88     112  116  111      120  122  108    72.8
+ *   oneDNN 2.6       103   -   65     122  120  108      135  133  120    70.6   blocked layout
+ *                    102   -   82     117  112  106      130  120  120    71.9   interleaved
+ *         bf16       207   -  146     246  240  193      250  236  178    38.2   blocked layout
+ *   OpenBLAS 0.3.21   43   -   40      87   80   86       91   84   94   105.5   sgemm over columns
+ * (Rows and, in oneDNN, columns of the border's zeros are left out.) PyTorch 1.13 calls oneDNN, and
+ * takes longer for a whole step than this trainer (tests/bench/train_torch.py): a few hundredths of
+ * the convolutions' time are not worth a library and its layouts, so none is asked for.
  */
 #include "engine/train/ops.h"
 

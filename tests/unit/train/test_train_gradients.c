@@ -61,6 +61,21 @@ static const struct train_layer branches[] = {
     {DENSE(CLASSES), .bias = true},
 };
 
+/* Kernel rows, and lines of outputs, that meet zeros alone. */
+static const struct train_layer thin[] = {
+    {.operation = TRAIN_AVERAGE_POOL, .kernel = {7, 4}, STRIDE(1, 1)},
+    {.operation = TRAIN_CONV, .out = 5, SQUARE(3), STRIDE(1, 1), .pad = {1, 1}, .bias = true},
+    {.operation = TRAIN_CONV, .out = 6, SQUARE(3), STRIDE(1, 1), .pad = {2, 2}, .norm = true},
+    {.operation = TRAIN_CONV, .out = 4, SQUARE(3), STRIDE(2, 2), .pad = {2, 0}, .bias = true},
+    {.operation = TRAIN_CONV,
+     .out = 4,
+     .kernel = {5, 1},
+     STRIDE(3, 1),
+     .pad = {4, 0},
+     .bias = true},
+    {DENSE(CLASSES), .bias = true},
+};
+
 static float images[BATCH * SIDE * SIDE * CHANNELS];
 static uint32_t labels[BATCH];
 
@@ -176,12 +191,19 @@ static void test_train_gradients_branches(void **state)
     check(branches, LENGTH(branches), TRAIN_SOFTMAX);
 }
 
+static void test_train_gradients_thin(void **state)
+{
+    (void)state;
+    check(thin, LENGTH(thin), TRAIN_SOFTMAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_train_gradients_smooth),
         cmocka_unit_test(test_train_gradients_bent),
         cmocka_unit_test(test_train_gradients_branches),
+        cmocka_unit_test(test_train_gradients_thin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
