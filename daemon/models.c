@@ -98,6 +98,9 @@ static int load_one(const struct config_model *config, struct model *model, cons
         return -errno;
     }
     error = network_model_load(bytes, model->bytes, &model->network, ret_reason);
+    if (error == 0) {
+        network_model_identify(model->network, bytes, model->bytes);
+    }
     munmap(bytes, model->bytes);
     snprintf(model->name, sizeof(model->name), "%s", config->name);
     if (error == 0) {

@@ -27,6 +27,9 @@ static int load(struct lab_model *model, const uint8_t *bytes, size_t size, cons
     if (r == 0) {
         r = network_model_load(bytes, size, &model->model, ret_reason);
     }
+    if (r == 0) {
+        network_model_identify(model->model, bytes, size);
+    }
     free(converted);
     return r;
 }

@@ -201,9 +201,6 @@ static int load(struct network_model *model, const void *bytes, size_t size,
         result = network_model_check(&model->points[i], model->description.label_count,
                                      &model->macs[i], ret_reason);
     }
-    if (result == 0) {
-        SHA256Data(bytes, size, model->id);
-    }
     return result;
 }
 
@@ -249,6 +246,11 @@ void network_model_destroy(struct network_model *model)
 const char *network_model_name(const struct network_model *model)
 {
     return model->description.name;
+}
+
+void network_model_identify(struct network_model *model, const void *bytes, size_t size)
+{
+    SHA256Data(bytes, size, model->id);
 }
 
 const char *network_model_id(const struct network_model *model)

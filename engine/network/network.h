@@ -53,7 +53,13 @@ int network_model_load(const void *bytes, size_t size, struct network_model **re
 void network_model_destroy(struct network_model *model);
 
 const char *network_model_name(const struct network_model *model);
+
+/* Hash the file that the model was loaded from. Not part of loading, of which it would take half: a
+ * worker needs no names. */
+void network_model_identify(struct network_model *model, const void *bytes, size_t size);
+/* Empty before network_model_identify. */
 const char *network_model_id(const struct network_model *model);
+
 uint32_t network_model_points(const struct network_model *model);
 const char *network_model_point(const struct network_model *model, uint32_t point);
 const struct network_input *network_model_input(const struct network_model *model, uint32_t point);

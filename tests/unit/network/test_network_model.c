@@ -66,6 +66,10 @@ static int load_with(const char *text, uint32_t tensor_count, struct network_mod
     assert_int_equal(network_safetensors_write(tensors, tensor_count, metadata, 2, &bytes, &size),
                      0);
     int result = network_model_load(bytes, size, ret_model, ret_reason);
+    if (result == 0) {
+        assert_string_equal(network_model_id(*ret_model), "");
+        network_model_identify(*ret_model, bytes, size);
+    }
     free(bytes);
     return result;
 }
