@@ -4,13 +4,14 @@
  * The light study as Markdown, CSV and SVG. The same results give the same bytes; nothing in here
  * depends on when or how fast they came.
  */
+#include "engine/lab/light.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/lab/file.h"
 #include "engine/lab/lab.h"
-#include "engine/lab/light.h"
 #include "engine/lab/plot.h"
 
 static const char *const pruned_names[] = {"srgb", "ternary"};

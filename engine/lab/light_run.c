@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /* Trains, measures and prunes for the light study. What it learns and counts goes into files. */
+#include "engine/lab/light.h"
+
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +12,6 @@
 #include "engine/lab/filters.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/learn.h"
-#include "engine/lab/light.h"
 #include "engine/lab/progress.h"
 #include "engine/lab/samples.h"
 

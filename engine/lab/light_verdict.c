@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /* Means over the seeds of the light study, and whether its claims hold. Writes no file. */
-#include <math.h>
-
 #include "engine/lab/light.h"
+
+#include <math.h>
 
 #define MOST_LOST_LOG   1.7 /* points; 2203.02571 */
 #define LEAST_LOST_SRGB 10.0
@@ -182,16 +182,17 @@ static void judge_above(const struct lab_light *light, enum lab_light_input inpu
         verdict(least > 0.0), lab_light_sensor_names[sensor], who, least, where);
 }
 
-static void judge_bits(const struct lab_light *light, FILE *text)
+static void judge_bits(const struct lab_light *light, enum lab_light_input input, const char *who,
+                       FILE *text)
 {
-    if (!trained(light, LAB_LIGHT_FLOAT) || !trained(light, LAB_LIGHT_TERNARY)) {
-        put_unknown(text, "1.5 bit beside float");
+    if (!trained(light, LAB_LIGHT_FLOAT) || !trained(light, input)) {
+        fprintf(text, "- not known yet: %s beside float\n", who);
         return;
     }
-    double lost = lab_light_decoded(light, LAB_LIGHT_FLOAT).mean -
-                  lab_light_decoded(light, LAB_LIGHT_TERNARY).mean;
-    fprintf(text, "%s 1.5 bit is within %.0f point of float log gradient: it loses %.2f\n",
-            verdict(lost <= NEAR_FLOAT), NEAR_FLOAT, lost);
+    double lost =
+        lab_light_decoded(light, LAB_LIGHT_FLOAT).mean - lab_light_decoded(light, input).mean;
+    fprintf(text, "%s %s is within %.0f point of float log gradient: it loses %.2f\n",
+            verdict(lost <= NEAR_FLOAT), who, NEAR_FLOAT, lost);
 }
 
 static void judge_filters(const struct lab_light *light, FILE *text)
@@ -227,6 +228,9 @@ void lab_light_print_verdicts(struct lab_light *light, FILE *text)
         judge_above(light, noisy, LAB_LIGHT_12, "1.5 bit set for noise", text);
         judge_above(light, noisy, LAB_LIGHT_NOISE, "1.5 bit set for noise", text);
     }
-    judge_bits(light, text);
+    judge_bits(light, LAB_LIGHT_TERNARY, "1.5 bit", text);
+    if (noisy != LAB_LIGHT_TERNARY) {
+        judge_bits(light, noisy, "1.5 bit set for noise", text);
+    }
     judge_filters(light, text);
 }
