@@ -92,6 +92,9 @@ static int init_stage(struct lab_calibration *calibration, uint32_t index,
     stage->weighted = layer->op == NETWORK_OP_CONV || layer->op == NETWORK_OP_DENSE;
     stage->in_max = 127;
     calibration->count = index + 1;
+    if (layer->op == NETWORK_OP_DEPTHWISE || layer->op == NETWORK_OP_ADD || layer->input != index) {
+        return refuse(calibration, "only a chain of plain layers can be packed");
+    }
     int r = network_layer_shape(layer, in, &stage->out, &calibration->reason);
     if (r < 0) {
         return r;

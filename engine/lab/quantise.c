@@ -17,6 +17,9 @@
 int lab_quantise_front(const struct gradient_spec *from, struct gradient_spec *ret_front)
 {
     struct gradient_spec front = *from;
+    if (from->coding == GRADIENT_CODING_THERMOMETER) {
+        return -ENOTSUP;
+    }
     if (from->source == GRADIENT_SOURCE_SRGB) {
         front.coding = GRADIENT_CODING_U7;
     } else if (from->coding == GRADIENT_CODING_F32) {
@@ -163,7 +166,7 @@ int lab_quantise(struct lab_model *model, const struct lab_frames *frames,
     const struct network_point *point = &from->points[0];
     int r = lab_quantise_front(&point->input.front, &front);
     if (r < 0) {
-        *ret_reason = "float log-gradient codes cannot be packed";
+        *ret_reason = "float log-gradient and thermometer codes cannot be packed";
         return r;
     }
     struct lab_calibration *calibration = calloc(1, sizeof(*calibration));

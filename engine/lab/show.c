@@ -29,6 +29,9 @@ static void print_input(const struct network_input *input)
         printf(", floor %u%s", front->floor,
                front->merge == GRADIENT_MERGE_STRONGEST ? ", strongest plane" : "");
     }
+    if (front->coding == GRADIENT_CODING_THERMOMETER) {
+        printf(", %u levels", front->levels);
+    }
     putchar('\n');
 }
 
@@ -41,39 +44,75 @@ static void print_labels(const struct network_description *model)
     putchar('\n');
 }
 
+/* "log 4 bits sqrt2" and the like. */
+static void print_log(uint8_t bits, bool root)
+{
+    printf("log %u bits%s", bits, root ? " sqrt2" : "");
+}
+
 static void print_weights(const struct network_layer *layer, struct network_shape in,
                           struct network_shape out)
 {
-    static const char *const kinds[] = {"s8", "f32", "ternary", "binary", "log"};
-    static const char *const outputs[] = {"u7", "f32", "scores", "ternary", "binary", "log"};
-    uint64_t inputs = layer->op == NETWORK_OP_DENSE
-                          ? (uint64_t)in.height * in.width * in.channels
-                          : (uint64_t)layer->kernel[0] * layer->kernel[1] *
-                                (layer->op == NETWORK_OP_CONV ? in.channels : 1);
-    printf(" %s, %llu %s weights, %llu MACs", outputs[layer->output],
-           (unsigned long long)(inputs * out.channels), kinds[layer->weights],
-           (unsigned long long)(inputs * out.channels * out.height * out.width));
+    static const char *const kinds[] = {"s8", "f32", "ternary", "binary", ""};
+    uint64_t row = (uint64_t)layer->kernel[0] * layer->kernel[1] * in.channels;
+    if (layer->op == NETWORK_OP_DENSE) {
+        row = (uint64_t)in.height * in.width * in.channels;
+    } else if (layer->op == NETWORK_OP_DEPTHWISE) {
+        row = (uint64_t)layer->kernel[0] * layer->kernel[1];
+    }
+    uint64_t weights = row * layer->out;
+    printf(", %llu %s", (unsigned long long)weights, kinds[layer->weights]);
+    if (layer->weights == NETWORK_WEIGHTS_LOG) {
+        print_log(layer->weight_bits, layer->weight_root);
+    }
+    printf(" weights, %llu MACs", (unsigned long long)(weights * out.height * out.width));
 }
 
-static void print_layer(const struct network_layer *layer, struct network_shape in,
+static void print_output(const struct network_layer *layer)
+{
+    static const char *const codings[] = {"u7", "f32", "scores", "ternary", "binary", ""};
+    static const unsigned levels[] = {0, 0, 0, 2, 1, 0};
+    const bool is_log = layer->output == NETWORK_OUTPUT_LOG;
+    unsigned thresholds = is_log ? (1u << layer->output_bits) - 1 : levels[layer->output];
+    printf(" %s", codings[layer->output]);
+    if (is_log) {
+        print_log(layer->output_bits, layer->output_root);
+    }
+    if (thresholds > 0 && layer->op <= NETWORK_OP_DEPTHWISE) {
+        printf(" by %u threshold%s a channel", thresholds, thresholds > 1 ? "s" : "");
+    }
+}
+
+/* Who is read, where it is not the layer before. */
+static void print_reads(const struct network_point *point, uint32_t index)
+{
+    const struct network_layer *layer = &point->layers[index];
+    if (layer->op == NETWORK_OP_ADD) {
+        printf(" of %s and %s", point->layers[layer->input - 1].name,
+               point->layers[layer->other - 1].name);
+    } else if (layer->input != index) {
+        printf(" of %s", point->layers[layer->input - 1].name);
+    }
+}
+
+static void print_layer(const struct network_point *point, uint32_t index, struct network_shape in,
                         struct network_shape out)
 {
+    const struct network_layer *layer = &point->layers[index];
     static const char *const ops[] = {"conv",    "dense",   "depthwise",    "add",
                                       "maxpool", "avgpool", "globalavgpool"};
-    bool padded = layer->op == NETWORK_OP_CONV || layer->op == NETWORK_OP_DEPTHWISE;
-    char window[48] = "";
-    if (padded) {
-        snprintf(window, sizeof(window), " %ux%u stride %u pad %u", layer->kernel[0],
-                 layer->kernel[1], layer->stride[0], layer->pad[0]);
-    } else if (layer->op == NETWORK_OP_MAXPOOL || layer->op == NETWORK_OP_AVGPOOL) {
-        snprintf(window, sizeof(window), " %ux%u stride %u", layer->kernel[0], layer->kernel[1],
-                 layer->stride[0]);
+    printf("  %-10s %s", layer->name ? layer->name : "-", ops[layer->op]);
+    if (layer->kernel[0] > 0) {
+        printf(" %ux%u stride %u", layer->kernel[0], layer->kernel[1], layer->stride[0]);
     }
-    printf("  %-10s %s%s%s, %ux%ux%u -> %ux%ux%u", layer->name ? layer->name : "-", ops[layer->op],
-           window, layer->relu ? ", relu" : "", in.height, in.width, in.channels, out.height,
-           out.width, out.channels);
-    if (layer->op == NETWORK_OP_CONV || layer->op == NETWORK_OP_DENSE ||
-        layer->op == NETWORK_OP_DEPTHWISE) {
+    if (layer->op == NETWORK_OP_CONV || layer->op == NETWORK_OP_DEPTHWISE) {
+        printf(" pad %u", layer->pad[0]);
+    }
+    print_reads(point, index);
+    printf("%s, %ux%ux%u -> %ux%ux%u", layer->relu ? ", relu" : "", in.height, in.width,
+           in.channels, out.height, out.width, out.channels);
+    print_output(layer);
+    if (layer->op <= NETWORK_OP_DEPTHWISE) {
         print_weights(layer, in, out);
     }
     putchar('\n');
@@ -86,9 +125,9 @@ static void print_point(const struct network_point *point)
     print_input(&point->input);
     puts("layers");
     for (uint32_t i = 0; i < point->layer_count; i++) {
-        const struct network_layer *layer = &point->layers[i];
-        if (network_layer_shape(layer, shapes[layer->input], &shapes[i + 1], NULL) == 0) {
-            print_layer(layer, shapes[layer->input], shapes[i + 1]);
+        const struct network_shape in = shapes[point->layers[i].input];
+        if (network_layer_shape(&point->layers[i], in, &shapes[i + 1], NULL) == 0) {
+            print_layer(point, i, in, shapes[i + 1]);
         }
     }
 }

@@ -16,7 +16,7 @@
  *   point is then called "default".
  *
  *   POINT: a complete network, after BinarEye's widths (Moons et al. 2018, 1804.05554). All points
- * of a model want the same planes: width, height, planes and fit are equal.
+ *   of a model want the same planes: width, height, planes and fit are equal.
  *   {"name": "w64", "input": INPUT, "layers": [LAYER, ...]}   name: 1..32 of a-z 0-9 _, once
  *
  *   INPUT
@@ -24,8 +24,8 @@
  *    "width": 32, "height": 32,
  *    "planes": "rgb",                          or "grey"
  *    "fit": "cover",                           or "contain", "stretch"
- *    "coding": "ternary",                      or "seven", "f32"; of srgb "u7", "thermometer",
- * "f32" "levels": 85,                             thermometer only: planes a colour, odd, 1..127
+ *    "coding": "ternary",                      or "seven", "f32"; srgb: "u7", "thermometer", "f32"
+ *    "levels": 85,                             thermometer only: planes a colour, odd, 1..127
  *    "even": false,                            thermometer only, default false; see gradient.h
  *    "merge": "all",                           or "strongest"; log gradient only
  *    "ratio": [[9, 8]],                        three of "seven"; not with "f32", not with srgb
@@ -34,19 +34,19 @@
  *   LAYER is one of
  *   {"op": "conv", "name": "conv1",            name: 1..32 of a-z 0-9 _, once per model, since
  *                                              tensors are called after it
- *    "input": "NAME",                          default: the layer before; the first reads INPUT
+ *    "input": "NAME",                          default: the layer before; INPUT for the first
  *    "weights": "s8",                          or "f32", "ternary", "binary", "log"
  *    "weight_bits": 4, "weight_base": "2",     log only: bits with the sign, 3..6; "2" or "sqrt2"
  *    "out": 32, "kernel": [3, 3],              rows, columns
  *    "stride": [1, 1], "pad": [1, 1],          pad < kernel, on both sides
  *    "pad_code": 0,                            default 0: the input code outside the map
- *    "activation": "relu",                     of u7 and log outputs; "none" of ternary and binary
- *                                              ones; either of f32
+ *    "activation": "relu",                     of u7 and log outputs; "none" of ternary and
+ *                                              binary ones; either of f32
  *    "output": "u7",                           or "ternary", "binary", "log"; "f32" of f32
  *    "output_bits": 4, "output_base": "2",     log only: bits (there is no sign), 2..5
  *    "preshift": 0, "shift": 7,                u7 and scores of integers only; see REQUANTISATION
- * in engine/kernel/kernel.h "narrow": 0}                              scores of wide sums only,
- * 0..62; see SUMS
+ *                                              in engine/kernel/kernel.h
+ *    "narrow": 0}                              scores of wide sums only, 0..62, default 0; see SUMS
  *   {"op": "dense", "name", "input", "weights", "weight_bits", "weight_base", "out", "activation",
  *    "output", "output_bits", "output_base", "preshift", "shift", "narrow"}
  *    as above, over the whole input as one vector in the order [y][x][channel]. The last layer is
@@ -57,50 +57,59 @@
  *    each channel with its own filter; weights s8 (input and output u7) or f32.
  *   {"op": "add", "name", "inputs": ["A", "B"], "mult": [64, 64], "shift": 6}
  *    u7: (a * mult[0] + b * mult[1] + (1 << (shift - 1))) >> shift, held to [0, 127]; mult
- * 0..65535, shift 1..24. f32: a + b, without mult and shift, with "activation".
- *   {"op": "maxpool", "kernel": [2, 2], "stride": [2, 2]}      only whole windows; any coding
+ *    0..65535, shift 1..24. f32: a + b, without mult and shift, with "activation".
+ *   {"op": "maxpool", "kernel": [2, 2], "stride": [2, 2]}      only whole windows
  *   {"op": "avgpool", "kernel": [2, 2], "stride": [2, 2]}      u7: (2 * sum + n) / (2 * n), floor
  *   {"op": "globalavgpool"}
  *    pools: "name" and "input" are optional.
  *   "input" and "inputs" name earlier layers of the same point; every layer but the last is read.
+ *   What is still to be read after any layer, and its own output, have at most NETWORK_LIVE_MAX
+ *   values together.
  *
- *   Tensors, C order, little-endian:
+ *   Tensors, C order, little-endian. n is the number of weights of one output, in the order shown.
  *       NAME.weight     [out][kernel rows][kernel columns][in] of conv, [out][in] of dense,
- *                       [channel][kernel rows][kernel columns] of depthwise: I8 or F32. With n =
- *                       weights of one output, in that order:
- *                       binary   U8 [out][ceil(n / 8)]: weight i is bit i % 8 of byte i / 8, 1 is
- * +1, 0 is -1; spare bits 0 ternary  the same, 1 is +1, and NAME.nonzero alike: 1 where it is not
- * zero; no bit in weight without its bit in nonzero log      3 and 4 bits: U8 [out][ceil(n / 2)],
- * weight i in the low (even i) or high half of byte i / 2; spare halves 0. 5 and 6 bits: U8
- * [out][n]. Of b bits the highest is the sign (1: negative), the others are the code, see VALUES.
- * Negative zero is refused, in U8 [n] the bits above b are 0 NAME.bias       [out]  I32 or F32; I64
- * for scores of wide sums NAME.mult       [out]  I32, u7 and scores of integers only NAME.threshold
- * [out][levels], ascending, of ternary (2 levels), binary (1) and log (2^bits - 1) outputs: I32, or
- * I64 where the sums are wide I8 weights are in [-127, 127], floats are finite.
+ *                       [channel][kernel rows][kernel columns] of depthwise: I8 or F32
+ *          of binary    U8 [out][ceil(n / 8)]: weight i is bit i % 8 of byte i / 8, 1 is +1, 0 is
+ *                       -1; spare bits 0
+ *          of ternary   the same, 1 is +1, and NAME.nonzero alike: 1 where it is not zero; no bit
+ *                       in weight without its bit in nonzero
+ *          of log       3 and 4 bits: U8 [out][ceil(n / 2)], weight i in the low (even i) or high
+ *                       half of byte i / 2; spare halves 0. 5 and 6 bits: U8 [out][n]. Of b bits
+ *                       the highest is the sign (1: negative), the others are the code, see VALUES.
+ *                       Negative zero is refused, the bits above b are 0
+ *       NAME.bias       [out]  I32 or F32; I64 for scores of wide sums. None where there are
+ *                       thresholds, which take it in
+ *       NAME.mult       [out]  I32, u7 and scores of integers only
+ *       NAME.threshold  [out][levels], none below the one before, of ternary (2 levels), binary
+ *                       (1) and log (2^bits - 1) outputs: I32, or I64 where the sums are wide
+ *   I8 weights are in [-127, 127], floats are finite.
  *
  * VALUES that codes stand for
  *   ternary -1..1, seven -3..3, u7 0..127. Thermometer: code k of 0..levels is 2k - levels, the sum
- * of `levels` planes of +-1. Binary: code 0 is -1, 1 is +1. Log (LogNet, Miyashita et al. 2016,
+ *   of `levels` planes of +-1. Binary: code 0 is -1, 1 is +1. Log (LogNet, Miyashita et al. 2016,
  *   1603.01025): code 0 is zero, code n is 2^(n - 1), or sqrt2^(n - 1) in that base.
  *
  * SUMS
  *   t = sum of weight times input value. Where a base is sqrt2, products with an even sum of
  *   half-steps add to E and the others, over sqrt2, to O, and t = 128 E + 181 O.
  *   Sums are wide (int64) where a base is sqrt2, or weights are log of 5 or 6 bits, or the input is
- *   log of 4 or 5 bits; else int32. The loader demands that no input can make them leave that type,
- *   nor t + bias; int64 sums stay within +-2^62. Where input values may be negative (ternary,
- * seven, thermometer, binary) that holds for three times the sum of |weight| times the largest
- * value, so that kernels may add an offset to the codes and take it off the bias. u7, scores
- * REQUANTISATION of t + bias. Of wide sums (scores only): of (t + bias) >> narrow, arithmetic. With
- * A = sum |weight| of a channel times the largest input value plus |bias|, A << preshift (A >>
- * narrow << preshift) is below 2^31. thresholds   the code is the number of thresholds that t
- * reaches: t >= threshold. Binary: that is the code. Ternary: the value is that less 1. Log: that
- * is the code. A normalisation with a negative factor is folded by negating the channel's weights.
- * The smallest number of the type is always reached; the largest never occurs as a sum. f32 layers
- * take all codings: a code counts as its value. Thermometer codes of more than 63 levels are read
- * by binary or ternary weights or f32 only. Pools and add read u7 or f32; maxpool reads also
- * binary, ternary and log outputs. pad_code is one of the input's codes; of ternary and seven it is
- * 0.
+ *   log of 4 or 5 bits; else int32.
+ *   The loader demands that no input can make them leave that type, nor t + bias: with S = sum of
+ *   |weight| (of base sqrt2: of the largest |128 E + 181 O|) times the largest |input value|, per
+ *   output channel, S + |bias| is below 2^31, or 2^62 of wide sums. Where input values may be
+ *   negative (ternary, seven, thermometer, binary) 3 S + |bias| is, so that kernels may add an
+ *   offset to the codes and take it off the bias.
+ *   u7, scores   REQUANTISATION of t + bias. Of wide sums (scores only): of (t + bias) >> narrow,
+ *                arithmetic. (S + |bias|) << preshift (>> narrow << preshift) is below 2^31.
+ *   thresholds   the code is the number of thresholds that t reaches: t >= threshold. Binary: that
+ *                is the code. Ternary: the value is that less 1. Log: that is the code. A
+ *                normalisation with a negative factor is folded by negating the channel's weights.
+ *                The smallest number of the type is always reached; the largest never occurs as a
+ *                sum, the bound above being less by 1 for int32.
+ *   f32 layers take all codings: a code counts as its value.
+ *   Thermometer codes of more than 63 levels are read by binary or ternary weights or f32 only.
+ *   Pools and add read u7 or f32; maxpool reads also binary, ternary and log outputs. pad_code is
+ *   one of the input's codes; of ternary and seven it is 0, of f32 it is itself, 0..127.
  */
 #ifndef OCELLUS_ENGINE_NETWORK_MODEL_H
 #define OCELLUS_ENGINE_NETWORK_MODEL_H

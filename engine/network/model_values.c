@@ -205,7 +205,9 @@ static bool sums_fit(const struct network_layer *layer, const struct network_flo
                      uint32_t output, uint64_t sum)
 {
     const bool wide = network_layer_is_wide(layer, in);
-    const uint64_t limit = wide ? WIDE_MAX : UINT64_C(1) << 31;
+    /* A threshold of INT32_MAX is never reached: no sum may be as large. */
+    const uint64_t limit =
+        wide ? WIDE_MAX : (UINT64_C(1) << 31) - (network_layer_levels(layer) > 0 ? 1 : 0);
     const uint64_t most = is_signed(in) && sum <= WIDE_MAX ? sum * 3 : sum;
     uint64_t bias = 0;
 
@@ -215,8 +217,8 @@ static bool sums_fit(const struct network_layer *layer, const struct network_flo
     if (sum > WIDE_MAX || most >= limit || bias >= limit || most + bias >= limit) {
         return false;
     }
-    /* Rounding down may add one to the size of a negative number. */
-    const uint64_t narrowed = ((sum + bias) >> layer->narrow) + (layer->narrow > 0 ? 1 : 0);
+    /* Rounding down may take a negative number one further, to -2^31 at most. */
+    const uint64_t narrowed = (sum + bias) >> layer->narrow;
 
     return network_layer_levels(layer) > 0 || narrowed < (UINT64_C(1) << 31) >> layer->preshift;
 }

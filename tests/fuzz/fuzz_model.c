@@ -52,7 +52,9 @@ static uint8_t *codes_for(const struct network_input *input)
         } else {
             codes[i] = coding == GRADIENT_CODING_U7        ? (uint8_t)(mixed % 128)
                        : coding == GRADIENT_CODING_TERNARY ? (uint8_t)(mixed % 3 - 1)
-                                                           : (uint8_t)(mixed % 7 - 3);
+                       : coding == GRADIENT_CODING_SEVEN
+                           ? (uint8_t)(mixed % 7 - 3)
+                           : (uint8_t)(mixed % (input->front.levels + 1u));
         }
     }
     return codes;

@@ -401,6 +401,19 @@ static void test_spec_check(void **state)
         {{.planes = 3, .source = GRADIENT_SOURCE_SRGB, .coding = GRADIENT_CODING_TERNARY}, -EINVAL},
         {{.planes = 3, .source = GRADIENT_SOURCE_SRGB, .coding = GRADIENT_CODING_U7, .merge = 1},
          -EINVAL},
+        {{.planes = 3,
+          .source = GRADIENT_SOURCE_SRGB,
+          .coding = GRADIENT_CODING_THERMOMETER,
+          .levels = 127},
+         0},
+        {{.planes = 3,
+          .source = GRADIENT_SOURCE_SRGB,
+          .coding = GRADIENT_CODING_THERMOMETER,
+          .levels = 42},
+         -EINVAL},
+        {{.planes = 3, .source = GRADIENT_SOURCE_SRGB, .coding = GRADIENT_CODING_THERMOMETER},
+         -EINVAL},
+        {{.planes = 3, .floor = 1, .coding = GRADIENT_CODING_THERMOMETER, .levels = 21}, -EINVAL},
     };
 
     (void)state;
@@ -440,6 +453,51 @@ static void test_srgb_all_samples(void **state)
             assert_int_equal(codes[i], v == 255 ? 127 : (v + 1) / 2);
             assert_true(floats[i] == (float)v / 127.5f - 1.0f);
         }
+    }
+}
+
+/* The formula in gradient.h by floating point, for each 8-bit value and BinarEye's three widths. */
+static void test_thermometer(void **state)
+{
+    static const struct {
+        int f, levels;
+    } sizes[] = {{256, 85}, {128, 41}, {64, 21}};
+    static uint16_t planes[65536];
+    static uint8_t codes[65536];
+    const struct gradient_spec plain = {
+        .source = GRADIENT_SOURCE_SRGB, .coding = GRADIENT_CODING_F32, .planes = 1};
+    static float floats[65536];
+
+    (void)state;
+    for (size_t i = 0; i < 65536; i++) {
+        planes[i] = (uint16_t)i;
+    }
+    gradient_encode(&plain, planes, 256, 256, 65535, floats);
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        const int m = (int)floor(256 / (3 * (256.0 / sizes[s].f)));
+        const struct gradient_spec spec = {.source = GRADIENT_SOURCE_SRGB,
+                                           .coding = GRADIENT_CODING_THERMOMETER,
+                                           .planes = 1,
+                                           .levels = (uint8_t)sizes[s].levels,
+                                           .even = m % 2 == 0};
+        bool seen[256] = {false};
+
+        assert_int_equal(gradient_spec_check(&spec), 0);
+        assert_int_equal(sizes[s].levels, m % 2 == 0 ? m - 1 : m);
+        gradient_encode(&spec, planes, 256, 256, 65535, codes);
+        for (size_t i = 0; i < 65536; i++) {
+            const int v = (int)lrint(((double)floats[i] + 1) * 127.5);
+            const double x = 2.0 * v / 255 - 1, sign = x < 0 ? -1 : 1;
+            const double q = 2 * sign * ceil(fabs(x) * m / 2 - 1e-9) - sign;
+
+            seen[v] = true;
+            assert_int_equal(codes[i], (int)(q + sizes[s].levels) / 2);
+        }
+        for (int v = 0; v < 256; v++) {
+            assert_true(seen[v]);
+        }
+        assert_int_equal(codes[0], 0);
+        assert_int_equal(codes[65535], sizes[s].levels);
     }
 }
 
@@ -505,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_floor_follows_nominal_white),
         cmocka_unit_test(test_spec_check),
         cmocka_unit_test(test_srgb_all_samples),
+        cmocka_unit_test(test_thermometer),
         cmocka_unit_test(test_srgb_interleaves),
         cmocka_unit_test(test_bits_round_trip),
     };
