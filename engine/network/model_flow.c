@@ -143,7 +143,8 @@ uint32_t network_layer_levels(const struct network_layer *layer)
     case NETWORK_OUTPUT_BINARY:
         return 1;
     case NETWORK_OUTPUT_LOG:
-        return (1u << layer->output_bits) - 1;
+        /* More is refused elsewhere, but by the writer only once it was written. */
+        return layer->output_bits <= 5 ? (1u << layer->output_bits) - 1 : 0;
     default:
         return 0;
     }

@@ -16,7 +16,7 @@
 
 #define NETWORK_HEADER_MAX  (1u << 20)
 #define NETWORK_RANK_MAX    8u
-#define NETWORK_TENSORS_MAX 1024u
+#define NETWORK_TENSORS_MAX 2048u /* four for each of 64 layers of 8 points */
 
 enum network_dtype {
     NETWORK_DTYPE_F32 = 0,

@@ -60,16 +60,16 @@ static uint8_t *codes_for(const struct network_input *input)
     return codes;
 }
 
-static void run(const struct network_model *model, uint32_t cpu, int32_t *scores)
+static void run(const struct network_model *model, uint32_t point, uint32_t cpu, int32_t *scores)
 {
     struct kernel_table kernels;
     struct network_plan *plan;
 
     kernel_table_init(&kernels, cpu);
-    check(network_plan_create(model, 0, 1, &kernels, &plan) == 0);
+    check(network_plan_create(model, point, 1, &kernels, &plan) == 0);
     size_t bytes = network_plan_arena_bytes(plan);
     if (bytes <= SMALL_BYTES && network_plan_macs(plan) <= SMALL_MACS) {
-        uint8_t *codes = codes_for(network_model_input(model, 0));
+        uint8_t *codes = codes_for(network_model_input(model, point));
         void *arena = take(bytes);
 
         network_run(plan, arena, codes, scores);
@@ -87,10 +87,12 @@ static void check_model(const struct network_model *model)
     size_t size;
 
     check(plain != NULL && best != NULL);
-    check(gradient_spec_check(&network_model_input(model, 0)->front) == 0);
-    run(model, 0, plain);
-    run(model, kernel_cpu_detect(), best);
-    check(memcmp(plain, best, labels * sizeof *plain) == 0);
+    for (uint32_t point = 0; point < network_model_points(model); point++) {
+        check(gradient_spec_check(&network_model_input(model, point)->front) == 0);
+        run(model, point, 0, plain);
+        run(model, point, kernel_cpu_detect(), best);
+        check(memcmp(plain, best, labels * sizeof *plain) == 0);
+    }
     free(plain);
     free(best);
 
