@@ -2,7 +2,7 @@
 /* Copyright 2026 The Ocellus Authors */
 /*
  * Weights exchanged between runs: the new layer's results and no other's, from any memory; what is
- * refused changes nothing. And when a cascade wakes.
+ * refused changes nothing.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -16,7 +16,6 @@
 
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/kernel.h"
-#include "engine/network/cascade.h"
 #include "engine/network/plan.h"
 #include "graphs.h"
 
@@ -209,61 +208,12 @@ static void test_generation_is_a_number(void **state)
     tear_down(&fixture);
 }
 
-static void test_cascade(void **state)
-{
-    static const struct {
-        int32_t scores[3], margin;
-        bool wakes;
-    } cases[] = {
-        {{5, 5, 0}, 0, true},
-        {{5, 4, 0}, 1, true},
-        {{5, 4, 0}, 2, false},
-        {{3, 5, 0}, -2, true},
-        {{3, 5, 0}, -1, false},
-        {{INT32_MAX, INT32_MIN, INT32_MIN}, INT32_MAX, true},
-        {{INT32_MIN, INT32_MAX, 0}, INT32_MIN, true}, /* margins are held to int32 */
-        {{INT32_MIN, INT32_MAX, 0}, INT32_MIN + 1, false},
-    };
-    struct network_cascade cascade;
-    struct fixture fixture;
-    uint64_t seed = 1;
-
-    (void)state;
-    for (;; seed++) {
-        set_up(&fixture, seed, 0);
-        if (fixture.graph.description.label_count == 3) {
-            break;
-        }
-        if (fixture.graph.description.label_count == 1) {
-            assert_int_equal(network_cascade_init(&cascade, fixture.plan, fixture.other, 0, 0),
-                             -EINVAL);
-        }
-        tear_down(&fixture);
-    }
-    assert_int_equal(network_cascade_init(&cascade, fixture.plan, fixture.other, 3, 0), -EINVAL);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        for (uint32_t label = 0; label < 3; label++) {
-            int32_t scores[3];
-
-            for (uint32_t k = 0; k < 3; k++) {
-                scores[(k + label) % 3] = cases[i].scores[k];
-            }
-            assert_int_equal(
-                network_cascade_init(&cascade, fixture.plan, fixture.other, label, cases[i].margin),
-                0);
-            assert_int_equal(network_cascade_wakes(&cascade, scores), cases[i].wakes);
-        }
-    }
-    tear_down(&fixture);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_swaps),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_generation_is_a_number),
-        cmocka_unit_test(test_cascade),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
