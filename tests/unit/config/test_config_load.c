@@ -157,11 +157,15 @@ static void test_every_key(void **state)
                                               "model = b\n"
                                               "[model a]\n"
                                               "path = /m/a\n"
+                                              "wakes = b\n"
+                                              "wake-label = a cat\n"
+                                              "wake-confidence = 99\n"
                                               "[camera porch]\n"
                                               "[model b]\n"
                                               "path = /m/b\n"
                                               "[camera " NAME_63 "]\n"
                                               "model = a\n"
+                                              "point = auto\n"
                                               "enabled = no");
 
     assert_string_equal(config->http_socket, "/a/http");
@@ -184,6 +188,12 @@ static void test_every_key(void **state)
     assert_string_equal(config->default_model, "b");
     assert_int_equal(config->model_count, 2);
     assert_string_equal(config->models[1].name, "b");
+    assert_string_equal(config->models[0].wakes, "b");
+    assert_string_equal(config->models[0].wake_label, "a cat");
+    assert_int_equal(config->models[0].wake_confidence, 99);
+    assert_string_equal(config->models[1].wakes, "");
+    assert_int_equal(config->models[1].wake_confidence, 50);
+    assert_string_equal(config->cameras[1].point, "auto");
     assert_string_equal(config->models[1].path, "/m/b");
     assert_int_equal(config->camera_count, 2);
     assert_string_equal(config->cameras[0].name, "porch");
@@ -305,6 +315,9 @@ static const struct {
     {"[daemon]\n", 0, "no [model NAME] section"},
     {"workers = 1\n[daemon]\n", 1, "'workers' stands before any section"},
     {"[model a]\n", 1, "model 'a' has no path"},
+    {"[model a]\npath = /m\nwakes = a\nwake-label = x\n", 1, "which is no other [model]"},
+    {"[model a]\npath = /m\nwake-label = x\n", 1, "needs both 'wakes' and 'wake-label'"},
+    {"[model a]\npath = /m\nwake-confidence = 100\n", 3, "wake-confidence"},
     {MODEL "path = /m/b\n", 3, "'path' appears twice, first in line 2"},
     {MODEL MODEL, 3, "section [model a] appears twice, first in line 1"},
     {"[model a]\npath=m/a\n", 2, "'path' is not an absolute path"},
@@ -455,7 +468,7 @@ static void test_example_shows_defaults(void **state)
     struct config *plain = load_text(place, "[model person]\npath = /usr/share/ocellus/models/"
                                             "person.safetensors\n");
     struct config *config = load_text(place, text);
-    assert_int_equal(keys, 18 + 2);
+    assert_int_equal(keys, 18 + 3);
     assert_memory_equal(config, plain, offsetof(struct config, models));
     assert_memory_equal(config->models, plain->models, sizeof(plain->models));
     assert_int_equal(config->camera_count, 1);
