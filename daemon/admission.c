@@ -46,12 +46,9 @@ struct admission {
         (camera)->counters.name++;                                                                 \
     } while (0)
 
-static void set_camera(struct camera *camera, const struct models *models, const char *name,
-                       const char *model)
+static void set_camera(struct camera *camera, const char *name, uint32_t model, const char *point)
 {
-    int index = models_find(models, model); /* the configuration was checked: it is there */
-    *camera = (struct camera){
-        .enabled = true, .model_index = index < 0 ? 0 : (uint32_t)index, .point = ""};
+    *camera = (struct camera){.enabled = true, .model_index = model, .point = point};
     memcpy(camera->name, name, strlen(name) + 1);
 }
 
@@ -73,8 +70,8 @@ int admission_create(uv_loop_t *loop, const struct config *config, const struct 
     for (uint32_t i = 0; i < config->camera_count; i++) {
         const struct config_camera *declared = &config->cameras[i];
         struct camera *camera = &admission->cameras[admission->camera_count++];
-        set_camera(camera, models, declared->name, declared->model);
-        camera->point = declared->point;
+        int model = models_find(models, declared->model); /* it was checked: it is there */
+        set_camera(camera, declared->name, model < 0 ? 0 : (uint32_t)model, declared->point);
         camera->declared = true;
         camera->enabled = declared->enabled;
     }
@@ -150,7 +147,7 @@ static struct camera *add_camera(struct admission *admission, const char *name)
     if (place == NULL) {
         return NULL;
     }
-    set_camera(place, admission->models, name, config->default_model);
+    set_camera(place, name, admission->models->standard, "");
     return place;
 }
 
@@ -198,7 +195,7 @@ static bool start_waiting(struct admission *admission, struct camera *camera)
 {
     struct frame *frame = camera->waiting;
     int r;
-    if (strcmp(frame->point, "auto") == 0) {
+    if (strcmp(frame->point, MODELS_POINT_AUTO) == 0) {
         frame->point_index =
             choose_point(admission, admission->models->list[frame->model_index].point_count);
     }
@@ -287,22 +284,28 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-/* Which model and operating point. A camera's point is one of its own model. */
+/* Which model and operating point; the camera may not be known yet. A camera's point is one of its
+ * own model. */
 static enum proto_error set_network(struct admission *admission, struct frame *frame,
-                                    const struct camera *camera, int model,
-                                    const char **ret_message)
+                                    const struct camera *camera, const char **ret_message)
 {
-    bool own = frame->model[0] == '\0' || (uint32_t)model == camera->model_index;
-    frame->model_index = own ? camera->model_index : (uint32_t)model;
-    if (frame->point[0] == '\0' && own) {
+    const struct models *models = admission->models;
+    uint32_t own = camera != NULL ? camera->model_index : models->standard;
+    int model = frame->model[0] != '\0' ? models_find(models, frame->model) : (int)own;
+    if (model < 0) {
+        *ret_message = "there is no such model";
+        return PROTO_NOT_FOUND;
+    }
+    if (frame->point[0] == '\0' && camera != NULL && (uint32_t)model == own) {
         snprintf(frame->point, sizeof(frame->point), "%s", camera->point);
     }
-    int point = models_find_point(&admission->models->list[frame->model_index], frame->point);
+    int point = models_find_point(&models->list[model], frame->point);
     if (point < 0) {
         *ret_message = "the model has no such operating point";
         return PROTO_NOT_FOUND;
     }
-    frame->point_index = point == MODELS_POINT_AUTO ? 0 : (uint32_t)point;
+    frame->model_index = (uint32_t)model;
+    frame->point_index = (uint32_t)point;
     return PROTO_OK;
 }
 
@@ -311,15 +314,14 @@ static enum proto_error admit(struct admission *admission, struct frame *frame,
                               struct camera **ret_camera, const char **ret_message)
 {
     struct camera *camera = find_camera(admission, frame->camera);
-    int model = frame->model[0] != '\0' ? models_find(admission->models, frame->model) : 0;
     *ret_camera = camera;
     if (admission->stopped) {
         *ret_message = "the daemon is shutting down";
         return PROTO_TOO_BUSY;
     }
-    if (model < 0) {
-        *ret_message = "there is no such model";
-        return PROTO_NOT_FOUND;
+    enum proto_error error = set_network(admission, frame, camera, ret_message);
+    if (error != PROTO_OK) {
+        return error;
     }
     if (camera == NULL) {
         camera = add_camera(admission, frame->camera);
@@ -333,7 +335,7 @@ static enum proto_error admit(struct admission *admission, struct frame *frame,
         *ret_message = "this camera is disabled";
         return PROTO_FORBIDDEN;
     }
-    return set_network(admission, frame, camera, model, ret_message);
+    return PROTO_OK;
 }
 
 void admission_submit(struct admission *admission, struct frame *frame)

@@ -40,8 +40,9 @@ struct frame {
     uint64_t id;
     uint64_t deadline_ns;
     uint64_t started_ns;
-    uint32_t model_index, point_index; /* of "auto" it is set when a worker gets the frame */
-    bool cancelled; /* nobody waits for its result any more: it only has to come back */
+    uint32_t model_index,
+        point_index; /* the point of "auto" is chosen when a worker gets the frame */
+    bool cancelled;  /* nobody waits for its result any more: it only has to come back */
 };
 
 struct frame *frame_create(void);        /* NULL: out of memory; fd is -1 */

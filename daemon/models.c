@@ -228,11 +228,11 @@ int models_find(const struct models *models, const char *name)
 
 int models_find_point(const struct model *model, const char *name)
 {
-    if (strcmp(name, "auto") == 0) {
-        return MODELS_POINT_AUTO;
+    if (name[0] == '\0' || strcmp(name, MODELS_POINT_AUTO) == 0) {
+        return 0;
     }
     for (uint32_t i = 0; i < model->point_count; i++) {
-        if (name[0] == '\0' || strcmp(model->points[i], name) == 0) {
+        if (strcmp(model->points[i], name) == 0) {
             return (int)i;
         }
     }

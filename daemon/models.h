@@ -44,9 +44,11 @@ void models_destroy(struct models *models);
 /* Index of the model with this name, -ENOENT when there is none. */
 int models_find(const struct models *models, const char *name);
 
-/* Index of the operating point; MODELS_POINT_AUTO for "auto"; 0 for an empty name. Errors: -ENOENT.
- */
-#define MODELS_POINT_AUTO 1000
+/* What stands for a point in place of a name: one by load. */
+#define MODELS_POINT_AUTO "auto"
+
+/* Index of the operating point; the first for an empty name and for MODELS_POINT_AUTO. Errors:
+ * -ENOENT. */
 int models_find_point(const struct model *model, const char *name);
 
 /* Put names to a checked result of a frame that was just finished. *ret_result borrows from models

@@ -215,31 +215,52 @@ struct picture {
     size_t size;
     enum image_kind kind;
     const struct image_sensor *sensor;
+    /* What worker->planes hold of it. */
+    bool decoded;
+    struct image_target target;
+    struct image_info info;
 };
+
+static bool same_target(const struct image_target *a, const struct image_target *b)
+{
+    return a->width == b->width && a->height == b->height && a->channels == b->channels &&
+           a->fit == b->fit;
+}
+
+/* Planes of the picture as `target` asks for them. Two models of a cascade often want the same. */
+static int decode(struct worker *worker, struct picture *picture, const struct image_target *target)
+{
+    if (picture->decoded && same_target(&picture->target, target)) {
+        return 0;
+    }
+    int err = image_decode(worker->decoder, picture->bytes, picture->size, picture->kind,
+                           picture->sensor, target, worker->planes, &picture->info);
+    picture->decoded = err == 0;
+    picture->target = *target;
+    return err;
+}
 
 /* The whole line for one model. Adds to the times and work of `result`, and writes what else is in
  * its head but its sequence; codes stay in worker->codes. */
 static int run(struct worker *worker, const struct worker_model *model, uint32_t point,
-               const struct picture *picture, struct job_result *result)
+               struct picture *picture, struct job_result *result)
 {
     const struct network_input *input = network_model_input(model->model, point);
-    struct image_info info;
     uint64_t start = now_ns();
-    int err = image_decode(worker->decoder, picture->bytes, picture->size, picture->kind,
-                           picture->sensor, &input->target, worker->planes, &info);
+    int err = decode(worker, picture, &input->target);
     if (err < 0) {
         return err;
     }
     uint64_t decoded = now_ns();
     gradient_encode(&input->front, worker->planes, input->target.width, input->target.height,
-                    info.nominal_white, worker->codes);
+                    picture->info.nominal_white, worker->codes);
     uint64_t encoded = now_ns();
     network_run(model->plans[point], worker->arena, worker->codes, result->scores);
     result->network_ns += now_ns() - encoded;
     result->gradient_ns += encoded - decoded;
     result->decode_ns += decoded - start;
     result->macs += network_plan_macs(model->plans[point]);
-    result->info = info;
+    result->info = picture->info;
     result->generation = model->generation;
     result->label_count = network_model_labels(model->model);
     return 0;
@@ -274,7 +295,8 @@ static void return_codes(const struct worker *worker, const struct network_input
 
 static int prepare_point(struct worker *worker, struct worker_model *model, uint32_t point)
 {
-    const struct picture picture = {builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_JPEG, NULL};
+    struct picture picture = {
+        .bytes = builtin_jpeg, .size = sizeof(builtin_jpeg), .kind = IMAGE_KIND_JPEG};
     int err = network_plan_create(model->model, point, 1, &worker->kernels, &model->plans[point]);
     if (err == 0) {
         err = reserve_buffers(worker, model, point);
@@ -378,7 +400,7 @@ static bool wants_recycling(enum image_kind kind, const uint8_t *bytes, size_t l
 
 /* The model that the message names, and the one behind it in a cascade if that wakes it. */
 static int run_stages(struct worker *worker, const struct job_message *message,
-                      const struct picture *picture, struct job_result *result)
+                      struct picture *picture, struct job_result *result)
 {
     const struct worker_model *model = &worker->models[message->model];
     uint32_t point = message->point;

@@ -77,13 +77,14 @@ def test_a_request_or_a_camera_names_the_point(start_daemon, two_points, picture
         assert models["two"]["points"] == ["first", "second"]
 
 
-def test_a_detector_wakes_a_recogniser(start_daemon, tmp_path, picture):
+@pytest.mark.parametrize("recogniser", ["cifar10-srgb3", "person"])  # of the same planes, of others
+def test_a_detector_wakes_a_recogniser(start_daemon, recogniser, picture):
     label = read_model(MODEL)[0]["labels"]
     with start_daemon(models={"cifar10-lg3": MODEL}).eye() as eye:
         alone = eye.infer(picture)
     seen = alone["label"]
     other = next(name for name in label if name != seen)
-    second = MODELS / "cifar10-srgb3.safetensors"
+    second = MODELS / f"{recogniser}.safetensors"
 
     def cascade(wake_label, confidence):
         daemon = start_daemon(models={

@@ -275,15 +275,17 @@ static void test_refusals(void **state)
     submit(&bench, "a1@none");
     submit(&bench, "off1");
     assert_string_equal(bench.seen, "a1@none io.ocellus.NotFound;off1 io.ocellus.Forbidden;");
+    submit(&bench, "b1#none");
+    assert_non_null(strstr(bench.seen, ";b1#none io.ocellus.NotFound;"));
     struct admission_camera camera;
     assert_true(admission_get_camera(bench.admission, 0, &camera));
     assert_string_equal(camera.name, "off");
     assert_int_equal(camera.counters.refused, 1);
     assert_false(
         admission_get_camera(bench.admission, 1, &camera)); /* a refused frame makes no camera */
-    assert_int_equal(totals(&bench).refused, 2);
+    assert_int_equal(totals(&bench).refused, 3);
     submit(&bench, "a2@m");
-    run_until(&bench, 3);
+    run_until(&bench, 4);
     assert_true(admission_get_camera(bench.admission, 1, &camera));
     close_bench(&bench);
 }
