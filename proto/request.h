@@ -9,9 +9,10 @@
  *   Varlink  {"camera":"porch","model":"night","point":"w64","format":"sensor","fd":0,
  *             "sensor":{"width":640,"height":480,"cfa":"GBRG","packing":"mipi10"}}
  *
- *   format   jpeg, raw, pnm or sensor; absent: the bytes are looked at, or sensor when one is
- * described sensor   width, height, cfa, packing; and stride (default: no padding), black (0),
- * white (the largest value of the packing), nominal_white (65535) Words are not case sensitive.
+ *   format   jpeg, raw, pnm or sensor; absent: the bytes tell, or a description of a sensor does
+ *   sensor   width, height, cfa, packing; and stride (default: no padding), black (0),
+ *            white (the largest value of the packing), nominal_white (65535)
+ *   Words are not case sensitive.
  */
 #ifndef OCELLUS_PROTO_REQUEST_H
 #define OCELLUS_PROTO_REQUEST_H
