@@ -197,8 +197,8 @@ ALWAYS_INLINE void put_pixel(const struct block *block, const int32_t *const *fr
         low = _mm512_max_epi32(low, _mm512_load_si512(from[i]));
         high = _mm512_max_epi32(high, _mm512_load_si512(from[i] + LANES));
     }
-    if (block->narrow) {
-        put_narrow(block, low, high, 0, out, at);
+    if (block->paired) {
+        put_pair(block, low, high, 0, out, at);
         return;
     }
     put(block, low, 0, out, at);

@@ -100,10 +100,10 @@ ALWAYS_INLINE void tile(const struct block *block, const uint8_t *const *from, v
                                              _mm512_max_epi32(sum[i + 2][v], sum[i + 3][v]));
         }
     }
-    if (block->narrow) {
+    if (block->paired) {
         for (uint32_t v = 0; v < vectors && v * LANES < block->left; v += 2) {
             for (uint32_t i = 0; i < (pool ? pixels / 4 : pixels); i++) {
-                put_narrow(block, sum[i][v], sum[i][vectors > 1 ? v + 1 : 0], v, out, at[i]);
+                put_pair(block, sum[i][v], sum[i][vectors > 1 ? v + 1 : 0], v, out, at[i]);
             }
         }
         return;
@@ -176,8 +176,8 @@ static void map_single(const struct block *block, const uint8_t *in, void *out)
         }
     }
     sum[0] = _mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]), _mm512_add_epi32(sum[2], sum[3]));
-    if (block->narrow) {
-        put_narrow(block, sum[0], sum[0], 0, out, 0);
+    if (block->paired) {
+        put_pair(block, sum[0], sum[0], 0, out, 0);
     } else {
         put(block, sum[0], 0, out, 0);
     }
