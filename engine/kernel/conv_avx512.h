@@ -58,12 +58,13 @@ ALWAYS_INLINE void put(const struct block *block, __m512i sum, uint32_t vector, 
  * the first, third, second and fourth. The word behind mult's last may be anything. */
 ALWAYS_INLINE __m512i scaled(const struct kernel_conv *conv, __m512i t, const int32_t *mult)
 {
-    t = _mm512_slli_epi32(t, conv->preshift);
+    /* Shifts by vectors: those by a count take turns with the multiplications on Zen 4. */
+    t = _mm512_sllv_epi32(t, _mm512_set1_epi32((int32_t)conv->preshift));
     const __m512i even = _mm512_mul_epi32(t, _mm512_load_si512(mult));
     const __m512i odd = _mm512_mul_epi32(_mm512_srli_epi64(t, 32), _mm512_loadu_si512(mult + 1));
     const __m512i high = _mm512_castps_si512(
         _mm512_shuffle_ps(_mm512_castsi512_ps(even), _mm512_castsi512_ps(odd), 0xdd));
-    return _mm512_srai_epi32(high, conv->shift - 1);
+    return _mm512_srav_epi32(high, _mm512_set1_epi32((int32_t)conv->shift - 1));
 }
 
 /* Requantisation. What 16 bits cannot hold is below 0 or above 127 in any case. */
