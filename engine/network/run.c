@@ -111,8 +111,10 @@ static void load_row(const struct plan_buffer *buffer, uint8_t coding, const voi
             f32[i] = (float)(bytes.scale * byte - bytes.offset);
         }
     } else {
+        const uint8_t doubled = factor == 2 ? 0xff : 0; /* vectors of bytes have no product */
+
         for (size_t i = 0; i < count; i++) {
-            u8[i] = (uint8_t)(factor * from[i] + offset);
+            u8[i] = (uint8_t)(from[i] + (from[i] & doubled) + offset);
         }
     }
 }
