@@ -5,59 +5,15 @@
  * shapes, buffers that end at an inaccessible page, the space around the results compared.
  * OCELLUS_TEST_SEED repeats a run.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include <cmocka.h>
-
-#include "engine/kernel/cpu.h"
 #include "engine/kernel/isa.h"
 #include "engine/kernel/requantise.h"
+#include "kernel_test.h"
 
 KERNEL_CONV_DECLARE(evex);
 KERNEL_CONV_DECLARE(amx_model);
-
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((random_state >> 33) % n);
-}
-
-/* A buffer whose last byte is followed, and whose page-rounded start is preceded, by an
- * inaccessible page. */
-struct guarded {
-    uint8_t *map, *start;
-    size_t map_bytes, bytes;
-};
-
-static void guarded_init(struct guarded *guarded, size_t bytes, size_t align)
-{
-    const size_t page = 4096, inner = (bytes + align + page - 1) / page * page;
-
-    guarded->map_bytes = inner + 2 * page;
-    guarded->bytes = bytes;
-    guarded->map =
-        mmap(NULL, guarded->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(guarded->map, MAP_FAILED);
-    assert_int_equal(mprotect(guarded->map, page, PROT_NONE), 0);
-    assert_int_equal(mprotect(guarded->map + page + inner, page, PROT_NONE), 0);
-    guarded->start = guarded->map + page + inner - bytes;
-    guarded->start -= (uintptr_t)guarded->start % align;
-}
-
-static void guarded_finish(struct guarded *guarded)
-{
-    munmap(guarded->map, guarded->map_bytes);
-}
 
 enum fill { FILL_RANDOM, FILL_MOST, FILL_LEAST, FILL_SMALL, FILL_EDGE };
 
@@ -185,10 +141,29 @@ static const struct shape shapes[] = {
     {520, 1, 1, 1, 3, 3, 16, 1, 1},
 };
 
-static void check_one(const struct kernel_conv_ops *ops, const struct shape *shape, enum fill fill,
-                      enum kernel_conv_output output, uint32_t levels)
+/* One convolution with random numbers, everything that it reads and writes. */
+struct sample {
+    struct kernel_conv conv;
+    struct guarded in, packed, out;
+    size_t filter, out_row, element; /* weights of a channel; elements of a row; their bytes */
+    int8_t *weights;
+    int32_t *bias, *mult, *threshold;
+};
+
+static void *array(size_t count, size_t size)
 {
-    struct kernel_conv conv = {
+    void *memory = malloc(count * size);
+
+    assert_non_null(memory);
+    return memory;
+}
+
+static void describe(struct sample *sample, const struct shape *shape,
+                     enum kernel_conv_output output, uint32_t levels)
+{
+    struct kernel_conv *conv = &sample->conv;
+
+    *conv = (struct kernel_conv){
         .in_c = shape->in_c,
         .in_max = shape->in_max,
         .kernel_h = shape->kernel_h,
@@ -204,79 +179,109 @@ static void check_one(const struct kernel_conv_ops *ops, const struct shape *sha
         .output = output,
         .levels = levels,
     };
-    const bool bytes = output != KERNEL_CONV_SUMS;
-    const uint32_t columns = (conv.out_w * conv.pool - 1) * conv.stride_x + conv.kernel_w;
-    const uint32_t rows = (conv.out_h * conv.pool - 1) * conv.stride_y + conv.kernel_h;
-    const size_t filter = (size_t)conv.kernel_h * conv.kernel_w * conv.in_c;
-    const size_t out_row = (size_t)conv.out_w * conv.out_c + random_below(9);
-    const size_t element = bytes ? 1 : 4, out_bytes = conv.out_h * out_row * element;
-    struct guarded in, packed, out;
-    int8_t *weights = malloc(conv.out_c * filter);
-    int32_t *bias = malloc(conv.out_c * sizeof(*bias)), *mult = malloc(conv.out_c * sizeof(*mult));
-    int32_t *threshold = malloc(conv.out_c * KERNEL_CONV_LEVELS_MAX * sizeof(*threshold));
+    const uint32_t columns = (conv->out_w * conv->pool - 1) * conv->stride_x + conv->kernel_w;
 
-    assert_non_null(weights);
-    assert_non_null(bias);
-    assert_non_null(mult);
-    assert_non_null(threshold);
-    conv.in_row = columns * conv.in_c + random_below(5);
-    guarded_init(&in, (size_t)rows * conv.in_row + KERNEL_CONV_TAIL, 1);
-    for (size_t i = 0; i < in.bytes; i++) {
-        in.start[i] = (uint8_t)(fill == FILL_MOST || fill == FILL_LEAST || fill == FILL_EDGE
-                                    ? conv.in_max
-                                    : random_below(conv.in_max + 1));
-    }
-    for (size_t i = 0; i < conv.out_c * filter; i++) {
-        weights[i] = fill == FILL_EDGE ? edge_weight(i % filter) : random_weight(fill);
-    }
-    for (uint32_t i = 0; i < conv.out_c; i++) {
-        bias[i] = (int32_t)random_below(20001) - 10000;
-        mult[i] = (int32_t)(1 + random_below(INT32_MAX));
-    }
+    conv->in_row = columns * conv->in_c + random_below(5);
     for (uint32_t i = 0; i <= levels; i++) {
-        conv.codes[i] = (uint8_t)(i * 16 + random_below(16));
+        conv->codes[i] = (uint8_t)(i * 16 + random_below(16));
     }
-    for (uint32_t i = 0; i < conv.out_c; i++) {
-        int64_t sum = naive(&conv, weights, bias, in.start, random_below(conv.out_w),
-                            random_below(conv.out_h), i);
-        random_thresholds(sum, levels, threshold + (size_t)i * levels);
+    sample->filter = (size_t)conv->kernel_h * conv->kernel_w * conv->in_c;
+    sample->out_row = (size_t)conv->out_w * conv->out_c + random_below(9);
+    sample->element = output == KERNEL_CONV_SUMS ? 4 : 1;
+}
+
+static void fill_in(struct sample *sample, enum fill fill)
+{
+    const struct kernel_conv *conv = &sample->conv;
+    const uint32_t rows = (conv->out_h * conv->pool - 1) * conv->stride_y + conv->kernel_h;
+    const bool most = fill == FILL_MOST || fill == FILL_LEAST || fill == FILL_EDGE;
+
+    guarded_init(&sample->in, (size_t)rows * conv->in_row + KERNEL_CONV_TAIL, 1, 1);
+    for (size_t i = 0; i < sample->in.bytes; i++) {
+        sample->in.start[i] = (uint8_t)(most ? conv->in_max : random_below(conv->in_max + 1));
     }
-    guarded_init(&packed, ops->packed_bytes(&conv), 64);
-    struct kernel_conv other = conv; /* packed for another number of rows, as conv.h allows */
-    other.out_h = conv.out_h % 3 + 1;
-    ops->pack(&other, weights, bias, output == KERNEL_CONV_U7 ? mult : NULL,
-              output == KERNEL_CONV_CODES ? threshold : NULL, packed.start);
-    guarded_init(&out, out_bytes, element);
-    memset(out.start, 0xa5, out_bytes);
-    ops->run(&conv, packed.start, in.start, out.start, out_row);
-    for (uint32_t y = 0; y < conv.out_h; y++) {
-        for (size_t i = 0; i < out_row; i++) {
-            size_t at = y * out_row + i;
-            uint32_t x = (uint32_t)(i / conv.out_c), o = (uint32_t)(i % conv.out_c);
-            if (x >= conv.out_w) { /* between the rows */
-                assert_int_equal(out.start[at * element], 0xa5);
-                continue;
-            }
-            int64_t sum = naive(&conv, weights, bias, in.start, x, y, o);
-            assert_true(sum >= INT32_MIN && sum <= INT32_MAX);
-            if (output == KERNEL_CONV_CODES) {
-                assert_int_equal(out.start[at],
-                                 code_of(&conv, sum, threshold + (size_t)o * levels));
-            } else if (bytes) {
-                assert_int_equal(out.start[at], kernel_requantise_u7((int32_t)sum, mult[o],
-                                                                     conv.preshift, conv.shift));
-            } else {
-                assert_int_equal(((int32_t *)(void *)out.start)[at], sum);
+    sample->weights = array(conv->out_c, sample->filter);
+    for (size_t i = 0; i < conv->out_c * sample->filter; i++) {
+        sample->weights[i] =
+            fill == FILL_EDGE ? edge_weight(i % sample->filter) : random_weight(fill);
+    }
+    sample->bias = array(conv->out_c, sizeof(*sample->bias));
+    sample->mult = array(conv->out_c, sizeof(*sample->mult));
+    sample->threshold = array(conv->out_c * KERNEL_CONV_LEVELS_MAX, sizeof(*sample->threshold));
+    for (uint32_t i = 0; i < conv->out_c; i++) {
+        sample->bias[i] = (int32_t)random_below(20001) - 10000;
+        sample->mult[i] = (int32_t)(1 + random_below(INT32_MAX));
+    }
+    for (uint32_t i = 0; i < conv->out_c; i++) {
+        int64_t sum = naive(conv, sample->weights, sample->bias, sample->in.start,
+                            random_below(conv->out_w), random_below(conv->out_h), i);
+        random_thresholds(sum, conv->levels, sample->threshold + (size_t)i * conv->levels);
+    }
+}
+
+static void run(struct sample *sample, const struct kernel_conv_ops *ops)
+{
+    const struct kernel_conv *conv = &sample->conv;
+    const size_t out_bytes = conv->out_h * sample->out_row * sample->element;
+    struct kernel_conv other = *conv; /* packed for another number of rows, as conv.h allows */
+
+    other.out_h = conv->out_h % 3 + 1;
+    guarded_init(&sample->packed, ops->packed_bytes(conv), 64, 1);
+    ops->pack(&other, sample->weights, sample->bias,
+              conv->output == KERNEL_CONV_U7 ? sample->mult : NULL,
+              conv->output == KERNEL_CONV_CODES ? sample->threshold : NULL, sample->packed.start);
+    guarded_init(&sample->out, out_bytes, sample->element, 1);
+    memset(sample->out.start, 0xa5, out_bytes);
+    ops->run(conv, sample->packed.start, sample->in.start, sample->out.start, sample->out_row);
+}
+
+/* Element `at` of the output is that of (x, y, o). */
+static void check_element(const struct sample *sample, size_t at, uint32_t x, uint32_t y,
+                          uint32_t o)
+{
+    const struct kernel_conv *conv = &sample->conv;
+    const uint8_t *out = sample->out.start;
+    const int64_t sum = naive(conv, sample->weights, sample->bias, sample->in.start, x, y, o);
+
+    assert_true(sum >= INT32_MIN && sum <= INT32_MAX);
+    if (conv->output == KERNEL_CONV_CODES) {
+        assert_int_equal(out[at], code_of(conv, sum, sample->threshold + (size_t)o * conv->levels));
+    } else if (conv->output == KERNEL_CONV_U7) {
+        assert_int_equal(out[at], kernel_requantise_u7((int32_t)sum, sample->mult[o],
+                                                       conv->preshift, conv->shift));
+    } else {
+        assert_int_equal(((const int32_t *)(const void *)out)[at], sum);
+    }
+}
+
+static void check_one(const struct kernel_conv_ops *ops, const struct shape *shape, enum fill fill,
+                      enum kernel_conv_output output, uint32_t levels)
+{
+    struct sample sample;
+    const struct kernel_conv *conv = &sample.conv;
+
+    describe(&sample, shape, output, levels);
+    fill_in(&sample, fill);
+    run(&sample, ops);
+    for (uint32_t y = 0; y < conv->out_h; y++) {
+        for (size_t i = 0; i < sample.out_row; i++) {
+            const size_t at = y * sample.out_row + i;
+            const uint32_t x = (uint32_t)(i / conv->out_c);
+
+            if (x < conv->out_w) {
+                check_element(&sample, at, x, y, (uint32_t)(i % conv->out_c));
+            } else { /* between the rows */
+                assert_int_equal(sample.out.start[at * sample.element], 0xa5);
             }
         }
     }
-    guarded_finish(&in);
-    guarded_finish(&packed);
-    guarded_finish(&out);
-    free(weights);
-    free(bias);
-    free(mult);
-    free(threshold);
+    guarded_finish(&sample.in);
+    guarded_finish(&sample.packed);
+    guarded_finish(&sample.out);
+    free(sample.weights);
+    free(sample.bias);
+    free(sample.mult);
+    free(sample.threshold);
 }
 
 static void check_all(const struct kernel_conv_ops *ops)
@@ -295,17 +300,17 @@ static void check_all(const struct kernel_conv_ops *ops)
 
 static void test_every_mask(void **state)
 {
-    static const char *const masks[] = {"c", "avx2", "0x3", "0x5", "neon", "all"};
+    static const char *const sets[] = {"c", "avx2", "0x3", "0x5", "neon", "all"};
     const uint32_t cpu = kernel_cpu_detect();
-    uint32_t done[sizeof(masks) / sizeof(masks[0])];
+    uint32_t done[sizeof(sets) / sizeof(sets[0])];
     size_t seen;
 
     (void)state;
-    for (size_t m = 0; m < sizeof(masks) / sizeof(masks[0]); m++) {
+    for (size_t m = 0; m < sizeof(sets) / sizeof(sets[0]); m++) {
         struct kernel_table table;
         uint32_t mask;
 
-        assert_int_equal(kernel_cpu_mask_parse(masks[m], &mask), 0);
+        assert_int_equal(kernel_cpu_mask_parse(sets[m], &mask), 0);
         mask &= cpu;
         done[m] = mask;
         for (seen = 0; done[seen] != mask; seen++) {
@@ -384,12 +389,10 @@ static void test_choice(void **state)
 
 int main(void)
 {
-    const char *seed = getenv("OCELLUS_TEST_SEED");
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_mask),
                                        cmocka_unit_test(test_choice), cmocka_unit_test(test_evex),
                                        cmocka_unit_test(test_amx_model)};
 
-    random_state = seed != NULL ? strtoull(seed, NULL, 0) : 1;
-    print_message("seed %llu\n", (unsigned long long)random_state);
+    random_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,54 +7,9 @@
  * run.
  */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include <cmocka.h>
-
-#include "engine/kernel/cpu.h"
-#include "engine/kernel/kernel.h"
-
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((random_state >> 33) % n);
-}
-
-/* A buffer whose last byte is followed, and whose page-rounded start is preceded, by an
- * inaccessible page. */
-struct guarded {
-    uint8_t *map, *start;
-    size_t map_bytes, bytes;
-};
-
-static void guarded_init(struct guarded *guarded, size_t bytes, size_t align)
-{
-    const size_t page = 4096, inner = (bytes + align + page - 1) / page * page;
-
-    guarded->map_bytes = inner + 2 * page;
-    guarded->bytes = bytes;
-    guarded->map =
-        mmap(NULL, guarded->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(guarded->map, MAP_FAILED);
-    assert_int_equal(mprotect(guarded->map, page, PROT_NONE), 0);
-    assert_int_equal(mprotect(guarded->map + page + inner, page, PROT_NONE), 0);
-    guarded->start = guarded->map + page + inner - bytes;
-    guarded->start -= (uintptr_t)guarded->start % align;
-}
-
-static void guarded_finish(struct guarded *guarded)
-{
-    munmap(guarded->map, guarded->map_bytes);
-}
+#include "kernel_test.h"
 
 /* MOST and LEAST: the largest codes, and weights all of one sign; LARGE: of both signs, few zeros;
  * TURNS: long runs of one sign, so that partial sums go far beyond the whole; RARE: of the inputs
@@ -225,7 +180,7 @@ static void data_init(struct data *data, struct kernel_log *conv, enum fill fill
 
     conv->in_row = columns * conv->in_c + random_below(5);
     guarded_init(&data->in,
-                 (size_t)(rows - 1) * conv->in_row + columns * conv->in_c + KERNEL_CONV_TAIL, 1);
+                 (size_t)(rows - 1) * conv->in_row + columns * conv->in_c + KERNEL_CONV_TAIL, 1, 1);
     for (size_t i = 0; i < data->in.bytes; i++) { /* also between the rows: any byte is possible */
         data->in.start[i] = (uint8_t)(i % conv->in_row < columns * conv->in_c ? 0 : 255);
     }
@@ -273,9 +228,9 @@ static void check_one(const struct kernel_log_ops *ops, const struct kernel_log 
     const size_t element = conv->levels == 0 ? sizeof(int64_t) : 1;
     struct guarded packed, workspace, out;
 
-    guarded_init(&packed, ops->packed_bytes(conv), 64);
-    guarded_init(&workspace, ops->workspace_bytes(conv), 64);
-    guarded_init(&out, conv->out_h * out_row * element, element);
+    guarded_init(&packed, ops->packed_bytes(conv), 64, 1);
+    guarded_init(&workspace, ops->workspace_bytes(conv), 64, 1);
+    guarded_init(&out, conv->out_h * out_row * element, element, 1);
     memset(packed.start, 0x5a, packed.bytes);
     memset(workspace.start, 0x5a, workspace.bytes);
     memset(out.start, 0xa5, out.bytes);
@@ -341,14 +296,14 @@ static struct kernel_log draw_conv(const struct kernel_log *coding, const struct
 /* The tables of the masks that differ on this machine. */
 static uint32_t tables_init(struct kernel_table *tables)
 {
-    static const char *const masks[] = {"c", "avx2", "neon", "all"};
+    static const char *const sets[] = {"c", "avx2", "neon", "all"};
     const uint32_t cpu = kernel_cpu_detect();
     uint32_t count = 0;
 
-    for (size_t m = 0; m < sizeof(masks) / sizeof(masks[0]); m++) {
+    for (size_t m = 0; m < sizeof(sets) / sizeof(sets[0]); m++) {
         uint32_t mask;
 
-        assert_int_equal(kernel_cpu_mask_parse(masks[m], &mask), 0);
+        assert_int_equal(kernel_cpu_mask_parse(sets[m], &mask), 0);
         if (count == 0 || (cpu & mask) > tables[count - 1].cpu) {
             kernel_table_init(&tables[count++], cpu & mask);
         }
@@ -454,13 +409,11 @@ static void test_log_domain_is_near_the_exact_sum(void **state)
 
 int main(void)
 {
-    const char *seed = getenv("OCELLUS_TEST_SEED");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_mask_and_coding),
         cmocka_unit_test(test_log_domain_is_near_the_exact_sum),
     };
 
-    random_state = seed != NULL ? strtoull(seed, NULL, 0) : 1;
-    print_message("seed %llu\n", (unsigned long long)random_state);
+    random_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
