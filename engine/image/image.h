@@ -126,6 +126,7 @@ struct image_info {
      * headroom (DNG BaselineExposure e: 65535 * 2^-e, e held to 0..8; a sensor buffer may declare
      * it). */
     uint16_t nominal_white;
+    bool mono; /* the source has no colour at all: a JPEG of one component, PGM, a mono sensor */
 };
 
 /* Inner loops that a caller may replace by faster ones with the same result (NULL: portable C). No
@@ -175,6 +176,49 @@ int image_probe(struct image_decoder *decoder, const void *bytes, size_t size, e
 
 /* 0..65535 for each sRGB byte, IEC 61966-2-1; the table of step 1. Any thread. */
 const uint16_t *image_srgb_to_linear(void);
+
+/*
+ * Area average of planes to smaller ones: FROM SAMPLES TO PLANES with range 65535, each axis on its
+ * own as in STRETCH. planes [channels][height][width], ret_planes
+ * [channels][ret_height][ret_width]; they do not overlap. ops may be NULL. scratch:
+ * image_average_bytes bytes, aligned for uint32_t. Errors: -EINVAL  a size is 0 or above 65535,
+ * more than 2^30 pixels, or larger than before. Any thread.
+ */
+int image_average_planes(const struct image_ops *ops, const uint16_t *planes, uint32_t channels,
+                         uint32_t width, uint32_t height, uint32_t ret_width, uint32_t ret_height,
+                         void *scratch, uint16_t *ret_planes);
+size_t image_average_bytes(uint32_t width, uint32_t ret_width);
+
+/*
+ * LIGHT  Shares and levels are in 1/65535.
+ *   mean       of grey, (R + 2G + B) / 4, against nominal_white; 65535 for all above it
+ *   saturated  pixels of which a channel is at IMAGE_LIGHT_SATURATED, 31/32 of the source's white,
+ *              or above: sRGB 252 and up of a JPEG, where encoders leave what was clipped. It is
+ *              the source's white and not the nominal one, which a sensor may exceed unharmed.
+ *   dark       pixels of which all channels are below 1/256 of the nominal white: sRGB 12 and
+ *              down, or 4 counts of a 10-bit sensor, where noise is as large as the signal
+ *   colour     of three planes: a pixel has colour where its largest channel is more than 4/3 of
+ *              its smallest, which noise and the cast of infrared light on a mosaic seldom reach.
+ *              Pixels with a largest channel below 1/64 of the nominal white, or saturated, are
+ *              not asked; where these are all but 1/64 it is unknown. Below 1/64 of those asked
+ *              (a coloured time stamp is less) the picture has none. Unknown of one plane.
+ *   A JPEG that is decoded as grey never has its chroma decoded. Whoever wants to know now and then
+ * decodes it once more as RGB, STRETCH to at most 1/16 of its size: that is its entropy decoding
+ * and little more.
+ */
+#define IMAGE_LIGHT_SATURATED 63488u
+
+enum image_colour { IMAGE_COLOUR_UNKNOWN = 0, IMAGE_COLOUR_NONE, IMAGE_COLOUR_YES };
+
+struct image_light {
+    uint16_t mean, saturated, dark;
+    uint8_t colour; /* enum image_colour */
+};
+
+/* planes [channels][height][width], channels IMAGE_GREY or IMAGE_RGB; nominal_white as in struct
+ * image_info. Errors: -EINVAL  a size is 0 or above 65535, or nominal_white is 0. Any thread. */
+int image_measure_light(const uint16_t *planes, uint32_t channels, uint32_t width, uint32_t height,
+                        uint16_t nominal_white, struct image_light *ret_light);
 
 /* Bytes that a sensor buffer so described must have at least, or -EINVAL when it is impossible. */
 int image_sensor_bytes(const struct image_sensor *sensor, size_t *ret_bytes);

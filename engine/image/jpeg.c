@@ -280,6 +280,7 @@ static int read_header(struct image_decoder *decoder, const struct image_job *jo
     }
     image_info_init(info, IMAGE_KIND_JPEG, find_orientation(job->bytes, job->size),
                     cinfo->image_width, cinfo->image_height);
+    info->mono = cinfo->jpeg_color_space == JCS_GRAYSCALE;
     return 0;
 }
 

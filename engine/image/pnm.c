@@ -131,5 +131,6 @@ int image_decode_pnm(struct image_decoder *decoder, const struct image_job *job,
         }
     }
     image_info_init(info, IMAGE_KIND_PNM, 1, pnm.width, pnm.height);
+    info->mono = pnm.channels == 1;
     return 0;
 }

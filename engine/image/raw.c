@@ -396,6 +396,7 @@ static int decode(struct image_decoder *decoder, const struct image_job *job,
     image_info_init(info, IMAGE_KIND_RAW, orientation_of_flip(sizes->flip), sizes->width,
                     sizes->height);
     info->nominal_white = nominal_white(raw->library);
+    info->mono = raw->library->idata.filters == 0 && raw->library->idata.colors == 1;
     return 0;
 }
 

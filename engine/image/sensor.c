@@ -164,6 +164,7 @@ int image_decode_sensor(struct image_decoder *decoder, const struct image_job *j
         }
     }
     image_info_init(info, IMAGE_KIND_SENSOR, 1, description->width, description->height);
+    info->mono = description->cfa == IMAGE_CFA_MONO;
     if (description->nominal_white != 0) {
         info->nominal_white = description->nominal_white;
     }
