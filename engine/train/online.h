@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * engine/train, online: learns from single labels over a packed model. It takes codes and labels
+ * and gives records (delta.h) and the present arrays of the layers that it changed; it opens no
+ * file, knows no time and starts no thread. One thread at a time per trainer.
+ *
+ * STATE is integers: 8-bit weight codes (there is no hidden float copy), biases and prototypes. It
+ * has two parts:
+ *   durable   base + records, in order. A replay of the same records on any machine gives the same
+ *             bytes (train_online_digest)
+ *   fresh     what biases moved since the last record, in memory only, gone after a restart; the
+ *             next record holds it. Predictions and train_online_layer have it
+ *   Accumulators, recent labelled codes and the holdout are memory only, and no part of the state.
+ *
+ * ONE LABEL  train_online_learn predicts, counts, then learns: biases of the trained layers step at
+ *   once; the codes go to the recent ones or, every few labels, to the holdout.
+ *
+ * FLUSH  train_online_flush goes over the recent labelled codes several times with low-rank
+ *   accumulators (lowrank.h), beside it makes a prototype head, tries what it got, and keeps the
+ *   better by the rule below; what changes then goes out as one record, and is in the state when
+ *   the call returns. Cells are written once per flush. Nothing is kept that makes the holdout (or,
+ *   while that is small, the leave-one-out score) worse: do no harm.
+ *
+ * PROTOTYPES are means of the features that the last layer reads, per class; their scores are
+ *   linear in the features, and are folded into the arrays of the last layer that
+ *   train_online_layer gives. Whoever runs the network need not know of them.
+ */
+#ifndef OCELLUS_ENGINE_TRAIN_ONLINE_H
+#define OCELLUS_ENGINE_TRAIN_ONLINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/network/model.h"
+
+#define TRAIN_ONLINE_LAYERS_MAX 8u    /* that are trained */
+#define TRAIN_ONLINE_RECENT_MAX 4096u /* labelled codes kept */
+
+enum train_online_head {
+    TRAIN_ONLINE_AUTO = 0, /* the rule picks */
+    TRAIN_ONLINE_LOWRANK,
+    TRAIN_ONLINE_PROTOTYPE, /* biases and prototypes, no weights */
+    TRAIN_ONLINE_BIAS,      /* biases alone */
+};
+
+enum train_online_norm { TRAIN_ONLINE_MAX_NORM = 0, TRAIN_ONLINE_NLMS };
+
+struct train_online_settings {
+    uint32_t layer_count;                     /* 0: chosen from the model */
+    uint32_t layers[TRAIN_ONLINE_LAYERS_MAX]; /* indices of the point, ascending; s8 conv or dense
+                                                 with u7 or scores outputs */
+    uint32_t rank;                            /* 1..10 */
+    float rate;                               /* of weights, in units of a code's full range */
+    float bias_rate;                          /* of biases */
+    uint32_t flush;                           /* labels after which a flush is due, 1..RECENT_MAX */
+    uint32_t passes;                          /* over the recent codes in a flush, 1..1000 */
+    uint32_t recent;                          /* labelled codes kept, 1..RECENT_MAX */
+    uint32_t holdout;                         /* labelled codes kept apart, 0..RECENT_MAX */
+    float hold;                               /* rho_min */
+    float kappa;
+    uint8_t norm; /* enum train_online_norm */
+    uint8_t head; /* enum train_online_head */
+    bool unbiased;
+    uint32_t writes_max; /* of any one weight cell; 0: no limit. Cells that reached it stay */
+    uint64_t seed;
+    uint32_t cpu; /* kernel_cpu_detect() & mask */
+};
+
+struct train_online;
+
+/* What the trainer chooses for a model by itself. */
+void train_online_defaults(const struct network_model *model, uint32_t point,
+                           struct train_online_settings *ret_settings);
+
+/*
+ * Lay out a trainer in one allocation, of a size that never grows. The model must outlive it.
+ * Errors: -ENOTSUP  the point has no layers that can be trained, or one between them that gradients
+ * cannot pass (*ret_reason, may be NULL, points to a static sentence); -EINVAL  settings out of
+ * range, likewise; -ENOMEM.
+ */
+int train_online_create(const struct network_model *model, uint32_t point,
+                        const struct train_online_settings *settings,
+                        struct train_online **ret_online, const char **ret_reason);
+void train_online_destroy(struct train_online *online);
+
+/* All memory that it holds. */
+size_t train_online_bytes(const struct train_online *online);
+
+/* Names the base: model, point and trained layers. Equal on all machines. */
+uint64_t train_online_base(const struct train_online *online);
+
+/* Scores of the present state, equal to network_run's with the layers of train_online_layer. */
+void train_online_predict(struct train_online *online, const void *codes, int32_t *scores);
+
+struct train_online_answer {
+    uint32_t predicted; /* before learning */
+    float loss;         /* cross-entropy before learning */
+    bool held_out;      /* went to the holdout: nothing was learned from it */
+    bool flush_due;
+};
+
+/*
+ * Predict, then learn. codes: as network_run reads them, copied. tag: the caller's name of the
+ * label, for train_online_distrusted. Errors: -EINVAL  label not below the number of labels.
+ */
+int train_online_learn(struct train_online *online, const void *codes, uint32_t label, uint64_t tag,
+                       struct train_online_answer *ret_answer);
+
+/* How many labelled codes a verdict rests on, and how many of them came out right. */
+struct train_online_verdict {
+    uint32_t count, before, after; /* of the holdout */
+    uint32_t recent_count, recent_before, recent_after;
+    uint8_t head; /* what was kept: enum train_online_head, not AUTO */
+};
+
+/*
+ * Make a record of what was learned since the last one. *ret_record is the trainer's and stays
+ * until the next call with this trainer. Errors, the state then being what it was: -EAGAIN  nothing
+ * to record (no labels since, or fewer cells than `hold` would change and biases are as they were);
+ * -ECANCELED  what was learned would do harm: fresh changes are taken back, *ret_verdict tells;
+ * -ENOMEM.
+ */
+int train_online_flush(struct train_online *online, const void **ret_record, size_t *ret_size,
+                       struct train_online_verdict *ret_verdict);
+
+/*
+ * Apply a record: of a replay, or made elsewhere. Everything is checked first. Errors, nothing
+ * being changed: -EBADMSG  no record, of another base, or it does not fit the layers; -ERANGE  a
+ * step beyond TRAIN_DELTA_STEP_MAX (delta.h).
+ */
+int train_online_apply(struct train_online *online, const void *record, size_t size);
+
+/* Apply a record made elsewhere if the holdout and the recent labels agree. Errors: those of
+ * train_online_apply; -ECANCELED  it would do harm, nothing is changed. The caller stores the same
+ * bytes as a record. */
+int train_online_import(struct train_online *online, const void *record, size_t size,
+                        struct train_online_verdict *ret_verdict);
+
+/* Everything but the settings and the labelled codes, back to the base. */
+void train_online_reset(struct train_online *online);
+
+/* The durable part, as bytes: what a replay of all records gives, with the counts of writes. The
+ * caller frees *ret_bytes. Errors: -ENOMEM. */
+int train_online_snapshot(const struct train_online *online, void **ret_bytes, size_t *ret_size);
+/* As train_online_reset, then the state of a snapshot. Errors, nothing being changed: -EBADMSG. */
+int train_online_restore(struct train_online *online, const void *bytes, size_t size);
+
+/* XXH64 of the durable part. */
+uint64_t train_online_digest(const struct train_online *online);
+
+/* Rises with every change of what train_online_layer gives; 0: the base. */
+uint64_t train_online_generation(const struct train_online *online);
+/* Generation at which a layer of the point last changed; 0: it is the base's. */
+uint64_t train_online_layer_generation(const struct train_online *online, uint32_t layer);
+/* Present arrays of a layer, for network_plan_pack; the trainer's, until the next call that may
+ * change them. Errors: -ENOENT  the layer is not trained. */
+int train_online_layer(const struct train_online *online, uint32_t layer,
+                       struct network_layer *ret_values);
+
+struct train_online_layer_status {
+    uint32_t layer;
+    float lambda; /* largest eigenvalue of the autocorrelation of its inputs, codes over 127; 0:
+                     not known */
+    float rate;   /* in force: the settings' or 2 / lambda times a safety factor */
+    float energy; /* of the largest singular value, of all, in the last flush; 0..1 */
+    uint64_t terms, skipped;
+    uint64_t cells, cells_written; /* cells_written: writes in all */
+    uint32_t worst;                /* writes to the worst cell */
+};
+
+struct train_online_status {
+    uint64_t labels, correct; /* predicted before learning */
+    float loss;               /* running mean, weight 0.95 */
+    uint32_t recent, holdout;
+    uint32_t loo_right, loo_count; /* leave-one-out score of the recent labels */
+    uint64_t records, record_bytes;
+    uint64_t refused; /* flushes and imports that would have done harm */
+    struct train_online_verdict last;
+    uint32_t layer_count;
+    struct train_online_layer_status layers[TRAIN_ONLINE_LAYERS_MAX];
+};
+
+void train_online_get(struct train_online *online, struct train_online_status *ret_status);
+
+/* Tags of recent labels that the others contradict (leave-one-out), the worst first. Returns how
+ * many were written, at most `max`. */
+uint32_t train_online_distrusted(struct train_online *online, uint64_t *ret_tags, uint32_t max);
+
+#endif
