@@ -291,9 +291,15 @@ static int write_copy(const struct calibrating *calibrating, const char *path)
     struct network_point points[NETWORK_POINTS_MAX];
     struct network_point *point = &points[0]; /* the one that was measured */
     struct network_layer *last = &layers[description.points[0].layer_count - 1];
+    struct network_scan_meaning scan;
     const char *reason = NULL;
     void *bytes = NULL;
     size_t size;
+    if (description.scan) { /* margins shrink as scores do */
+        scan = *description.scan;
+        scan.slope *= calibrating->temperature;
+        description.scan = &scan;
+    }
     memcpy(points, description.points, description.point_count * sizeof(*points));
     memcpy(layers, point->layers, point->layer_count * sizeof(*layers));
     if (last->weights == NETWORK_WEIGHTS_F32) {

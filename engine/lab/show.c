@@ -210,6 +210,11 @@ int lab_show(const struct lab_args *args)
     }
     printf("work        %llu multiply-accumulates a frame, %zu bytes of arena\n",
            (unsigned long long)network_plan_macs(model.plan), network_plan_arena_bytes(model.plan));
+    if (description->scan) {
+        printf("scan        %s: probability 1 / (1 + exp(-(%.6g * margin + %.6g)))\n",
+               description->labels[description->scan->label], description->scan->slope,
+               description->scan->offset);
+    }
     if (description->provenance) {
         printf("provenance  %s\n", description->provenance);
     }

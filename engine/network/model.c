@@ -283,6 +283,11 @@ const char *network_model_label(const struct network_model *model, uint32_t inde
     return model->description.labels[index];
 }
 
+const struct network_scan_meaning *network_model_scan(const struct network_model *model)
+{
+    return model->description.scan;
+}
+
 const struct network_description *network_model_describe(const struct network_model *model)
 {
     return &model->description;

@@ -11,6 +11,9 @@
  *    "name": "cifar10-lg3",                    1..64 of A-Z a-z 0-9 . _ -
  *    "labels": ["airplane", ...],              all different; printable UTF-8 below 64 bytes
  *    "points": [POINT, ...],                   1..8 operating points, the first is the default
+ *    "scan": {"label": "person",               optional: what the margins of a scan (scan.h) mean,
+ *             "slope": 1.2, "offset": -3.4},   see struct network_scan_meaning; 0 < slope <= 1000,
+ *                                              offset within +-1000
  *    "provenance": {...}}                      optional; any object, kept
  *   A model of one point may say "input": INPUT, "layers": [LAYER, ...] in place of "points"; its
  *   point is then called "default".
@@ -201,7 +204,8 @@ struct network_description {
     const char *const *labels;
     uint32_t point_count;
     const struct network_point *points;
-    const char *provenance; /* an object as JSON text, or NULL */
+    const char *provenance;                  /* an object as JSON text, or NULL */
+    const struct network_scan_meaning *scan; /* or NULL */
 };
 
 /* Rows, columns and channels of an activation. */

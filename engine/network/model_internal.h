@@ -17,6 +17,7 @@ struct network_model {
     uint64_t macs[NETWORK_POINTS_MAX]; /* of one run */
     const char **labels;
     char *provenance;
+    struct network_scan_meaning scan;
     char id[NETWORK_ID_BYTES];
     struct network_description description; /* points into the above */
 };

@@ -8,12 +8,15 @@
 #include "engine/network/model_internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
 
 #include "engine/network/model_parse.h"
+
+#define SCAN_LIMIT 1000.0
 
 const char *const network_source_words[] = {"log-gradient", "srgb", NULL};
 const char *const network_planes_words[] = {"grey", "rgb", NULL};
@@ -262,11 +265,48 @@ static int parse_provenance(const cJSON *object, struct network_model *model,
     return model->provenance != NULL ? 0 : -ENOMEM;
 }
 
+/* A finite number in [-limit, limit]. */
+static bool read_real(const cJSON *value, double limit, double *ret_number)
+{
+    if (!cJSON_IsNumber(value) || !(fabs(value->valuedouble) <= limit)) {
+        return false;
+    }
+    *ret_number = value->valuedouble;
+    return true;
+}
+
+/* The labels are parsed. */
+static int parse_scan(const cJSON *object, struct network_model *model, const char **ret_reason)
+{
+    static const char *const keys[] = {"label", "slope", "offset", NULL};
+    const cJSON *label = get(object, "label");
+    struct network_scan_meaning *scan = &model->scan;
+
+    if (object == NULL) {
+        return 0;
+    }
+    if (!cJSON_IsObject(object) || !network_json_only(object, keys) || !cJSON_IsString(label) ||
+        !read_real(get(object, "slope"), SCAN_LIMIT, &scan->slope) || scan->slope <= 0 ||
+        !read_real(get(object, "offset"), SCAN_LIMIT, &scan->offset)) {
+        return refuse(ret_reason, "What scans mean has no label, slope and offset in bounds.");
+    }
+    while (scan->label < model->description.label_count &&
+           strcmp(model->labels[scan->label], label->valuestring) != 0) {
+        scan->label++;
+    }
+    if (scan->label == model->description.label_count) {
+        return refuse(ret_reason, "Scans look for a label that the model does not have.");
+    }
+    model->description.scan = scan;
+    return 0;
+}
+
 int network_model_parse(struct network_model *model, const char **ret_reason)
 {
-    static const char *const keys[] = {"format", "name", "points", "labels", "provenance", NULL};
-    static const char *const single[] = {"format", "name",       "input", "labels",
-                                         "layers", "provenance", NULL};
+    static const char *const keys[] = {"format", "name",       "points", "labels",
+                                       "scan",   "provenance", NULL};
+    static const char *const single[] = {"format", "name", "input",      "labels",
+                                         "layers", "scan", "provenance", NULL};
     const bool many = get(model->json, "points") != NULL;
     const cJSON *name = get(model->json, "name");
     int64_t format;
@@ -290,6 +330,9 @@ int network_model_parse(struct network_model *model, const char **ret_reason)
                       : parse_point(model->json, model, "default", ret_reason);
     if (result == 0) {
         result = parse_labels(get(model->json, "labels"), model, ret_reason);
+    }
+    if (result == 0) {
+        result = parse_scan(get(model->json, "scan"), model, ret_reason);
     }
     if (result == 0) {
         result = parse_provenance(get(model->json, "provenance"), model, ret_reason);

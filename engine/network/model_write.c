@@ -205,6 +205,17 @@ static bool describe_points(cJSON *root, const struct network_description *descr
     return list != NULL;
 }
 
+static bool describe_scan(cJSON *root, const struct network_description *description)
+{
+    const struct network_scan_meaning *scan = description->scan;
+    cJSON *to = cJSON_AddObjectToObject(root, "scan");
+
+    return to != NULL && scan->label < description->label_count &&
+           cJSON_AddStringToObject(to, "label", description->labels[scan->label]) != NULL &&
+           cJSON_AddNumberToObject(to, "slope", scan->slope) != NULL &&
+           cJSON_AddNumberToObject(to, "offset", scan->offset) != NULL;
+}
+
 static bool describe(cJSON *root, const struct network_description *description)
 {
     const struct network_point *first = &description->points[0];
@@ -218,6 +229,9 @@ static bool describe(cJSON *root, const struct network_description *description)
                   cJSON_CreateStringArray(description->labels, (int)description->label_count)) &&
               (single ? describe_layers(root, first) : describe_points(root, description));
 
+    if (description->scan != NULL) {
+        ok = ok && describe_scan(root, description);
+    }
     if (description->provenance != NULL) {
         ok = ok && network_json_add(root, "provenance", cJSON_Parse(description->provenance));
     }

@@ -37,6 +37,16 @@ struct network_layer;
 struct network_model;
 struct network_plan;
 
+/*
+ * What a margin of a scan is worth, measured on scenes: a box of `label` whose margin is m
+ * natural-log units (scores / 65536) shows its object with probability
+ * 1 / (1 + exp(-(slope * m + offset))), after Platt (1999).
+ */
+struct network_scan_meaning {
+    uint32_t label;
+    double slope, offset;
+};
+
 /* What a model asks of the stages before it. target.channels == front.planes. */
 struct network_input {
     struct image_target target;
@@ -65,6 +75,9 @@ const char *network_model_point(const struct network_model *model, uint32_t poin
 const struct network_input *network_model_input(const struct network_model *model, uint32_t point);
 uint32_t network_model_labels(const struct network_model *model);
 const char *network_model_label(const struct network_model *model, uint32_t index);
+
+/* NULL: the model does not say. */
+const struct network_scan_meaning *network_model_scan(const struct network_model *model);
 
 /* Lay one operating point out for a kernel table, which is copied. lanes: images that one run may
  * take, 1..NETWORK_LANES_MAX. The model must outlive the plan. Errors: -ENOMEM. */

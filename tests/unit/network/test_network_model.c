@@ -30,6 +30,7 @@ static const char model_text[] =
     "{\"op\":\"maxpool\",\"kernel\":[2,2],\"stride\":[2,2]},"
     "{\"op\":\"dense\",\"name\":\"fc\",\"weights\":\"f32\",\"out\":2,\"activation\":\"none\","
     "\"output\":\"scores\"}],"
+    "\"scan\":{\"label\":\"yes\",\"slope\":1.25,\"offset\":-3.5},"
     "\"provenance\":{\"by\":[1,\"\\u00e4\"]}}";
 
 static int8_t conv_weight[2 * 9 * 6];
@@ -110,6 +111,10 @@ static void test_accepts(void **state)
     assert_int_equal(description->points[0].layer_count, 3);
     assert_int_equal(description->points[0].layers[0].preshift, 3);
     assert_string_equal(description->provenance, "{\"by\":[1,\"\xc3\xa4\"]}");
+    const struct network_scan_meaning *scan = network_model_scan(model);
+    assert_non_null(scan);
+    assert_int_equal(scan->label, 1);
+    assert_true(scan->slope == 1.25 && scan->offset == -3.5);
     network_model_destroy(model);
     network_model_destroy(NULL);
 }
@@ -167,6 +172,22 @@ static const struct {
     {"\"by\":", "\"by\":0,\"by\":", -EBADMSG},
     {"}}", "}}x", -EBADMSG},
     {"}}", "}", -EBADMSG},
+    /* what scans mean */
+    {"\"scan\":{\"label\":\"yes\",\"slope\":1.25,\"offset\":-3.5},", "", 0},
+    {"\"slope\":1.25", "\"slope\":1000", 0},
+    {"\"offset\":-3.5", "\"offset\":1000", 0},
+    {"\"scan\":{", "\"scan\":{\"more\":1,", -EBADMSG},
+    {"\"scan\":{\"label\":\"yes\",\"slope\":1.25,\"offset\":-3.5}", "\"scan\":1", -EBADMSG},
+    {"\"label\":\"yes\"", "\"label\":\"perhaps\"", -EBADMSG},
+    {"\"label\":\"yes\"", "\"label\":1", -EBADMSG},
+    {"\"slope\":1.25,", "", -EBADMSG},
+    {"\"slope\":1.25", "\"slope\":0", -EBADMSG},
+    {"\"slope\":1.25", "\"slope\":-1", -EBADMSG},
+    {"\"slope\":1.25", "\"slope\":1001", -EBADMSG},
+    {"\"slope\":1.25", "\"slope\":1e999", -EBADMSG},
+    {",\"offset\":-3.5", "", -EBADMSG},
+    {"\"offset\":-3.5", "\"offset\":\"0\"", -EBADMSG},
+    {"\"offset\":-3.5", "\"offset\":-1001", -EBADMSG},
     /* the input */
     {"\"input\":{", "\"input\":{\"more\":1,", -EBADMSG},
     {"log-gradient", "log", -EBADMSG},
@@ -461,6 +482,8 @@ static void test_writer_round_trip(void **state)
         size_t size, again_size;
 
         example_create(&example, seed, (enum example_kind)(seed % 3));
+        struct network_scan_meaning scan = {seed % example.description.label_count, 0.1, -1 / 3.0};
+        example.description.scan = seed % 4 > 1 ? &scan : NULL;
         example.description.provenance = seed % 2 ? "{\"seed\":\"\xc3\xa4\\n\"}" : NULL;
         assert_int_equal(network_model_write(&example.description, &bytes, &size, NULL), 0);
         assert_int_equal(network_model_load(bytes, size, &model, NULL), 0);
@@ -498,6 +521,10 @@ static void test_writer_refuses(void **state)
     example.description.provenance = "{";
     assert_int_equal(network_model_write(&example.description, &bytes, &size, &reason), -EINVAL);
     example.description.provenance = NULL;
+    struct network_scan_meaning scan = {example.description.label_count, 1, 0};
+    example.description.scan = &scan;
+    assert_int_equal(network_model_write(&example.description, &bytes, &size, &reason), -EINVAL);
+    example.description.scan = NULL;
     example.layers[0].op = NETWORK_OP_GLOBALAVGPOOL + 1;
     assert_true(network_model_write(&example.description, &bytes, &size, &reason) < 0);
     example.point.layer_count = NETWORK_LAYERS_MAX + 1;
