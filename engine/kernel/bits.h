@@ -70,7 +70,7 @@ struct kernel_bits_gather {
 struct kernel_bits_ops {
     /* Bytes that packed weights take; they must be 64-byte aligned. */
     size_t (*packed_bytes)(const struct kernel_bits_conv *conv);
-    /* What is packed serves every out_h.
+    /* What is packed serves every out_h and out_w, and with a kernel of one row every in_row.
      * signs: [out_c][kernel_h][kernel_w][words]; nonzero: the same, NULL for binary weights;
      * thresholds: int32 [out_c], NULL for sums. */
     void (*pack)(const struct kernel_bits_conv *conv, const uint64_t *signs,

@@ -55,7 +55,7 @@ struct kernel_conv {
 struct kernel_conv_ops {
     /* Bytes that packed weights take; they must be 64-byte aligned. */
     size_t (*packed_bytes)(const struct kernel_conv *conv);
-    /* What is packed serves every out_h: a run may take fewer or more rows of the same map.
+    /* What is packed serves every out_h and out_w: a run may take a part of the same map.
      * weights: s8 [out_c][kernel_h][kernel_w][in_c]; bias: int32 [out_c]; mult: int32 [out_c], read
      * for U7 only; threshold: int32 [out_c][levels], read for CODES only. */
     void (*pack)(const struct kernel_conv *conv, const int8_t *weights, const int32_t *bias,

@@ -11,10 +11,13 @@
  * weights, the rows of the kernel are first copied behind each other. A dense layer is left to
  * AVX-512 VNNI.
  *
- * Packed: for each block of 32 output channels its head (isa.h), then for each 64 bytes of a run,
- * for 16 channels and for the other 16, the weights [four][channel][4]. Runs are filled up with
- * zero weights to a multiple of 64.
+ * Packed: 64 bytes of which the first word says whether the layer is dense, since maps of any width
+ * may be run later; then for each block of 32 output channels its head (isa.h), then for each 64
+ * bytes of a run, for 16 channels and for the other 16, the weights [four][channel][4]. Runs are
+ * filled up with zero weights to a multiple of 64.
  */
+#include <string.h>
+
 #include "engine/kernel/conv_avx512.h"
 
 #if defined(KERNEL_CONV_AMX_MODEL)
@@ -24,7 +27,7 @@ KERNEL_CONV_DECLARE(amx_model);
 #define NAME(function) kernel_conv_##function##_amx
 #endif
 
-enum { CHANNELS = 32, ROWS = 16, CHUNK = 64, FOURS = CHUNK / 4, COPY_MAX = 1024 };
+enum { CHANNELS = 32, ROWS = 16, CHUNK = 64, FOURS = CHUNK / 4, COPY_MAX = 1024, FLAG_BYTES = 64 };
 
 /* Tiles by number, which the intrinsics want as constants: sums of the first row (0, 1) and of the
  * second (2, 3), pixels of both (4, 5), weights (6, 7). */
@@ -77,9 +80,9 @@ static size_t block_bytes(const struct kernel_conv *conv)
 size_t NAME(packed_bytes)(const struct kernel_conv *conv)
 {
     if (is_dense(conv)) {
-        return kernel_conv_packed_bytes_avx512vnni(conv);
+        return FLAG_BYTES + kernel_conv_packed_bytes_avx512vnni(conv);
     }
-    return block_bytes(conv) * ((conv->out_c + CHANNELS - 1) / CHANNELS);
+    return FLAG_BYTES + block_bytes(conv) * ((conv->out_c + CHANNELS - 1) / CHANNELS);
 }
 
 /* 64 weights of 16 channels, 1024 bytes. */
@@ -103,10 +106,12 @@ void NAME(pack)(const struct kernel_conv *conv, const int8_t *weights, const int
                 const int32_t *mult, const int32_t *threshold, void *packed)
 {
     const struct extent extent = extent_of(conv);
-    int8_t *to = packed;
+    int8_t *to = (int8_t *)packed + FLAG_BYTES;
 
+    memset(packed, 0, FLAG_BYTES);
+    *(uint32_t *)packed = (uint32_t)is_dense(conv);
     if (is_dense(conv)) {
-        kernel_conv_pack_avx512vnni(conv, weights, bias, mult, threshold, packed);
+        kernel_conv_pack_avx512vnni(conv, weights, bias, mult, threshold, to);
         return;
     }
     for (uint32_t first = 0; first < conv->out_c; first += CHANNELS) {
@@ -277,13 +282,15 @@ void NAME(run)(const struct kernel_conv *conv, const void *packed, const uint8_t
 {
     const uint32_t width = conv->out_w * conv->pool, height = conv->out_h * conv->pool;
     const size_t step_y = (size_t)conv->stride_y * conv->in_row;
+    const uint32_t dense = *(const uint32_t *)packed;
     struct panel panel = {
         .step = (size_t)conv->stride_x * conv->in_c,
         .down = conv->in_row,
         .count = width < ROWS ? width : ROWS,
     };
 
-    if (is_dense(conv)) {
+    packed = (const int8_t *)packed + FLAG_BYTES;
+    if (dense) {
         kernel_conv_run_avx512vnni(conv, packed, in, out, out_row);
         return;
     }

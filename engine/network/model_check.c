@@ -120,7 +120,8 @@ int network_model_check(const struct network_point *point, uint32_t labels, uint
         if (result < 0) {
             return result;
         }
-        if ((point->layers[i].output == NETWORK_OUTPUT_SCORES) != (i + 1 == point->layer_count)) {
+        if ((point->layers[i].output == NETWORK_OUTPUT_SCORES) != (i + 1 == point->layer_count) ||
+            (i + 1 == point->layer_count && point->layers[i].op != NETWORK_OP_DENSE)) {
             return refuse(ret_reason, -EBADMSG,
                           "The last layer, and no other, is dense and gives the scores.");
         }

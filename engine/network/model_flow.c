@@ -155,7 +155,8 @@ static bool output_fits(const struct network_layer *layer, bool wide)
 {
     switch (layer->output) {
     case NETWORK_OUTPUT_SCORES:
-        return layer->op == NETWORK_OP_DENSE && !layer->relu && (wide || layer->narrow == 0);
+        /* Of a conv only where a scan has made a dense layer one: the model's check asks. */
+        return layer->op != NETWORK_OP_DEPTHWISE && !layer->relu && (wide || layer->narrow == 0);
     case NETWORK_OUTPUT_F32:
         return layer->weights == NETWORK_WEIGHTS_F32;
     case NETWORK_OUTPUT_U7:

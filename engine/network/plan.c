@@ -27,7 +27,7 @@ static int pack_own(struct network_plan *plan)
         struct plan_step *step = &plan->step[i];
 
         if (step->group.bytes > 0) {
-            int result = network_plan_pack_step(plan, step, &plan->point->layers[step->first], to);
+            int result = network_plan_pack_step(plan, step, &plan->layers[step->first], to);
             if (result < 0) {
                 return result;
             }
@@ -38,8 +38,10 @@ static int pack_own(struct network_plan *plan)
     return 0;
 }
 
-int network_plan_create(const struct network_model *model, uint32_t point, uint32_t lanes,
-                        const struct kernel_table *kernels, struct network_plan **ret_plan)
+int network_plan_create_over(const struct network_model *model, uint32_t point,
+                             const struct network_layer *layers, uint32_t width, uint32_t height,
+                             uint32_t lanes, const struct kernel_table *kernels,
+                             struct network_plan **ret_plan)
 {
     struct network_plan *plan = calloc(1, sizeof *plan);
 
@@ -48,12 +50,15 @@ int network_plan_create(const struct network_model *model, uint32_t point, uint3
     }
     plan->model = model;
     plan->point = &model->points[point];
+    plan->layers = layers;
+    plan->input = network_input_shape(&plan->point->input);
+    plan->input.width = width;
+    plan->input.height = height;
     plan->labels = model->description.label_count;
     plan->lanes = lanes;
     plan->kernels = *kernels;
 
-    struct plan_draft draft = {
-        .plan = plan, .layers = plan->point->layers, .count = plan->point->layer_count};
+    struct plan_draft draft = {.plan = plan, .layers = layers, .count = plan->point->layer_count};
     network_plan_graph(&draft);
     network_plan_arena(plan);
     int result = pack_own(plan);
@@ -63,6 +68,15 @@ int network_plan_create(const struct network_model *model, uint32_t point, uint3
     }
     *ret_plan = plan;
     return 0;
+}
+
+int network_plan_create(const struct network_model *model, uint32_t point, uint32_t lanes,
+                        const struct kernel_table *kernels, struct network_plan **ret_plan)
+{
+    const struct network_point *of = &model->points[point];
+
+    return network_plan_create_over(model, point, of->layers, of->input.target.width,
+                                    of->input.target.height, lanes, kernels, ret_plan);
 }
 
 void network_plan_destroy(struct network_plan *plan)

@@ -10,9 +10,8 @@
 /* Shapes and codings. The loader computed and bounded all of them once: nothing can fail. */
 static void describe(struct plan_draft *draft)
 {
-    const struct network_point *point = draft->plan->point;
-
-    draft->map[0].flow = network_input_flow(&point->input);
+    draft->map[0].flow = network_input_flow(&draft->plan->point->input);
+    draft->map[0].flow.shape = draft->plan->input;
     for (uint32_t i = 0; i < draft->count; i++) {
         const struct network_layer *layer = &draft->layers[i];
         const struct plan_map *in = &draft->map[layer->input];
@@ -155,8 +154,9 @@ static void convert(struct plan_draft *draft, uint32_t map, uint32_t end)
     struct network_plan *plan = draft->plan;
 
     for (uint32_t i = draft->map[map].buffer + 1u; i < end; i++) {
-        network_plan_add_step(plan, PLAN_CONVERT, map > 0 ? map - 1 : 0, draft->map[map].buffer,
-                              (uint16_t)i);
+        struct plan_step *step = network_plan_add_step(plan, PLAN_CONVERT, map > 0 ? map - 1 : 0,
+                                                       draft->map[map].buffer, (uint16_t)i);
+        step->convert = draft->map[map].flow.shape;
     }
 }
 

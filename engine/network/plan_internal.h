@@ -128,6 +128,7 @@ struct plan_step {
         struct kernel_depthwise depthwise;
         struct kernel_pool pool;
         struct kernel_add add;
+        struct network_shape convert; /* of the map */
     };
 };
 
@@ -136,6 +137,8 @@ struct plan_step {
 struct network_plan {
     const struct network_model *model;
     const struct network_point *point;
+    const struct network_layer *layers; /* the point's, or what a scan makes of them */
+    struct network_shape input;
     struct kernel_table kernels;
     uint32_t labels, lanes;
     uint32_t steps, buffers;
@@ -198,6 +201,13 @@ static inline bool plan_gathers(const struct network_layer *layer, struct networ
     return layer->op == NETWORK_OP_CONV && taps > 1 && taps * in.channels <= 64;
 }
 
+/* plan.c: network_plan_create over an input of another size, with `layers` in place of the point's,
+ * as many, which must outlive the plan: dense layers may have become convolutions. Shapes fit. */
+int network_plan_create_over(const struct network_model *model, uint32_t point,
+                             const struct network_layer *layers, uint32_t width, uint32_t height,
+                             uint32_t lanes, const struct kernel_table *kernels,
+                             struct network_plan **ret_plan);
+
 /* plan_coding.c */
 struct plan_bytes network_code_bytes(struct network_flow flow);
 /* The byte of the n-th code. A border's code of ternary and seven, always 0, is the value 0. */
@@ -236,6 +246,10 @@ int network_plan_pack_step(const struct network_plan *plan, const struct plan_st
 /* run_step.c: one step for images 0..count - 1; borders of its output are filled already. */
 void network_run_step(const struct network_plan *plan, const struct plan_step *step, uint8_t *arena,
                       uint32_t count, int32_t *scores);
+/* run.c: one run over the top left part of the plan's input, whose rows lie `pitch` bytes apart.
+ * Layers without padding, lanes 1. scores: those of the part's last map, without gaps. */
+void network_run_part(const struct network_plan *plan, void *arena, const void *codes, size_t pitch,
+                      uint32_t width, uint32_t height, int32_t *scores);
 /* run_convert.c */
 void network_run_convert(const struct network_plan *plan, const struct plan_step *step,
                          uint8_t *arena, uint32_t image);

@@ -268,7 +268,8 @@ static void add_float(struct plan_draft *draft, uint32_t index, uint16_t to)
     struct plan_step *step =
         network_plan_add_step(plan, draft->kind[index], index, draft->in[index][0], to);
     struct window window = window_of(layer, in, draft->map[index + 1].flow.shape);
-    const size_t scores = layer->out * sizeof(float) * plan->lanes;
+    const size_t scores =
+        (size_t)window.out_w * window.out_h * layer->out * sizeof(float) * plan->lanes;
 
     step->in_at[0] = inset(in, layer->pad);
     step->real.joined = window.joined;

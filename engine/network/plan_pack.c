@@ -279,7 +279,7 @@ static int pack_bytes(const struct network_plan *plan, const struct plan_step *s
 {
     const struct plan_buffer *in = &plan->buffer[step->in[0]];
     const struct plan_bytes bytes = network_code_bytes(in->flow);
-    const uint64_t count = network_layer_inputs(values, in->flow.shape);
+    const uint64_t count = network_layer_inputs(&plan->layers[step->first], in->flow.shape);
     const bool shift = step->kind == PLAN_SHIFT;
     int8_t *expanded = NULL;
 

@@ -44,7 +44,7 @@ static const char *isa_of(const struct network_plan *plan, const struct plan_ste
 
 static uint64_t macs_of(const struct network_plan *plan, const struct plan_step *step)
 {
-    const struct network_layer *layer = &plan->point->layers[step->first];
+    const struct network_layer *layer = &plan->layers[step->first];
     const struct plan_buffer *in = &plan->buffer[step->in[0]];
     struct network_shape out;
 

@@ -161,6 +161,79 @@ void network_run(const struct network_plan *plan, void *arena, const void *codes
     network_run_many(plan, arena, codes, 1, scores);
 }
 
+/* The step for a smaller output: its buffers keep their rows, so that weights stay as packed. */
+static void resize(struct plan_step *step, struct network_shape out)
+{
+    struct plan_weighted *weighted = &step->weighted;
+
+    switch (step->kind) {
+    case PLAN_CONV:
+        weighted->conv.out_w = out.width;
+        break;
+    case PLAN_COUNT:
+        weighted->bits.out_w = out.width;
+        if (weighted->gather.in_c != 0) {
+            weighted->gather.out_w = out.width * weighted->bits.pool;
+            weighted->bits.in_row = weighted->gather.out_w * plan_words(weighted->bits.in_c);
+        }
+        break;
+    case PLAN_SHIFT:
+        weighted->log.out_w = out.width;
+        weighted->log.out_h = out.height;
+        break;
+    case PLAN_DEPTHWISE:
+        step->depthwise.out_w = out.width;
+        step->depthwise.out_h = out.height;
+        break;
+    case PLAN_POOL:
+        step->pool.out_w = out.width;
+        step->pool.out_h = out.height;
+        break;
+    case PLAN_CONVERT:
+        step->convert = out;
+        break;
+    default:
+        step->real.kernel.out_w = out.width;
+        step->real.kernel.out_h = out.height;
+        break;
+    }
+    if (step->kind <= PLAN_SHIFT) {
+        weighted->out_w = out.width;
+        weighted->out_h = out.height;
+    }
+}
+
+static void load_part(const struct network_plan *plan, uint8_t *arena, const uint8_t *codes,
+                      size_t pitch, uint32_t width, uint32_t height)
+{
+    const struct plan_buffer *buffer = &plan->buffer[0];
+    uint8_t *to = plan_inside(buffer, arena, 0);
+
+    for (uint32_t y = 0; y < height; y++, codes += pitch) {
+        load_row(buffer, plan->point->input.front.coding, codes, to,
+                 (size_t)width * buffer->flow.shape.channels);
+        to += buffer->row * plan_element(buffer->form);
+    }
+}
+
+void network_run_part(const struct network_plan *plan, void *arena, const void *codes, size_t pitch,
+                      uint32_t width, uint32_t height, int32_t *scores)
+{
+    struct network_shape map = {height, width, plan->input.channels};
+    uint32_t done = 0; /* layers of which `map` is the output */
+
+    load_part(plan, arena, codes, pitch, width, height);
+    for (uint32_t i = 0; i < plan->steps; i++) {
+        struct plan_step step = plan->step[i];
+
+        for (; step.kind != PLAN_CONVERT && done <= step.last; done++) {
+            (void)network_layer_shape(&plan->layers[done], map, &map, NULL);
+        }
+        resize(&step, map);
+        network_run_step(plan, &step, arena, 1, scores);
+    }
+}
+
 static void observe(const struct network_plan *plan, const struct plan_step *step, uint8_t *arena,
                     const int32_t *scores, network_observer *observer, void *user)
 {

@@ -42,7 +42,7 @@ static size_t out_row(const struct job *job)
     const struct plan_weighted *weighted = &job->step->weighted;
 
     if (job->step->out == PLAN_NONE) {
-        return weighted->out_c;
+        return (size_t)weighted->out_w * weighted->out_c;
     }
     const struct plan_buffer *out = &job->plan->buffer[job->step->out];
     return weighted->joined ? out->stride / plan_element(out->form) : out->row;
@@ -166,11 +166,12 @@ static void map_bits(const struct job *job, const uint8_t *bytes, uint32_t rows,
 static void finish_scores(const struct job *job, uint32_t rows, int32_t *scores)
 {
     const struct plan_group *group = &job->step->group;
-    const uint32_t labels = job->step->weighted.out_c;
+    const struct plan_weighted *weighted = &job->step->weighted;
+    const uint32_t labels = weighted->out_c;
     const int32_t *mult = part_of(job, group->mult);
     const int32_t *bias = group->bias != 0 ? part_of(job, group->bias) : NULL;
 
-    for (size_t i = 0; i < (size_t)rows * labels; i++) {
+    for (size_t i = 0; i < (size_t)rows * weighted->out_w * labels; i++) {
         const int32_t sum = scores[i] + (bias != NULL ? bias[i % labels] : 0);
 
         scores[i] = kernel_requantise(sum, mult[i % labels], job->head->preshift, job->head->shift);
@@ -180,11 +181,12 @@ static void finish_scores(const struct job *job, uint32_t rows, int32_t *scores)
 static void finish_wide_scores(const struct job *job, uint32_t rows, const int64_t *sums,
                                int32_t *scores)
 {
-    const uint32_t labels = job->step->weighted.out_c;
+    const struct plan_weighted *weighted = &job->step->weighted;
+    const uint32_t labels = weighted->out_c;
     const int64_t *bias = part_of(job, job->step->group.bias);
     const int32_t *mult = part_of(job, job->step->group.mult);
 
-    for (size_t i = 0; i < (size_t)rows * labels; i++) {
+    for (size_t i = 0; i < (size_t)rows * weighted->out_w * labels; i++) {
         const int64_t sum = (sums[i] + bias[i % labels]) >> job->head->narrow;
 
         scores[i] = kernel_requantise((int32_t)sum, mult[i % labels], job->head->preshift,
@@ -239,7 +241,7 @@ static void run_weighted(const struct job *job, uint32_t count, int32_t *scores)
     for (uint32_t image = 0; image < images; image++) {
         const uint8_t *from = source(job, 0, image);
         uint8_t *to = out != NULL ? plan_inside(out, job->arena, image)
-                                  : (uint8_t *)(scores + (size_t)image * weighted->out_c);
+                                  : (uint8_t *)(scores + image * rows * out_row(job));
 
         for (uint32_t y = 0; y < rows; y += weighted->band) {
             const uint32_t band = rows - y < weighted->band ? rows - y : weighted->band;
@@ -266,7 +268,7 @@ static void run_pool(const struct job *job, uint32_t image)
     const struct kernel_pool_ops *ops = &job->plan->kernels.pool;
     const struct plan_buffer *out = &job->plan->buffer[job->step->out];
     const struct kernel_pool *pool = &job->step->pool;
-    const bool max = job->plan->point->layers[job->step->first].op == NETWORK_OP_MAXPOOL;
+    const bool max = job->plan->layers[job->step->first].op == NETWORK_OP_MAXPOOL;
     const void *in = source(job, 0, image);
     void *to = plan_inside(out, job->arena, image);
 
@@ -296,18 +298,20 @@ static void run_real(const struct job *job, uint32_t count, int32_t *scores)
     struct kernel_real real = job->step->real.kernel;
     const bool joined = job->step->real.joined, last = job->step->out == PLAN_NONE;
     const struct plan_buffer *out = last ? NULL : &job->plan->buffer[job->step->out];
-    const size_t row = last ? real.out_c : joined ? out->stride / sizeof(float) : out->row;
+    const size_t scores_row = (size_t)real.out_w * real.out_c;
+    const size_t row = last ? scores_row : joined ? out->stride / sizeof(float) : out->row;
+    const size_t each = scores_row * real.out_h; /* scores of an image */
 
     real.out_h = joined ? count : real.out_h;
     for (uint32_t image = 0; image < (joined ? 1 : count); image++) {
-        float *to = last ? (float *)(void *)scratch(job, image * real.out_c * sizeof(float))
+        float *to = last ? (float *)(void *)scratch(job, image * each * sizeof(float))
                          : plan_inside(out, job->arena, image);
 
         job->plan->kernels.real.run(&real, part_of(job, job->step->group.kernel),
                                     source(job, 0, image), to, row);
     }
     if (last) {
-        round_scores((float *)(void *)scratch(job, 0), (size_t)count * real.out_c, scores);
+        round_scores((float *)(void *)scratch(job, 0), count * each, scores);
     }
 }
 

@@ -7,27 +7,30 @@
  *
  * LEVELS
  *   The window is the model's input, W x H. Level 0 shows the frame at the scale at which an object
- *   of object_min frame rows fills H rows, but never enlarged; each level after it is smaller by
- *   `factor`. Its size is the frame's times that scale, rounded half up, each axis on its own.
- * There are levels while a window fits and NETWORK_SCAN_LEVELS_MAX are not reached.
+ *   of object_min frame rows fills H rows, but never enlarged. In units of 2^-32 that scale is
+ *       s[0] = floor(2^32 * H / max(object_min, H)),  s[n + 1] = floor(s[n] * 1024 / factor),
+ *   and a level's size (frame * s[n] + 2^31) >> 32, each axis on its own.
+ *   There are levels while a window fits and NETWORK_SCAN_LEVELS_MAX are not reached.
  *
  * WINDOWS
  *   A window's top left corner lies on a multiple of `stride` level pixels in both axes; stride is
- * a multiple of the network's own step, the product of the strides of its convolutions and pools.
+ *   a multiple of the network's own step, the product of the strides of its layers before the
+ *   first dense one.
  *   The network is evaluated convolutionally over the level; its dense layers become convolutions.
  *   A window's scores are those that network_run gives for its codes cut out of the level's codes,
  *   bit for bit. That holds because such a model pads nothing.
  *
  * MODELS THAT SCAN
- *   conv and depthwise without padding, pools, and dense layers, one after the other (no add, no
- *   global pool); 8-bit weights or any other coding whose kernels can do dense layers as
- *   convolutions.
+ *   conv and depthwise without padding, max and average pools, and dense layers, one after the
+ *   other (no add, no global pool), the same step in both axes, two labels at least. All codings
+ *   but log ones with wide sums (model.h).
  *
  * BOXES
- *   A window is a candidate where its margin, the score of `label` less the largest other one, is
- *   `threshold` at least. Candidates are taken from the largest margin down (ties: lower level,
- * row, column first); one that overlaps a taken one by more than `overlap` is dropped, the overlap
- *   being intersection over union in frame pixels. All in integers.
+ *   A window is a candidate where its margin, the score of `label` less the largest other one (held
+ *   to int32), is `threshold` at least. Its edges on the level are brought to frame pixels, rounded
+ *   half up and held to the frame. Candidates are taken from the largest margin down (ties: lower
+ *   level, row, column first); one that overlaps a taken one by more than `overlap` is dropped, the
+ *   overlap being intersection over union in frame pixels. All in integers.
  */
 #ifndef OCELLUS_ENGINE_NETWORK_SCAN_H
 #define OCELLUS_ENGINE_NETWORK_SCAN_H
@@ -77,9 +80,11 @@ int network_scan_check(const struct network_model *model, uint32_t point, uint32
 
 /*
  * Lay a scan of frames of one size out. Model and kernels as for network_plan_create; `kernels` is
- * copied. Errors: -ENOTSUP (network_scan_check), -EINVAL  settings out of range, -EFBIG  more than
- * NETWORK_SCAN_WINDOWS_MAX windows or over a limit of model.h, -ENOMEM. A frame in which no window
- * fits has no levels.
+ * copied. A frame in which no window fits has no levels. Frames are 1..65535 pixels a side.
+ * Errors: -ENOTSUP  network_scan_check
+ *         -EINVAL   settings out of range, or no multiple of the step
+ *         -EFBIG    more than NETWORK_SCAN_WINDOWS_MAX windows, or over a limit of model.h
+ *         -ENOMEM
  */
 int network_scan_create(const struct network_model *model,
                         const struct network_scan_settings *settings, uint32_t frame_width,
@@ -91,7 +96,12 @@ uint32_t network_scan_levels(const struct network_scan *scan);
 const struct network_scan_level *network_scan_level(const struct network_scan *scan,
                                                     uint32_t level);
 
-/* Bytes of the arena, 64-byte aligned as in network_run, and of everything that the scan holds. */
+/* Its plan, for network_plan_pack and network_plan_use (layers are numbered as in the model; groups
+ * are of no use to other plans) and the generation; NULL without levels. */
+struct network_plan *network_scan_plan(struct network_scan *scan);
+
+/* Bytes of the arena, 64-byte aligned as in network_run; and of everything that the scan itself
+ * holds, packed weights included. */
 size_t network_scan_arena_bytes(const struct network_scan *scan);
 size_t network_scan_bytes(const struct network_scan *scan);
 /* Multiply-accumulates of all levels. */
@@ -100,11 +110,12 @@ uint64_t network_scan_macs(const struct network_scan *scan);
 /*
  * Margins of the windows of `area` (NULL: all) of a level. codes: of the whole level, as
  * gradient_encode writes them. margins: [rows][columns] of the whole level; those outside of the
- * area stay as they are. Errors: -ENOMEM  an area whose size was not seen before needs memory (a
- * whole level never fails). One thread per scan and arena.
+ * area stay as they are. An area costs as much as its share of the level, and a window's height and
+ * width of border. Errors: -EINVAL  no such level, or an area that is empty or not inside of it.
+ * Nothing is allocated. One thread per arena.
  */
-int network_scan_run(struct network_scan *scan, void *arena, uint32_t level, const void *codes,
-                     const struct network_scan_area *area, int32_t *margins);
+int network_scan_run(const struct network_scan *scan, void *arena, uint32_t level,
+                     const void *codes, const struct network_scan_area *area, int32_t *margins);
 
 /* Codes of one window, for network_run. */
 void network_scan_cut(const struct network_scan *scan, uint32_t level, const void *codes,

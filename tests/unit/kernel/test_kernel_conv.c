@@ -223,10 +223,11 @@ static void run(struct sample *sample, const struct kernel_conv_ops *ops)
 {
     const struct kernel_conv *conv = &sample->conv;
     const size_t out_bytes = conv->out_h * sample->out_row * sample->element;
-    struct kernel_conv other = *conv; /* packed for another number of rows, as conv.h allows */
+    struct kernel_conv other = *conv; /* packed for other numbers of results, as conv.h allows */
 
     other.out_h = conv->out_h % 3 + 1;
-    guarded_init(&sample->packed, ops->packed_bytes(conv), 64, 1);
+    other.out_w = (conv->out_w + conv->out_h) % 3 + 1;
+    guarded_init(&sample->packed, ops->packed_bytes(&other), 64, 1);
     ops->pack(&other, sample->weights, sample->bias,
               conv->output == KERNEL_CONV_U7 ? sample->mult : NULL,
               conv->output == KERNEL_CONV_CODES ? sample->threshold : NULL, sample->packed.start);

@@ -340,7 +340,8 @@ static void choose_pad_code(struct graph *graph, struct network_layer *layer,
 
 static void choose_geometry(struct graph *graph, struct network_layer *layer)
 {
-    const bool pads = layer->op == NETWORK_OP_CONV || layer->op == NETWORK_OP_DEPTHWISE;
+    const bool windows = layer->op == NETWORK_OP_CONV || layer->op == NETWORK_OP_DEPTHWISE;
+    const bool pads = windows && !graph->chain;
     const bool same = pads && chance(graph, 4);
 
     for (int i = 0; i < 2; i++) {
@@ -350,6 +351,9 @@ static void choose_geometry(struct graph *graph, struct network_layer *layer)
             (uint16_t)(same                       ? 1
                        : pads && chance(graph, 5) ? graph_range(graph, 0, layer->kernel[i] - 1u)
                                                   : 0);
+    }
+    if (graph->chain) {
+        layer->stride[1] = layer->stride[0];
     }
     if (layer->op == NETWORK_OP_MAXPOOL && chance(graph, 7)) {
         for (int i = 0; i < 2; i++) {
@@ -428,13 +432,17 @@ static void add_layer(struct graph *graph, bool floats)
     const uint32_t index = graph->point.layer_count;
     struct network_layer *layer = &graph->layers[index];
     struct network_shape out;
-    const uint32_t map = index == 0 || chance(graph, 7) ? index : graph_range(graph, 1, index);
+    const bool next = index == 0 || graph->chain || chance(graph, 7);
+    const uint32_t map = next ? index : graph_range(graph, 1, index);
     const struct reference_map *in = &graph->map[map];
     int other = partner(graph, map);
 
     *layer = (struct network_layer){.op = choose_op(graph, in), .input = map};
     if (other >= 0 && chance(graph, 4)) {
         layer->op = NETWORK_OP_ADD;
+    }
+    if (graph->chain && (layer->op == NETWORK_OP_ADD || layer->op == NETWORK_OP_GLOBALAVGPOOL)) {
+        layer->op = NETWORK_OP_CONV;
     }
     if (layer->op == NETWORK_OP_ADD) {
         if (other < 0) {
@@ -503,12 +511,12 @@ static void add_scores(struct graph *graph, bool floats)
     graph->point.layer_count++;
 }
 
-void graph_create(struct graph *graph, uint64_t seed, uint32_t floats)
+static void create(struct graph *graph, uint64_t seed, uint32_t floats, bool chain)
 {
     static const char *const words[16] = {"a", "b", "c", "d", "e", "f", "g", "h",
                                           "i", "j", "k", "l", "m", "n", "o", "p"};
 
-    *graph = (struct graph){.seed = seed * 0x9e3779b97f4a7c15ull + 1};
+    *graph = (struct graph){.seed = seed * 0x9e3779b97f4a7c15ull + 1, .chain = chain};
     const bool real = chance(graph, floats);
     memcpy(graph->labels, words, sizeof words);
     graph->point.name = "default";
@@ -536,6 +544,16 @@ void graph_create(struct graph *graph, uint64_t seed, uint32_t floats)
             graph_refill(graph, layer);
         }
     }
+}
+
+void graph_create(struct graph *graph, uint64_t seed, uint32_t floats)
+{
+    create(graph, seed, floats, false);
+}
+
+void graph_create_chain(struct graph *graph, uint64_t seed)
+{
+    create(graph, seed, 0, true);
 }
 
 void graph_destroy(struct graph *graph)

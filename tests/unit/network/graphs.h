@@ -10,6 +10,7 @@
 
 struct graph {
     uint64_t seed; /* state of the generator */
+    bool chain;    /* layers one after the other, without padding, the same stride in both axes */
     struct network_description description;
     struct network_point point;
     struct network_layer layers[GRAPH_LAYERS_MAX];
@@ -22,6 +23,8 @@ struct graph {
 
 /* floats: of every ten, how many networks have float layers. */
 void graph_create(struct graph *graph, uint64_t seed, uint32_t floats);
+/* A chain of integer layers, which a scan may take. */
+void graph_create_chain(struct graph *graph, uint64_t seed);
 void graph_destroy(struct graph *graph);
 
 uint32_t graph_range(struct graph *graph, uint32_t low, uint32_t high); /* both included */

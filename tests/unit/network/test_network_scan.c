@@ -1,0 +1,670 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * Scans of random chains of layers of every coding against network_run on each window cut out
+ * alone, for every instruction set of this machine and every choice of kernels, whole levels and
+ * areas, between guard pages; levels, refusals and boxes against plain arithmetic.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/kernel/cpu.h"
+#include "engine/kernel/kernel.h"
+#include "engine/network/plan.h"
+#include "engine/network/scan.h"
+#include "graphs.h"
+
+static struct network_model *model_of(const struct graph *graph)
+{
+    struct network_model *model = NULL;
+    const char *reason = "";
+    void *bytes;
+    size_t size;
+
+    if (network_model_write(&graph->description, &bytes, &size, &reason) < 0) {
+        fail_msg("not written: %s", reason);
+    }
+    assert_int_equal(network_model_load(bytes, size, &model, &reason), 0);
+    free(bytes);
+    return model;
+}
+
+/* Each instruction set with its own rates, then with rates that favour bytes, then bits. */
+static size_t make_tables(struct kernel_table *tables)
+{
+    static const char *const levels[] = {"c", "avx2", "avx512", "amx", "neon", "dotprod"};
+    const uint32_t cpu = kernel_cpu_detect();
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        uint32_t mask;
+
+        assert_int_equal(kernel_cpu_mask_parse(levels[i], &mask), 0);
+        if (count > 0 && tables[count - 1].cpu == (mask & cpu)) {
+            continue;
+        }
+        for (int kind = 0; kind < 3; kind++) {
+            struct kernel_table *table = &tables[count++];
+
+            kernel_table_init(table, mask & cpu);
+            for (uint32_t k = 0; kind > 0 && k < KERNEL_RATES; k++) {
+                table->rates[k] = (k == KERNEL_RATE_CONV) == (kind == 1) ? 1 : 1u << 30;
+            }
+        }
+    }
+    return count;
+}
+
+/* Memory that ends at a page without access; another lies in front of it. */
+struct guarded {
+    uint8_t *map, *bytes;
+    size_t map_size;
+};
+
+static struct guarded guard(size_t size)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t pages = (size + page - 1) / page * page;
+    struct guarded guarded = {.map_size = pages + 2 * page};
+
+    guarded.map = mmap(NULL, guarded.map_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(guarded.map, MAP_FAILED);
+    assert_int_equal(mprotect(guarded.map + page, pages, PROT_READ | PROT_WRITE), 0);
+    guarded.bytes = guarded.map + page + pages - size;
+    return guarded;
+}
+
+static void release(struct guarded guarded)
+{
+    munmap(guarded.map, guarded.map_size);
+}
+
+/* ---- scans against windows ---- */
+
+/* Codes of the levels of a scan, and the margins of all windows. */
+struct scene {
+    struct guarded codes[NETWORK_SCAN_LEVELS_MAX];
+    int32_t *margins[NETWORK_SCAN_LEVELS_MAX];
+};
+
+static uint8_t random_code(struct graph *graph)
+{
+    const struct gradient_spec *front = &graph->point.input.front;
+
+    switch (front->coding) {
+    case GRADIENT_CODING_TERNARY:
+        return (uint8_t)(graph_range(graph, 0, 2) - 1);
+    case GRADIENT_CODING_SEVEN:
+        return (uint8_t)(graph_range(graph, 0, 6) - 3);
+    case GRADIENT_CODING_THERMOMETER:
+        return (uint8_t)graph_range(graph, 0, front->levels);
+    default:
+        return (uint8_t)graph_range(graph, 0, 127);
+    }
+}
+
+static int32_t expected_margin(const int32_t *scores, uint32_t labels, uint32_t label)
+{
+    int64_t best = INT64_MIN;
+
+    for (uint32_t i = 0; i < labels; i++) {
+        best = i != label && scores[i] > best ? scores[i] : best;
+    }
+    best = scores[label] - best;
+    return (int32_t)(best > INT32_MAX ? INT32_MAX : best < INT32_MIN ? INT32_MIN : best);
+}
+
+/* The margins by network_run, window by window. */
+static void scene_init(struct scene *scene, struct graph *graph, const struct network_model *model,
+                       const struct network_scan *scan, uint32_t label)
+{
+    const struct network_shape window = network_input_shape(&graph->point.input);
+    const uint32_t labels = graph->description.label_count;
+    uint8_t cut[11 * 11 * 6];
+    struct kernel_table c;
+    struct network_plan *plan;
+    int32_t scores[16];
+
+    kernel_table_init(&c, 0);
+    assert_int_equal(network_plan_create(model, 0, 1, &c, &plan), 0);
+    void *arena = aligned_alloc(64, network_plan_arena_bytes(plan));
+    assert_non_null(arena);
+    for (uint32_t i = 0; i < network_scan_levels(scan); i++) {
+        const struct network_scan_level *level = network_scan_level(scan, i);
+        const size_t bytes = (size_t)level->width * level->height * window.channels;
+
+        scene->codes[i] = guard(bytes);
+        for (size_t k = 0; k < bytes; k++) {
+            scene->codes[i].bytes[k] = random_code(graph);
+        }
+        scene->margins[i] = malloc(level->columns * level->rows * sizeof(int32_t));
+        assert_non_null(scene->margins[i]);
+        for (uint32_t k = 0; k < level->columns * level->rows; k++) {
+            network_scan_cut(scan, i, scene->codes[i].bytes, k % level->columns, k / level->columns,
+                             cut);
+            network_run(plan, arena, cut, scores);
+            scene->margins[i][k] = expected_margin(scores, labels, label);
+        }
+    }
+    free(arena);
+    network_plan_destroy(plan);
+}
+
+static void scene_finish(struct scene *scene, uint32_t levels)
+{
+    for (uint32_t i = 0; i < levels; i++) {
+        release(scene->codes[i]);
+        free(scene->margins[i]);
+    }
+}
+
+static bool inside(const struct network_scan_area *area, uint32_t column, uint32_t row)
+{
+    return column >= area->column && column < area->column + area->columns && row >= area->row &&
+           row < area->row + area->rows;
+}
+
+/* area NULL: all. */
+static void check_run(const struct network_scan *scan, void *arena, uint32_t index,
+                      const struct scene *scene, const struct network_scan_area *area,
+                      uint64_t seed, uint32_t cpu)
+{
+    const struct network_scan_level *level = network_scan_level(scan, index);
+    const uint32_t windows = level->columns * level->rows;
+    struct guarded margins = guard(windows * sizeof(int32_t));
+    const int32_t *got = (const int32_t *)(const void *)margins.bytes, untouched = 0x7e7e7e7e;
+
+    memset(margins.bytes, 0x7e, windows * sizeof(int32_t));
+    assert_int_equal(network_scan_run(scan, arena, index, scene->codes[index].bytes, area,
+                                      (int32_t *)(void *)margins.bytes),
+                     0);
+    for (uint32_t k = 0; k < windows; k++) {
+        const uint32_t x = k % level->columns, y = k / level->columns;
+        const bool asked = area == NULL || inside(area, x, y);
+
+        if (got[k] != (asked ? scene->margins[index][k] : untouched)) {
+            fail_msg("seed %lu cpu %#x level %u window %u, %u: %d, should be %d",
+                     (unsigned long)seed, cpu, index, x, y, got[k],
+                     asked ? scene->margins[index][k] : untouched);
+        }
+    }
+    release(margins);
+}
+
+static void check_scan(struct network_scan *scan, struct graph *graph, const struct scene *scene,
+                       uint64_t seed, uint32_t cpu)
+{
+    struct guarded arena = guard(network_scan_arena_bytes(scan));
+
+    assert_int_equal((uintptr_t)arena.bytes % 64, 0);
+    memset(arena.bytes, 0xa5, network_scan_arena_bytes(scan));
+    for (uint32_t i = 0; i < network_scan_levels(scan); i++) {
+        const struct network_scan_level *level = network_scan_level(scan, i);
+
+        check_run(scan, arena.bytes, i, scene, NULL, seed, cpu);
+        for (int k = 0; k < 3; k++) {
+            struct network_scan_area area = {
+                .column = graph_range(graph, 0, level->columns - 1),
+                .row = graph_range(graph, 0, level->rows - 1),
+            };
+            area.columns = k == 0 ? 1 : graph_range(graph, 1, level->columns - area.column);
+            area.rows = k == 1 ? 1 : graph_range(graph, 1, level->rows - area.row);
+            check_run(scan, arena.bytes, i, scene, &area, seed, cpu);
+        }
+    }
+    release(arena);
+}
+
+struct tally {
+    uint32_t scans, levels, bits, conv, pools, hidden, narrow_log, strided;
+};
+
+static void count_layers(const struct graph *graph, const struct network_scan *scan,
+                         const struct network_plan *plan, struct tally *tally)
+{
+    for (uint32_t i = 0; i < network_plan_steps(plan); i++) {
+        struct network_step step;
+
+        network_plan_step(plan, i, &step);
+        tally->bits += strcmp(step.kernel, "bits") == 0;
+        tally->conv += strcmp(step.kernel, "conv") == 0;
+        tally->pools += strcmp(step.kernel, "pool") == 0 || step.first != step.last;
+    }
+    for (uint32_t i = 0; i + 1 < graph->point.layer_count; i++) {
+        tally->hidden += graph->layers[i].op == NETWORK_OP_DENSE;
+        tally->narrow_log += graph->layers[i].weights == NETWORK_WEIGHTS_LOG;
+    }
+    tally->scans++;
+    tally->levels += network_scan_levels(scan);
+}
+
+static void compare(uint64_t seed, const struct kernel_table *tables, size_t table_count,
+                    struct tally *tally)
+{
+    struct network_scan_settings settings = {.factor = 1147, .overlap = 128, .boxes_max = 8};
+    struct scene scene;
+    struct graph graph;
+    uint32_t step, levels = 0;
+
+    graph_create_chain(&graph, seed);
+    struct network_model *model = model_of(&graph);
+    if (network_scan_check(model, 0, &step, NULL) < 0) {
+        goto out;
+    }
+    const uint32_t width = graph.point.input.target.width;
+    const uint32_t height = graph.point.input.target.height;
+    const uint32_t frame_width = width + graph_range(&graph, 0, 16);
+    const uint32_t frame_height = height + graph_range(&graph, 0, 16);
+
+    settings.label = graph_range(&graph, 0, graph.description.label_count - 1);
+    settings.object_min = height + graph_range(&graph, 0, 1);
+    settings.factor = graph_range(&graph, 1100, 1800);
+    settings.stride = step * graph_range(&graph, 0, 2);
+    tally->strided += settings.stride == 2 * step;
+    for (size_t i = 0; i < table_count; i++) {
+        struct network_scan *scan;
+
+        assert_int_equal(
+            network_scan_create(model, &settings, frame_width, frame_height, &tables[i], &scan), 0);
+        if (i == 0) {
+            levels = network_scan_levels(scan);
+            scene_init(&scene, &graph, model, scan, settings.label);
+        }
+        if (levels > 0) {
+            check_scan(scan, &graph, &scene, seed, tables[i].cpu);
+            count_layers(&graph, scan, network_scan_plan(scan), tally);
+        }
+        network_scan_destroy(scan);
+    }
+    scene_finish(&scene, levels);
+out:
+    network_model_destroy(model);
+    graph_destroy(&graph);
+}
+
+static void test_windows_are_equal(void **state)
+{
+    struct kernel_table tables[24];
+    const size_t table_count = make_tables(tables);
+    struct tally tally = {0};
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        compare(seed, tables, table_count, &tally);
+    }
+    print_message("%u scans, %u levels: %u conv, %u bits, %u pools, %u hidden dense, %u log, "
+                  "%u strided\n",
+                  tally.scans, tally.levels, tally.conv, tally.bits, tally.pools, tally.hidden,
+                  tally.narrow_log, tally.strided);
+    assert_true(tally.scans > 100 * table_count && tally.levels > 2 * tally.scans);
+    assert_true(tally.conv > 100 && tally.bits > 100 && tally.pools > 50 && tally.hidden > 20);
+    assert_true(tally.narrow_log > 20 && tally.strided > 20);
+}
+
+/* ---- levels, refusals, boxes ---- */
+
+/* One dense layer over a grey window of 4 x 8 codes of u7, whose margin is that of one pixel. */
+struct tiny {
+    struct network_layer layers[3];
+    struct network_point point;
+    struct network_description description;
+    int8_t weights[2 * 4 * 8];
+    int32_t bias[2], mult[2];
+    struct network_model *model;
+};
+
+static const char *const tiny_labels[] = {"nothing", "object"};
+
+static void tiny_describe(struct tiny *tiny)
+{
+    *tiny = (struct tiny){.mult = {INT32_MAX, INT32_MAX}};
+    tiny->weights[4 * 8] = 1;
+    tiny->layers[0] = (struct network_layer){
+        .op = NETWORK_OP_DENSE,
+        .output = NETWORK_OUTPUT_SCORES,
+        .preshift = 8,
+        .shift = 1,
+        .out = 2,
+        .name = "fc",
+        .weight_s8 = tiny->weights,
+        .bias_s32 = tiny->bias,
+        .mult = tiny->mult,
+    };
+    tiny->point = (struct network_point){
+        .name = "default",
+        .input = {.target = {4, 8, 1, 0},
+                  .front = {.source = GRADIENT_SOURCE_SRGB,
+                            .coding = GRADIENT_CODING_U7,
+                            .planes = 1}},
+        .layer_count = 1,
+        .layers = tiny->layers,
+    };
+    tiny->description = (struct network_description){
+        .name = "tiny",
+        .label_count = 2,
+        .labels = tiny_labels,
+        .point_count = 1,
+        .points = &tiny->point,
+    };
+}
+
+static void tiny_load(struct tiny *tiny)
+{
+    const char *reason = "";
+    void *bytes;
+    size_t size;
+
+    if (network_model_write(&tiny->description, &bytes, &size, &reason) < 0) {
+        fail_msg("not written: %s", reason);
+    }
+    assert_int_equal(network_model_load(bytes, size, &tiny->model, &reason), 0);
+    free(bytes);
+}
+
+static struct network_scan *scan_of(const struct tiny *tiny,
+                                    const struct network_scan_settings *settings, uint32_t width,
+                                    uint32_t height)
+{
+    struct network_scan *scan = NULL;
+    struct kernel_table kernels;
+
+    kernel_table_init(&kernels, 0);
+    assert_int_equal(network_scan_create(tiny->model, settings, width, height, &kernels, &scan), 0);
+    return scan;
+}
+
+static void test_levels(void **state)
+{
+    struct network_scan_settings settings = {
+        .label = 1, .object_min = 16, .factor = 2048, .overlap = 64, .boxes_max = 4};
+    struct tiny tiny;
+
+    (void)state;
+    tiny_describe(&tiny);
+    tiny_load(&tiny);
+    struct network_scan *scan = scan_of(&tiny, &settings, 101, 64);
+    /* Half, a quarter, an eighth; 101 / 2 = 50.5 goes up. */
+    static const struct network_scan_level expect[] = {
+        {51, 32, 48, 25}, {25, 16, 22, 9}, {13, 8, 10, 1}};
+    assert_int_equal(network_scan_levels(scan), 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_memory_equal(network_scan_level(scan, i), &expect[i], sizeof expect[i]);
+    }
+    assert_int_equal(network_scan_macs(scan), (48 * 25 + 22 * 9 + 10) * 2 * 32);
+    assert_true(network_scan_bytes(scan) > (48 * 25 + 22 * 9 + 10) * 16);
+    network_scan_destroy(scan);
+    /* Never enlarged, and no levels where no window fits. */
+    settings.object_min = 1;
+    scan = scan_of(&tiny, &settings, 4, 15);
+    assert_int_equal(network_scan_levels(scan), 1);
+    assert_int_equal(network_scan_level(scan, 0)->height, 15);
+    network_scan_destroy(scan);
+    scan = scan_of(&tiny, &settings, 3, 8);
+    assert_int_equal(network_scan_levels(scan), 0);
+    assert_null(network_scan_plan(scan));
+    assert_int_equal(network_scan_boxes(scan, NULL, NULL), 0);
+    network_scan_destroy(scan);
+    network_model_destroy(tiny.model);
+}
+
+static void expect_error(const struct tiny *tiny, struct network_scan_settings settings,
+                         uint32_t width, uint32_t height, int error)
+{
+    struct network_scan *scan = NULL;
+    struct kernel_table kernels;
+
+    kernel_table_init(&kernels, 0);
+    assert_int_equal(network_scan_create(tiny->model, &settings, width, height, &kernels, &scan),
+                     error);
+    assert_null(scan);
+}
+
+static void test_settings_out_of_range(void **state)
+{
+    const struct network_scan_settings good = {
+        .label = 1, .object_min = 8, .factor = 1147, .overlap = 64, .boxes_max = 4};
+    struct network_scan_settings bad;
+    struct tiny tiny;
+
+    (void)state;
+    tiny_describe(&tiny);
+    tiny_load(&tiny);
+#define REFUSED(field, value)                                                                      \
+    bad = good;                                                                                    \
+    bad.field = value;                                                                             \
+    expect_error(&tiny, bad, 64, 64, -EINVAL)
+    REFUSED(point, 1);
+    REFUSED(label, 2);
+    REFUSED(object_min, 0);
+    REFUSED(object_min, 65536);
+    REFUSED(factor, 1024);
+    REFUSED(factor, 4097);
+    REFUSED(overlap, 257);
+    REFUSED(boxes_max, 0);
+    REFUSED(boxes_max, NETWORK_SCAN_BOXES_MAX + 1);
+    REFUSED(stride, 65536);
+#undef REFUSED
+    expect_error(&tiny, good, 0, 64, -EINVAL);
+    expect_error(&tiny, good, 64, 65536, -EINVAL);
+    expect_error(&tiny, good, 2000, 2000, -EFBIG); /* windows */
+
+    struct network_scan *scan = scan_of(&tiny, &good, 8, 16);
+    const struct network_scan_area areas[] = {{0, 0, 0, 1}, {0, 0, 1, 0}, {5, 0, 1, 1},
+                                              {0, 9, 1, 1}, {1, 0, 5, 1}, {0, 0, 1, 10}};
+    uint8_t codes[8 * 16] = {0};
+    int32_t margins[45];
+    void *arena = aligned_alloc(64, network_scan_arena_bytes(scan));
+    for (size_t i = 0; i < sizeof areas / sizeof areas[0]; i++) {
+        assert_int_equal(network_scan_run(scan, arena, 0, codes, &areas[i], margins), -EINVAL);
+    }
+    assert_int_equal(network_scan_run(scan, arena, 99, codes, NULL, margins), -EINVAL);
+    free(arena);
+    network_scan_destroy(scan);
+    network_model_destroy(tiny.model);
+}
+
+/* A pool in front of the dense layer, with a stride for each axis; or padding. */
+static void test_models_that_do_not_scan(void **state)
+{
+    struct tiny tiny;
+    const char *reason = NULL;
+    uint32_t step = 0;
+
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        tiny_describe(&tiny);
+        tiny.layers[1] = tiny.layers[0];
+        tiny.layers[1].input = 1;
+        tiny.layers[0] = (struct network_layer){
+            .op = kind == 3 ? NETWORK_OP_GLOBALAVGPOOL : NETWORK_OP_AVGPOOL,
+            .kernel = {1, 1},
+            .stride = {2, kind == 1 ? 1 : 2},
+        };
+        if (kind == 2) {
+            tiny.layers[0] = (struct network_layer){
+                .op = NETWORK_OP_DEPTHWISE,
+                .output = NETWORK_OUTPUT_U7,
+                .relu = true,
+                .kernel = {3, 3},
+                .stride = {1, 1},
+                .pad = {1, 1},
+                .shift = 1,
+                .out = 1,
+                .name = "dw",
+                .weight_s8 = tiny.weights,
+                .bias_s32 = tiny.bias,
+                .mult = tiny.mult,
+            };
+        }
+        if (kind == 3) {
+            tiny.layers[0].kernel[0] = tiny.layers[0].kernel[1] = 0;
+            tiny.layers[0].stride[0] = tiny.layers[0].stride[1] = 0;
+        }
+        tiny.point.layer_count = 2;
+        tiny_load(&tiny);
+        assert_int_equal(network_scan_check(tiny.model, 0, &step, &reason),
+                         kind == 0 ? 0 : -ENOTSUP);
+        if (kind == 0) {
+            const struct network_scan_settings odd = {
+                .label = 1, .object_min = 8, .factor = 1147, .stride = 3, .boxes_max = 4};
+
+            assert_int_equal(step, 2);
+            expect_error(&tiny, odd, 64, 64, -EINVAL);
+        } else {
+            const struct network_scan_settings settings = {
+                .label = 1, .object_min = 8, .factor = 1147, .boxes_max = 4};
+
+            assert_non_null(reason);
+            expect_error(&tiny, settings, 64, 64, -ENOTSUP);
+        }
+        network_model_destroy(tiny.model);
+    }
+}
+
+/* A taken box, computed the slow way. */
+struct rectangle {
+    int64_t left, top, right, bottom;
+};
+
+static struct rectangle rectangle_of(const struct network_scan *scan, uint32_t level,
+                                     uint32_t column, uint32_t row, int64_t width, int64_t height)
+{
+    const struct network_scan_level *of = network_scan_level(scan, level);
+    struct rectangle box = {column, row, column + 4, row + 8};
+
+    box.left = (2 * box.left * width + of->width) / (2 * of->width);
+    box.right = (2 * box.right * width + of->width) / (2 * of->width);
+    box.top = (2 * box.top * height + of->height) / (2 * of->height);
+    box.bottom = (2 * box.bottom * height + of->height) / (2 * of->height);
+    return box;
+}
+
+static bool too_close(struct rectangle a, struct rectangle b, int64_t most)
+{
+    const int64_t width =
+        (a.right < b.right ? a.right : b.right) - (a.left > b.left ? a.left : b.left);
+    const int64_t height =
+        (a.bottom < b.bottom ? a.bottom : b.bottom) - (a.top > b.top ? a.top : b.top);
+
+    if (width <= 0 || height <= 0) {
+        return false;
+    }
+    const int64_t all = (a.right - a.left) * (a.bottom - a.top) +
+                        (b.right - b.left) * (b.bottom - b.top) - width * height;
+    return width * height * 256 > most * all;
+}
+
+static uint32_t naive_boxes(const struct network_scan *scan, int32_t *const *margins,
+                            const struct network_scan_settings *settings, int64_t width,
+                            int64_t height, struct network_scan_box *boxes)
+{
+    struct rectangle taken[NETWORK_SCAN_BOXES_MAX];
+    uint32_t count = 0;
+
+    while (count < settings->boxes_max) {
+        struct network_scan_box best = {.margin = INT32_MIN};
+        bool any = false;
+
+        for (uint32_t i = 0; i < network_scan_levels(scan); i++) {
+            const struct network_scan_level *level = network_scan_level(scan, i);
+
+            for (uint32_t k = 0; k < level->columns * level->rows; k++) {
+                const uint32_t column = k % level->columns, row = k / level->columns;
+                const struct rectangle box = rectangle_of(scan, i, column, row, width, height);
+                bool free_place = margins[i][k] >= settings->threshold;
+
+                for (uint32_t j = 0; j < count; j++) {
+                    free_place =
+                        free_place && !too_close(box, taken[j], settings->overlap) &&
+                        !(boxes[j].level == i && boxes[j].column == column && boxes[j].row == row);
+                }
+                if (free_place && (!any || margins[i][k] > best.margin)) {
+                    any = true;
+                    taken[count] = box;
+                    best = (struct network_scan_box){
+                        .x = (uint32_t)box.left,
+                        .y = (uint32_t)box.top,
+                        .width = (uint32_t)(box.right - box.left),
+                        .height = (uint32_t)(box.bottom - box.top),
+                        .margin = margins[i][k],
+                        .level = (uint16_t)i,
+                        .column = (uint16_t)column,
+                        .row = (uint16_t)row,
+                    };
+                }
+            }
+        }
+        if (!any) {
+            break;
+        }
+        boxes[count++] = best;
+    }
+    return count;
+}
+
+static void test_boxes(void **state)
+{
+    struct graph random = {.seed = 77};
+    struct tiny tiny;
+
+    (void)state;
+    tiny_describe(&tiny);
+    tiny_load(&tiny);
+    for (int round = 0; round < 60; round++) {
+        const uint32_t width = graph_range(&random, 4, 70), height = graph_range(&random, 8, 60);
+        const struct network_scan_settings settings = {
+            .label = 1,
+            .object_min = graph_range(&random, 8, 16),
+            .factor = graph_range(&random, 1100, 1600),
+            .threshold = (int32_t)graph_range(&random, 0, 40),
+            .overlap = round % 5 == 0 ? 256 : graph_range(&random, 0, 200),
+            .boxes_max = graph_range(&random, 1, 12),
+        };
+        struct network_scan *scan = scan_of(&tiny, &settings, width, height);
+        int32_t *margins[NETWORK_SCAN_LEVELS_MAX];
+        struct network_scan_box got[NETWORK_SCAN_BOXES_MAX], expect[NETWORK_SCAN_BOXES_MAX];
+
+        for (uint32_t i = 0; i < network_scan_levels(scan); i++) {
+            const struct network_scan_level *level = network_scan_level(scan, i);
+
+            margins[i] = malloc(level->columns * level->rows * sizeof(int32_t));
+            assert_non_null(margins[i]);
+            for (uint32_t k = 0; k < level->columns * level->rows; k++) {
+                margins[i][k] = (int32_t)graph_range(&random, 0, 50); /* with many ties */
+            }
+        }
+        const uint32_t count = network_scan_boxes(scan, (const int32_t *const *)margins, got);
+        assert_int_equal(count, naive_boxes(scan, margins, &settings, width, height, expect));
+        for (uint32_t i = 0; i < count; i++) {
+            assert_memory_equal(&got[i], &expect[i], sizeof got[i]);
+            assert_true(got[i].x + got[i].width <= width && got[i].y + got[i].height <= height);
+        }
+        for (uint32_t i = 0; i < network_scan_levels(scan); i++) {
+            free(margins[i]);
+        }
+        network_scan_destroy(scan);
+    }
+    network_model_destroy(tiny.model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_windows_are_equal),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_settings_out_of_range),
+        cmocka_unit_test(test_models_that_do_not_scan),
+        cmocka_unit_test(test_boxes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
