@@ -9,7 +9,8 @@
  *   G = sum of dz (x) a is kept as sum over j < r of c[j] QL[j] (x) QR[j], rows of QL and QR
  *   orthonormal up to rounding, c >= 0. A term (dz, a):
  *     1  modified Gram-Schmidt against QL and QR gives coefficients l, k of length r + 1, the last
- *        ones being the norms of the remainders, which become the last rows of QL and QR
+ *        ones being the norms of the remainders, which become the last rows of QL and QR (0 where
+ *        one is below 1e-5 of its vector and so mere rounding)
  *     2  kappa > 0 and c[0] > kappa * l[r] * k[r]: the term is skipped (counted). Bias of the
  *        estimate is the price
  *     3  singular values s and vectors U, V of  l k' + diag(c, 0)
@@ -108,11 +109,10 @@ void train_lowrank_mix(uint32_t q, const double *values, const int8_t *signs, do
 /* ---- what scales a step ---- */
 
 /* Max-norm (appendix D): returns the divisor max(x, running mean of it), x = max |v| + 1e-4. The
- * running mean has weight 0.999 and is corrected for its start. One state per normalised vector or
- * factor; a zeroed state is the start. */
+ * running mean starts at 1e-4, has weight 0.999 and is corrected for its start as in the authors'
+ * code. One state per normalised vector or factor; a zeroed state is the start. */
 struct train_max_norm {
-    float mean;
-    uint32_t steps;
+    float mean, weight; /* weight: 1 - 0.999^steps */
 };
 float train_max_norm(struct train_max_norm *state, size_t n, const float *v);
 
