@@ -118,8 +118,9 @@ static double mixed_block(uint32_t q, const double *values, uint32_t *ret_from)
     return sum / k;
 }
 
-void train_lowrank_mix(uint32_t q, const double *values, const int8_t *signs, double *mix,
-                       double *ret_values)
+/* Returns the first column of the block that is mixed: q - 1 where none is. */
+static uint32_t mix_small(uint32_t q, const double *values, const int8_t *signs, double *mix,
+                          double *ret_values)
 {
     const uint32_t r = q - 1;
     double v[TRAIN_SVD_MAX], common;
@@ -131,7 +132,7 @@ void train_lowrank_mix(uint32_t q, const double *values, const int8_t *signs, do
             mix[j * r + j] = 1;
             ret_values[j] = values[j];
         }
-        return;
+        return r;
     }
     common = mixed_block(q, values, &from);
     for (uint32_t j = 0; j < from; j++) {
@@ -148,6 +149,13 @@ void train_lowrank_mix(uint32_t q, const double *values, const int8_t *signs, do
             mix[i * r + j] = signs[i] * ((i == j + 1) + v[i] * v[j + 1] / v[from]);
         }
     }
+    return from;
+}
+
+void train_lowrank_mix(uint32_t q, const double *values, const int8_t *signs, double *mix,
+                       double *ret_values)
+{
+    mix_small(q, values, signs, mix, ret_values);
 }
 
 static void draw_signs(struct train_lowrank *lowrank, uint32_t q, int8_t *signs)
@@ -161,24 +169,28 @@ static void draw_signs(struct train_lowrank *lowrank, uint32_t q, int8_t *signs)
 }
 
 /* turn[j][i] = sum over k of vectors[k][i] mix[k][j]; the last column divided by the norm of the
- * remainder, which was not normalised. mix NULL: the identity. */
-static void make_turn(uint32_t q, const double *vectors, const double *mix, double norm,
-                      float *turn)
+ * remainder, which was not normalised. Column j of mix is that of the identity below `from`. */
+static void make_turn(uint32_t q, const double *vectors, const double *mix, uint32_t from,
+                      double norm, float *turn)
 {
     const uint32_t r = q - 1;
+    const double last = norm > 0 ? 1 / norm : 0;
 
     for (uint32_t j = 0; j < r; j++) {
-        for (uint32_t i = 0; i < q; i++) {
-            double x = 0;
+        double row[TRAIN_SVD_MAX];
 
-            if (mix == NULL) {
-                x = vectors[j * q + i];
-            } else {
-                for (uint32_t k = 0; k < q; k++) {
-                    x += vectors[k * q + i] * mix[k * r + j];
+        memcpy(row, vectors + (size_t)j * q, q * sizeof(*row));
+        if (j >= from) {
+            memset(row, 0, q * sizeof(*row));
+            for (uint32_t k = from; k < q; k++) {
+                for (uint32_t i = 0; i < q; i++) {
+                    row[i] += vectors[k * q + i] * mix[k * r + j];
                 }
             }
-            turn[j * q + i] = (float)(i == r ? (norm > 0 ? x / norm : 0) : x);
+        }
+        row[r] *= last;
+        for (uint32_t i = 0; i < q; i++) {
+            turn[j * q + i] = (float)row[i];
         }
     }
 }
@@ -204,7 +216,7 @@ static void take_in(struct train_lowrank *lowrank, const float *l, const float *
     double values[TRAIN_SVD_MAX];
     float turn[TRAIN_LOWRANK_MAX * TRAIN_SVD_MAX];
     int8_t signs[TRAIN_SVD_MAX];
-    const bool mixed = lowrank->settings.unbiased;
+    uint32_t from = r;
 
     for (uint32_t i = 0; i < q; i++) {
         for (uint32_t j = 0; j < q; j++) {
@@ -215,15 +227,15 @@ static void take_in(struct train_lowrank *lowrank, const float *l, const float *
         c[i * q + i] += state->values[i];
     }
     lowrank->ops->svd(q, c, u, values, v);
-    if (mixed) {
+    if (lowrank->settings.unbiased) {
         draw_signs(lowrank, q, signs);
-        train_lowrank_mix(q, values, signs, mix, state->values);
+        from = mix_small(q, values, signs, mix, state->values);
     } else {
         memcpy(state->values, values, r * sizeof(*values));
     }
-    make_turn(q, u, mixed ? mix : NULL, (double)l[r], turn);
+    make_turn(q, u, mix, from, (double)l[r], turn);
     turn_factor(lowrank, &lowrank->left, turn);
-    make_turn(q, v, mixed ? mix : NULL, (double)k[r], turn);
+    make_turn(q, v, mix, from, (double)k[r], turn);
     turn_factor(lowrank, &lowrank->right, turn);
 }
 

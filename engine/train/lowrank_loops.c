@@ -10,6 +10,7 @@
 #include <string.h>
 
 #if defined(__AVX512F__)
+#include <immintrin.h>
 #define BYTES 64
 #elif defined(__AVX2__)
 #define BYTES 32
@@ -20,10 +21,20 @@
 typedef float vector __attribute__((vector_size(BYTES)));
 typedef int32_t whole __attribute__((vector_size(BYTES)));
 
+/* Loops of a known length that must leave no loop behind. */
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 #define ROUNDER 12582912.0f /* 1.5 * 2^23: adding it leaves no fraction */
 
 static inline float sum_of(const vector *x)
 {
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_ps((__m512)*x);
+#else
     float parts[LANES];
 
     memcpy(parts, x, sizeof(parts));
@@ -33,10 +44,12 @@ static inline float sum_of(const vector *x)
         }
     }
     return parts[0];
+#endif
 }
 
 /* x -= c * of, and the sum of x * with (with NULL: x * x). n vectors, a multiple of 16 / LANES. */
-static inline float reduce(size_t n, vector *x, const vector *of, float c, const vector *with)
+static inline __attribute__((always_inline)) float reduce(size_t n, vector *x, const vector *of,
+                                                          float c, const vector *with)
 {
     vector sums[4] = {{0}, {0}, {0}, {0}};
     size_t i = 0;
@@ -83,14 +96,17 @@ static inline __attribute__((always_inline)) float turn_by(const uint32_t rank, 
     for (size_t at = 0; at < n; at++) {
         vector in[TRAIN_SVD_MAX];
 
+        UNROLL
         for (uint32_t i = 0; i <= rank; i++) {
             in[i] = row[i * n + at];
         }
+        UNROLL
         for (uint32_t j = 0; j < rank; j++) {
             const float *by = turn + j * (rank + 1);
             vector out = by[0] * in[0];
             whole size, above;
 
+            UNROLL
             for (uint32_t i = 1; i <= rank; i++) {
                 out += by[i] * in[i];
             }
@@ -105,7 +121,7 @@ static inline __attribute__((always_inline)) float turn_by(const uint32_t rank, 
         int32_t bits = most[i];
 
         memcpy(&x, &bits, sizeof(x));
-        largest = fmaxf(largest, x);
+        largest = x > largest ? x : largest;
     }
     return largest;
 }

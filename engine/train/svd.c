@@ -7,6 +7,7 @@
 #include "engine/train/svd.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define LANE      8u
@@ -14,10 +15,11 @@
 #define SWEEPS    30u
 /* Columns whose cosine is below this are orthogonal. The square of the cosine is what a singular
  * value would still change by. */
-#define COSINE     1e-12
+#define COSINE     1e-9
 #define NEGLIGIBLE 1e-15
 
 #if defined(__AVX512F__)
+#include <immintrin.h>
 #define BYTES 64
 #elif defined(__AVX2__)
 #define BYTES 32
@@ -35,6 +37,9 @@ struct column {
 
 static inline double sum_of(const vector *x)
 {
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_pd((__m512d)*x);
+#else
     double parts[BYTES / sizeof(double)], sum = 0;
 
     memcpy(parts, x, sizeof(parts));
@@ -42,6 +47,7 @@ static inline double sum_of(const vector *x)
         sum += parts[i] + parts[i + 1];
     }
     return sum;
+#endif
 }
 
 static inline double dot(const vector *x, const vector *y, uint32_t parts)
@@ -171,7 +177,7 @@ void TRAIN_NAME(train_svd)(uint32_t q, const double *a, double *u, double *value
     int exponent;
 
     for (uint32_t i = 0; i < q * q; i++) {
-        largest = fmax(largest, fabs(a[i]));
+        largest = fabs(a[i]) > largest ? fabs(a[i]) : largest;
     }
     frexp(largest, &exponent); /* squares neither overflow nor vanish */
     exponent = exponent < -1000 ? -1000 : exponent;
