@@ -60,10 +60,27 @@ static const struct value_key camera_keys[] = {
     KEY(struct config_camera, "model", VALUE_NAME, model, 0, 0),
     KEY(struct config_camera, "point", VALUE_NAME, point, 0, 0),
     KEY(struct config_camera, "enabled", VALUE_BOOL, enabled, 0, 0),
+    KEY(struct config_camera, "scan", VALUE_BOOL, scan.enabled, 0, 0),
+    KEY(struct config_camera, "scan-label", VALUE_LABEL, scan.label, 0, 0),
+    KEY(struct config_camera, "scan-object-min", VALUE_COUNT, scan.object_min, 1, 100),
+    KEY(struct config_camera, "scan-factor", VALUE_RATIO, scan.factor, 1034, 4096),
+    KEY(struct config_camera, "scan-stride", VALUE_COUNT, scan.stride, 0, 256),
+    KEY(struct config_camera, "scan-confidence", VALUE_COUNT, scan.confidence, 1, 99),
+    KEY(struct config_camera, "scan-overlap", VALUE_COUNT, scan.overlap, 0, 100),
+    KEY(struct config_camera, "scan-boxes", VALUE_COUNT, scan.boxes_max, 1, 64),
+    KEY(struct config_camera, "scan-confirm", VALUE_NAME, scan.confirm, 0, 0),
+    KEY(struct config_camera, "motion", VALUE_BOOL, scan.motion, 0, 0),
+    KEY(struct config_camera, "motion-whole", VALUE_MS, scan.motion_whole_ms, 100, 3600000),
+};
+static const struct value_key polygon_keys[] = {
+    {"area", VALUE_CORNERS, offsetof(struct config_polygon, count),
+     sizeof(struct config_polygon) - offsetof(struct config_polygon, count), 0, 0},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define KEYS_MAX     COUNT(daemon_keys)
+
+enum { ZONE, MASK, POLYGON_KINDS };
 
 /* Where something was written, for errors that are only seen when everything is read. */
 struct origin {
@@ -81,6 +98,7 @@ struct loader {
     const char *text, *end;
     unsigned line;
     unsigned daemon_line, model_line[CONFIG_MODELS_MAX], camera_line[CONFIG_CAMERAS_MAX];
+    unsigned polygon_line[CONFIG_CAMERAS_MAX][POLYGON_KINDS][CONFIG_POLYGONS_MAX];
 
     /* the section being read */
     const struct value_key *keys;
@@ -92,6 +110,7 @@ struct loader {
     struct origin daemon_origin[COUNT(daemon_keys)];
     struct origin model_origin[CONFIG_MODELS_MAX];
     struct origin camera_origin[CONFIG_CAMERAS_MAX][COUNT(camera_keys)];
+    struct origin polygon_origin[CONFIG_CAMERAS_MAX][POLYGON_KINDS][CONFIG_POLYGONS_MAX];
 };
 
 __attribute__((format(printf, 5, 6))) static int
@@ -151,25 +170,71 @@ static int enter_model(struct loader *loader, const char *title, const char *nam
     return enter_once(loader, title, &loader->model_line[i]);
 }
 
-static int enter_camera(struct loader *loader, const char *title, const char *name)
+/* Its index, or camera_count. */
+static uint32_t find_camera(const struct config *config, const char *name)
 {
-    struct config *config = loader->config;
     uint32_t i = 0;
 
     while (i < config->camera_count && strcmp(config->cameras[i].name, name) != 0) {
         i++;
     }
+    return i;
+}
+
+static int enter_camera(struct loader *loader, const char *title, const char *name)
+{
+    struct config *config = loader->config;
+    uint32_t i = find_camera(config, name);
+
     if (i == CONFIG_CAMERAS_MAX) {
         return FAIL_HERE(loader, "more than %u cameras", CONFIG_CAMERAS_MAX);
     }
     if (i == config->camera_count) {
+        config->cameras[i] = config->other;
         memcpy(config->cameras[i].name, name, strlen(name) + 1);
-        config->cameras[i].enabled = true;
         config->camera_count++;
     }
     open_section(loader, camera_keys, COUNT(camera_keys), &config->cameras[i],
                  loader->camera_origin[i]);
     return enter_once(loader, title, &loader->camera_line[i]);
+}
+
+/* `names`: of the camera and of the polygon. */
+static int enter_polygon(struct loader *loader, const char *title, const char *names, int kind)
+{
+    struct config *config = loader->config;
+    char camera[CONFIG_NAME_BYTES * 4];
+    const char *blank = strchr(names, ' ');
+    const char *name = blank != NULL ? blank + 1 : "";
+    uint32_t i = 0;
+
+    snprintf(camera, sizeof(camera), "%.*s", (int)(blank != NULL ? blank - names : 0), names);
+    if (!config_value_name_valid(camera) || !config_value_name_valid(name)) {
+        return FAIL_HERE(loader, "[%s] does not name a camera and then a %s", title,
+                         kind == ZONE ? "zone" : "mask");
+    }
+    uint32_t owner = find_camera(config, camera);
+    if (owner == config->camera_count) {
+        return FAIL_HERE(loader, "there is no [camera %s] before [%s]", camera, title);
+    }
+    struct config_scan *scan = &config->cameras[owner].scan;
+    struct config_polygon *list = kind == ZONE ? scan->zones : scan->masks;
+    uint32_t *count = kind == ZONE ? &scan->zone_count : &scan->mask_count;
+
+    while (i < *count && strcmp(list[i].name, name) != 0) {
+        i++;
+    }
+    if (i == CONFIG_POLYGONS_MAX) {
+        return FAIL_HERE(loader, "more than %u %ss of camera '%s'", CONFIG_POLYGONS_MAX,
+                         kind == ZONE ? "zone" : "mask", camera);
+    }
+    if (i == *count) {
+        memcpy(list[i].name, name, strlen(name) + 1);
+        loader->polygon_origin[owner][kind][i] = (struct origin){loader->file, loader->line};
+        ++*count;
+    }
+    open_section(loader, polygon_keys, COUNT(polygon_keys), &list[i], NULL);
+    return enter_once(loader, title, &loader->polygon_line[owner][kind][i]);
 }
 
 /* `title` is what stands between the brackets. */
@@ -183,9 +248,14 @@ static int enter_section(struct loader *loader, const char *title)
                      loader->daemon_origin);
         return enter_once(loader, title, &loader->daemon_line);
     }
+    if (strncmp(title, "zone ", 5) == 0 || strncmp(title, "mask ", 5) == 0) {
+        return enter_polygon(loader, title, title + 5, title[0] == 'z' ? ZONE : MASK);
+    }
     if (!model && !camera) {
-        return FAIL_HERE(
-            loader, "unknown section [%s]; there are [daemon], [model NAME], [camera NAME]", title);
+        return FAIL_HERE(loader,
+                         "unknown section [%s]; there are [daemon], [model NAME], [camera NAME], "
+                         "[zone CAMERA NAME], [mask CAMERA NAME]",
+                         title);
     }
     const char *name = strchr(title, ' ') + 1;
     if (!config_value_name_valid(name)) {
@@ -355,6 +425,7 @@ static int load_file(struct loader *loader, const char *path)
     loader->daemon_line = 0;
     memset(loader->model_line, 0, sizeof(loader->model_line));
     memset(loader->camera_line, 0, sizeof(loader->camera_line));
+    memset(loader->polygon_line, 0, sizeof(loader->polygon_line));
     open_section(loader, NULL, 0, NULL, NULL);
     if (size >= 3 && memcmp(text, bom, 3) == 0) {
         loader->text += 3;
@@ -435,6 +506,19 @@ static void set_defaults(struct config *config)
         .worker_timeout_ms = 800,
         .worker_frames_max = 100000,
         .pixels_max = 100000000,
+        .other =
+            {
+                .enabled = true,
+                .scan =
+                    {
+                        .object_min = 20,
+                        .factor = 1147,
+                        .confidence = 50,
+                        .overlap = 40,
+                        .boxes_max = 16,
+                        .motion_whole_ms = 10000,
+                    },
+            },
     };
 }
 
@@ -494,6 +578,42 @@ static int check_model(struct loader *loader, uint32_t index)
     return 0;
 }
 
+static int check_polygons(struct loader *loader, uint32_t index, int kind)
+{
+    const struct config_scan *scan = &loader->config->cameras[index].scan;
+    const struct config_polygon *list = kind == ZONE ? scan->zones : scan->masks;
+    uint32_t count = kind == ZONE ? scan->zone_count : scan->mask_count;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct origin *origin = &loader->polygon_origin[index][kind][i];
+        if (list[i].count == 0) {
+            return fail(loader, -EBADMSG, origin->file, origin->line, "%s '%s' has no area",
+                        kind == ZONE ? "zone" : "mask", list[i].name);
+        }
+    }
+    return 0;
+}
+
+static int check_camera(struct loader *loader, uint32_t index)
+{
+    struct config *config = loader->config;
+    struct config_camera *camera = &config->cameras[index];
+    const struct origin *origin = &loader->camera_origin[index][0];
+
+    if (camera->model[0] == '\0') {
+        memcpy(camera->model, config->default_model, sizeof(camera->model));
+    } else if (!has_model(config, camera->model)) {
+        return fail(loader, -EBADMSG, origin->file, origin->line, "there is no [model %s]",
+                    camera->model);
+    }
+    for (int kind = 0; kind < POLYGON_KINDS; kind++) {
+        if (check_polygons(loader, index, kind) < 0) {
+            return loader->result;
+        }
+    }
+    return 0;
+}
+
 /* What only the whole can break. Fills in the names of default models. */
 static int check_whole(struct loader *loader, const char *path)
 {
@@ -512,14 +632,10 @@ static int check_whole(struct loader *loader, const char *path)
     } else if (!has_model(config, config->default_model)) {
         return fail_key(loader, path, "model", "there is no [model %s]", config->default_model);
     }
+    memcpy(config->other.model, config->default_model, sizeof(config->other.model));
     for (uint32_t i = 0; i < config->camera_count; i++) {
-        struct config_camera *camera = &config->cameras[i];
-        const struct origin *origin = &loader->camera_origin[i][0];
-        if (camera->model[0] == '\0') {
-            memcpy(camera->model, config->default_model, sizeof(camera->model));
-        } else if (!has_model(config, camera->model)) {
-            return fail(loader, -EBADMSG, origin->file, origin->line, "there is no [model %s]",
-                        camera->model);
+        if (check_camera(loader, i) < 0) {
+            return loader->result;
         }
     }
     if (config->camera_count > config->cameras_max) {

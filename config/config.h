@@ -13,10 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_MODELS_MAX  16u
-#define CONFIG_CAMERAS_MAX 64u
-#define CONFIG_NAME_BYTES  64u
-#define CONFIG_PATH_BYTES  108u /* a socket's path must fit sun_path */
+#define CONFIG_MODELS_MAX   16u
+#define CONFIG_CAMERAS_MAX  64u
+#define CONFIG_NAME_BYTES   64u
+#define CONFIG_POLYGONS_MAX 8u   /* zones, and masks, of one camera */
+#define CONFIG_CORNERS_MAX  16u  /* of one polygon */
+#define CONFIG_PATH_BYTES   108u /* a socket's path must fit sun_path */
 
 struct config_model { /* [model NAME] */
     char name[CONFIG_NAME_BYTES];
@@ -27,12 +29,43 @@ struct config_model { /* [model NAME] */
     uint32_t wake_confidence;           /* wake-confidence = 50: percent, 1..99 */
 };
 
+/* A polygon of the upright frame, closed by itself; even-odd rule. */
+struct config_polygon { /* [zone CAMERA NAME], [mask CAMERA NAME] */
+    char name[CONFIG_NAME_BYTES];
+    uint32_t count; /* area = 0,60 100,60 100,100 0,100: 3..CONFIG_CORNERS_MAX corners x,y in
+                       percent of width and height, with up to two decimals */
+    struct {
+        uint16_t x, y; /* 1/100 percent, 0..10000 */
+    } corners[CONFIG_CORNERS_MAX];
+};
+
+/* How a camera's frames are scanned for the label: by the camera, or at a client's wish. */
+struct config_scan {
+    bool enabled;                  /* scan = no */
+    char label[CONFIG_NAME_BYTES]; /* scan-label = LABEL; default: the one that the model names */
+    uint32_t object_min; /* scan-object-min = 20: height of the smallest object, percent of the
+                            frame's, 1..100. A share, so that the work does not depend on the
+                            camera's resolution, which need not be known. */
+    uint32_t factor;     /* scan-factor = 1.12, from level to level: here in 1/1024, 1034..4096 */
+    uint32_t stride; /* scan-stride = 0: level pixels from window to window; 0: the model's step */
+    uint32_t confidence; /* scan-confidence = 50: percent, 1..99 */
+    uint32_t overlap;    /* scan-overlap = 40: percent, intersection over union; 0..100 */
+    uint32_t boxes_max;  /* scan-boxes = 16: 1..64 */
+    char confirm[CONFIG_NAME_BYTES]; /* scan-confirm = an operating point of the model or else
+                                        another [model], which must find each box too */
+    bool motion;                     /* motion = off: evaluate only what changed */
+    uint32_t motion_whole_ms;        /* motion-whole = 10s: a whole scan at least so often */
+    uint32_t zone_count, mask_count;
+    struct config_polygon zones[CONFIG_POLYGONS_MAX], masks[CONFIG_POLYGONS_MAX];
+};
+
 struct config_camera { /* [camera NAME] */
     char name[CONFIG_NAME_BYTES];
     char model[CONFIG_NAME_BYTES]; /* model = NAME of a [model]; default: the default model */
     char point[CONFIG_NAME_BYTES]; /* point = NAME of an operating point of the model, or auto: a
                                       cheaper one under load; default empty: the model's first */
     bool enabled;                  /* enabled = yes|no; frames of a disabled camera are refused */
+    struct config_scan scan;
 };
 
 struct config {
@@ -62,6 +95,7 @@ struct config {
     uint32_t model_count;
     struct config_camera cameras[CONFIG_CAMERAS_MAX];
     uint32_t camera_count;
+    struct config_camera other; /* a camera without a section: the default of everything */
 };
 
 struct config_error {

@@ -160,6 +160,71 @@ bool config_value_name_valid(const char *text)
            text[0] != '.' && text[0] != '-';
 }
 
+/* A number with up to `digits` decimals, in units of the last of them: 12.5 with two is 1250.
+ * *ret_end is what follows it. False when there is none, or one of over 1000000. */
+static bool parse_decimal(const char *text, unsigned digits, const char **ret_end,
+                          uint32_t *ret_value)
+{
+    const char *p = text;
+    uint32_t value = 0;
+
+    for (; *p >= '0' && *p <= '9' && value <= 100000; p++) {
+        value = value * 10 + (uint32_t)(*p - '0');
+    }
+    if (p == text || value > 1000000) {
+        return false;
+    }
+    bool point = *p == '.';
+    p += point;
+    for (unsigned i = 0; i < digits; i++) {
+        bool digit = point && *p >= '0' && *p <= '9';
+        value = value * 10 + (digit ? (uint32_t)(*p - '0') : 0);
+        p += digit;
+    }
+    if (point && p[-1] == '.') {
+        return false;
+    }
+    *ret_end = p;
+    *ret_value = value;
+    return true;
+}
+
+static int set_ratio(const struct value_key *key, const char *text, uint32_t *ret_value)
+{
+    const char *end;
+    uint32_t thousandths;
+
+    if (!parse_decimal(text, 3, &end, &thousandths) || *end != '\0') {
+        return -EBADMSG;
+    }
+    uint32_t value = (uint32_t)(((uint64_t)thousandths * 1024 + 500) / 1000);
+    if (value < key->min || value > key->max) {
+        return -EBADMSG;
+    }
+    *ret_value = value;
+    return 0;
+}
+
+/* Corners x,y with blanks between them. */
+static int set_corners(const char *text, struct config_polygon *polygon)
+{
+    uint32_t count = 0;
+
+    for (const char *p = text; *p != '\0'; count++) {
+        uint32_t x, y;
+        if (count == CONFIG_CORNERS_MAX || !parse_decimal(p, 2, &p, &x) || *p != ',' ||
+            !parse_decimal(p + 1, 2, &p, &y) || (*p != '\0' && *p != ' ') || x > 10000 ||
+            y > 10000) {
+            return -EBADMSG;
+        }
+        polygon->corners[count].x = (uint16_t)x;
+        polygon->corners[count].y = (uint16_t)y;
+        p += strspn(p, " ");
+    }
+    polygon->count = count;
+    return count >= 3 ? 0 : -EBADMSG;
+}
+
 /* NULL when the text is such a string, else what it should be. */
 static const char *string_fault(uint8_t kind, const char *text)
 {
@@ -209,7 +274,8 @@ int config_value_set(const struct value_key *key, const char *text, void *fields
                      size_t reason_size)
 {
     char *field = (char *)fields + key->offset;
-    uint32_t mode = 0;
+    struct config_polygon polygon = {.count = 0};
+    uint32_t mode = 0, ratio = 0;
     bool flag = false;
 
     switch (key->kind) {
@@ -226,6 +292,23 @@ int config_value_set(const struct value_key *key, const char *text, void *fields
             return -EBADMSG;
         }
         memcpy(field, &mode, sizeof(mode));
+        return 0;
+    case VALUE_RATIO:
+        if (set_ratio(key, text, &ratio) < 0) {
+            snprintf(reason, reason_size, "'%s' is not a number such as 1.12 between %.2f and %.2f",
+                     key->name, (double)key->min / 1024, (double)key->max / 1024);
+            return -EBADMSG;
+        }
+        memcpy(field, &ratio, sizeof(ratio));
+        return 0;
+    case VALUE_CORNERS:
+        if (set_corners(text, &polygon) < 0) {
+            snprintf(reason, reason_size,
+                     "'%s' is not 3 to %u corners x,y in percent, such as 0,60 100,60 50,99.5",
+                     key->name, CONFIG_CORNERS_MAX);
+            return -EBADMSG;
+        }
+        memcpy(field, (char *)&polygon + offsetof(struct config_polygon, count), key->size);
         return 0;
     case VALUE_COUNT:
     case VALUE_BYTES:

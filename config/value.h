@@ -14,6 +14,7 @@
 enum value_kind {
     VALUE_BOOL,    /* bool: yes, no, true, false, on, off, 1, 0 */
     VALUE_COUNT,   /* uint32_t or uint64_t: 12; K M G are thousands */
+    VALUE_RATIO,   /* uint32_t in 1/1024: 1.12; min and max are in 1/1024, too */
     VALUE_BYTES,   /* uint64_t: 4096, 4K; K M G are powers of 1024 */
     VALUE_MS,      /* uint32_t milliseconds: 800, 800ms, 2s */
     VALUE_US,      /* uint32_t microseconds: 50, 50us */
@@ -25,6 +26,7 @@ enum value_kind {
     VALUE_LABEL,   /* char[]: of a model's class; not empty */
     VALUE_GROUP,   /* char[]: of a user group, or empty */
     VALUE_WORD,    /* char[]: small letters and digits */
+    VALUE_CORNERS, /* struct config_polygon, from its count on: 0,60 100,60 100,100.5 */
 };
 
 struct value_key {

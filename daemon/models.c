@@ -259,6 +259,22 @@ static void name_scores(struct models *models, const struct network_model *netwo
     }
 }
 
+static struct proto_light describe_light(const struct job_result *result)
+{
+    static const enum proto_mono monos[] = {
+        [IMAGE_COLOUR_UNKNOWN] = PROTO_MONO_UNKNOWN,
+        [IMAGE_COLOUR_NONE] = PROTO_MONO_YES,
+        [IMAGE_COLOUR_YES] = PROTO_MONO_NO,
+    };
+    const struct image_light *light = &result->light;
+    return (struct proto_light){
+        .level = (float)light->mean / UINT16_MAX,
+        .saturated = (float)light->saturated / UINT16_MAX,
+        .dark = (float)light->dark / UINT16_MAX,
+        .mono = result->info.mono ? PROTO_MONO_YES : monos[light->colour],
+    };
+}
+
 void models_describe(struct models *models, const struct frame *frame,
                      const struct job_result *result, struct proto_result *ret_result)
 {
@@ -292,6 +308,7 @@ void models_describe(struct models *models, const struct frame *frame,
                 .total = uv_hrtime() - frame->arrived_ns,
             },
         .warnings = result->info.warnings,
+        .light = describe_light(result),
     };
     if (asked->wakes != 0) {
         ret_result->cascade.detector = asked->name;

@@ -225,6 +225,7 @@ int pool_worker_run(struct pool_worker *worker, struct frame *frame)
         return -EIO;
     }
     worker->sequence = message.sequence;
+    worker->asked = message;
     worker->frame = frame;
     worker->state = POOL_BUSY;
     worker->deadline_ns = frame->started_ns + pool->options.timeout_ms * NS_PER_MS;
@@ -271,7 +272,7 @@ static bool take_result(const struct pool_worker *worker, struct job_result *res
     if (result->awake) {
         model = &worker->pool->options.models[model->wakes - 1];
     }
-    if (!job_result_valid(result, worker->sequence, model->label_count) ||
+    if (!job_result_valid(result, &worker->asked, model->label_count) ||
         result->generation != model->generation ||
         (frame->kind != IMAGE_KIND_AUTO && result->info.kind != frame->kind) ||
         result->decode_ns + result->gradient_ns + result->network_ns >

@@ -27,13 +27,14 @@ struct pool_worker {
     bool running;     /* process has a pid that was not waited for */
     int doorbell;     /* -1: none */
     int region_fd;
-    void *region;           /* struct job_result, then frame bytes */
-    struct frame *frame;    /* BUSY */
-    uint32_t models;        /* STARTING: acknowledged so far */
-    uint64_t sequence;      /* of the message that waits for its answer */
-    uint64_t frames;        /* done by this process */
-    uint64_t deadline_ns;   /* CLOCK_MONOTONIC */
-    uint32_t failed_starts; /* in a row */
+    void *region;             /* struct job_result, then frame bytes */
+    struct frame *frame;      /* BUSY */
+    uint32_t models;          /* STARTING: acknowledged so far */
+    uint64_t sequence;        /* of the message that waits for its answer */
+    struct job_message asked; /* BUSY: that message */
+    uint64_t frames;          /* done by this process */
+    uint64_t deadline_ns;     /* CLOCK_MONOTONIC */
+    uint32_t failed_starts;   /* in a row */
 };
 
 struct pool {

@@ -33,6 +33,7 @@ enum field {
     FIELD_CAMERA,
     FIELD_MODEL,
     FIELD_POINT,
+    FIELD_SCAN,
     FIELD_FORMAT,
     FIELD_FD,
     FIELD_DATA,
@@ -50,10 +51,12 @@ enum field {
 
 #define BIT(field)    (1u << (field))
 #define SENSOR_FIELDS (BIT(FIELD_COUNT) - BIT(FIELD_WIDTH))
-#define QUERY_FIELDS  (BIT(FIELD_MODEL) | BIT(FIELD_POINT) | BIT(FIELD_FORMAT) | SENSOR_FIELDS)
-#define CALL_FIELDS   (BIT(FIELD_WIDTH) - 1u)
+#define QUERY_FIELDS                                                                               \
+    (BIT(FIELD_MODEL) | BIT(FIELD_POINT) | BIT(FIELD_SCAN) | BIT(FIELD_FORMAT) | SENSOR_FIELDS)
+#define CALL_FIELDS (BIT(FIELD_WIDTH) - 1u)
 
 static const char *const kind_words[] = {"jpeg", "raw", "pnm", "sensor", NULL};
+static const char *const scan_words[] = {"default", "yes", "no", NULL};
 static const char *const cfa_words[] = {"RGGB", "GRBG", "GBRG", "BGGR", "mono", NULL};
 static const char *const packing_words[] = {"u8", "u16le", "mipi10", "mipi12", NULL};
 
@@ -108,6 +111,16 @@ static int set_kind(struct progress *progress, const struct value *value)
     return r;
 }
 
+static int set_scan(struct progress *progress, const struct value *value)
+{
+    uint32_t index = 0;
+    int r = set_word(progress, &index, value, scan_words, "scan is one of yes, no, default");
+    if (r == 0) {
+        progress->request->scan = (enum proto_scan)index;
+    }
+    return r;
+}
+
 static int set_sensor_field(struct progress *progress, enum field field, const struct value *value)
 {
     struct proto_sensor *sensor = &progress->request->sensor;
@@ -147,6 +160,8 @@ static int set_field(struct progress *progress, enum field field, const struct v
         return set_name(progress, request->model, value);
     case FIELD_POINT:
         return set_name(progress, request->point, value);
+    case FIELD_SCAN:
+        return set_scan(progress, value);
     case FIELD_FORMAT:
         return set_kind(progress, value);
     case FIELD_FD:
@@ -167,8 +182,8 @@ static int set_field(struct progress *progress, enum field field, const struct v
 static enum field find_field(const char *name, unsigned allowed)
 {
     static const char *const names[FIELD_COUNT] = {
-        "camera", "model",  "point", "format",  "fd",    "data",  "sensor",        "width",
-        "height", "stride", "cfa",   "packing", "black", "white", "nominal_white",
+        "camera", "model",  "point",  "scan", "format",  "fd",    "data",  "sensor",
+        "width",  "height", "stride", "cfa",  "packing", "black", "white", "nominal_white",
     };
     for (unsigned i = 0; i < FIELD_COUNT; i++) {
         if ((allowed & BIT(i)) != 0 && strcmp(name, names[i]) == 0) {

@@ -9,6 +9,7 @@
  *   Varlink  {"camera":"porch","model":"night","point":"w64","format":"sensor","fd":0,
  *             "sensor":{"width":640,"height":480,"cfa":"GBRG","packing":"mipi10"}}
  *
+ *   scan     yes, no or default, which is what the camera does
  *   format   jpeg, raw, pnm or sensor; absent: the bytes tell, or a description of a sensor does
  *   sensor   width, height, cfa, packing; and stride (default: no padding), black (0),
  *            white (the largest value of the packing), nominal_white (65535)
@@ -45,6 +46,12 @@ enum proto_packing {
     PROTO_PACKING_MIPI12, /* "mipi12" */
 };
 
+enum proto_scan {
+    PROTO_SCAN_DEFAULT = 0,
+    PROTO_SCAN_YES,
+    PROTO_SCAN_NO,
+};
+
 struct proto_sensor {
     uint32_t width, height;               /* samples, 1..65535 */
     uint32_t stride;                      /* bytes, 1..2^24 */
@@ -57,6 +64,7 @@ struct proto_request {
     char camera[PROTO_CAMERA_BYTES]; /* "default" unless named */
     char model[PROTO_CAMERA_BYTES];  /* empty: the camera's */
     char point[PROTO_CAMERA_BYTES];  /* operating point, or "auto"; empty: the camera's */
+    enum proto_scan scan;
     enum proto_kind kind;
     struct proto_sensor sensor; /* kind SENSOR */
     /* Varlink only */

@@ -104,6 +104,53 @@ static bool add_model(cJSON *root, const struct proto_result *result)
            cJSON_AddBoolToObject(cascade, "awake", result->cascade.awake) != NULL;
 }
 
+static bool add_boxes(cJSON *root, const struct proto_result *result)
+{
+    cJSON *boxes = add_child(root, "boxes", cJSON_CreateArray());
+    for (uint32_t i = 0; boxes != NULL && i < result->box_count; i++) {
+        const struct proto_box *box = &result->boxes[i];
+        cJSON *entry = cJSON_CreateObject();
+        if (!cJSON_AddItemToArray(boxes, entry)) {
+            cJSON_Delete(entry);
+            return false;
+        }
+        if (!add_whole(entry, "x", box->x) || !add_whole(entry, "y", box->y) ||
+            !add_whole(entry, "width", box->width) || !add_whole(entry, "height", box->height) ||
+            !add_string(entry, "label", box->label) ||
+            !add_probability(entry, "confidence", box->confidence) ||
+            !add_whole(entry, "score", box->score) || !add_whole(entry, "level", box->level) ||
+            (box->zone != NULL && !add_string(entry, "zone", box->zone))) {
+            return false;
+        }
+    }
+    return boxes != NULL;
+}
+
+static bool add_scan(cJSON *root, const struct proto_result *result)
+{
+    if (!result->scanned) {
+        return true;
+    }
+    if (!add_boxes(root, result)) {
+        return false;
+    }
+    if (!result->motion) {
+        return true;
+    }
+    cJSON *motion = add_child(root, "motion", cJSON_CreateObject());
+    return motion != NULL && add_probability(motion, "share", result->motion_share);
+}
+
+static bool add_light(cJSON *root, const struct proto_light *light)
+{
+    cJSON *object = add_child(root, "light", cJSON_CreateObject());
+    return object != NULL && add_probability(object, "level", light->level) &&
+           add_probability(object, "saturated", light->saturated) &&
+           add_probability(object, "dark", light->dark) &&
+           (light->mono == PROTO_MONO_UNKNOWN ||
+            cJSON_AddBoolToObject(object, "mono", light->mono == PROTO_MONO_YES) != NULL);
+}
+
 static bool add_details(cJSON *root, const struct proto_result *result)
 {
     cJSON *image = add_child(root, "image", cJSON_CreateObject());
@@ -117,8 +164,10 @@ static bool add_details(cJSON *root, const struct proto_result *result)
     cJSON *object = good ? add_child(root, "times_us", cJSON_CreateObject()) : NULL;
     good = object != NULL && add_time(object, "wait", times->wait) &&
            add_time(object, "decode", times->decode) &&
+           (!result->scanned || add_time(object, "average", times->average)) &&
            add_time(object, "gradient", times->gradient) &&
-           add_time(object, "network", times->network) && add_time(object, "total", times->total);
+           add_time(object, "network", times->network) && add_time(object, "total", times->total) &&
+           add_light(root, &result->light);
 
     cJSON *warnings = good ? add_child(root, "warnings", cJSON_CreateArray()) : NULL;
     good = warnings != NULL;
@@ -140,7 +189,7 @@ struct cJSON *proto_result_to_json(const struct proto_result *result)
         !add_whole(root, "frame", (int64_t)result->frame) ||
         !add_string(root, "label", result->label) ||
         !add_probability(root, "confidence", result->confidence) || !add_scores(root, result) ||
-        !add_model(root, result) || !add_details(root, result)) {
+        !add_scan(root, result) || !add_model(root, result) || !add_details(root, result)) {
         cJSON_Delete(root);
         return NULL;
     }

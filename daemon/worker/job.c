@@ -18,7 +18,7 @@
 
 size_t job_frame_offset(void)
 {
-    return (sizeof(struct job_result) + PAGE - 1) / PAGE * PAGE;
+    return (sizeof(struct job_shared) + PAGE - 1) / PAGE * PAGE;
 }
 
 size_t job_region_bytes(size_t frame_bytes_max)
@@ -48,11 +48,66 @@ static bool info_valid(const struct image_info *info)
            info->nominal_white > 0;
 }
 
-bool job_result_valid(const struct job_result *result, uint64_t sequence, uint32_t label_count)
+static bool light_valid(const struct image_light *light)
 {
-    return result->sequence == sequence && result->label_count == label_count &&
+    return light->colour <= IMAGE_COLOUR_YES;
+}
+
+static bool box_valid(const struct job_box *box, const struct image_info *info,
+                      const struct job_scan *scan, uint32_t levels)
+{
+    return box->width > 0 && box->height > 0 && box->x < info->width &&
+           box->width <= info->width - box->x && box->y < info->height &&
+           box->height <= info->height - box->y && box->margin >= scan->threshold &&
+           box->level < levels && box->zero == 0;
+}
+
+static bool scan_valid(const struct job_result *result, const struct job_scan *scan)
+{
+    if (result->scanned != scan->wanted || result->box_count > scan->boxes_max ||
+        result->box_count > NETWORK_SCAN_BOXES_MAX || result->levels > NETWORK_SCAN_LEVELS_MAX ||
+        result->motion_bytes > JOB_MOTION_MAX || result->windows > NETWORK_SCAN_WINDOWS_MAX ||
+        result->windows_run > result->windows) {
+        return false;
+    }
+    if (!scan->wanted) {
+        return result->levels == 0 && result->windows == 0 && result->peak == 0 &&
+               result->motion_bytes == 0;
+    }
+    for (uint32_t i = 0; i < result->box_count; i++) {
+        if (!box_valid(&result->boxes[i], &result->info, scan, result->levels) ||
+            (i > 0 && result->boxes[i].margin > result->boxes[i - 1].margin)) {
+            return false;
+        }
+    }
+    return (result->box_count == 0 || result->peak >= result->boxes[0].margin) &&
+           (result->motion_bytes == 0 || (scan->motion && result->motion_level < result->levels));
+}
+
+bool job_result_valid(const struct job_result *result, const struct job_message *asked,
+                      uint32_t label_count)
+{
+    return result->sequence == asked->sequence && result->label_count == label_count &&
            label_count <= NETWORK_LABELS_MAX && result->awake <= 1 && result->macs <= MACS_MAX &&
            result->codes_bytes <= JOB_CODES_MAX && result->decode_ns <= STAGE_NS_MAX &&
            result->gradient_ns <= STAGE_NS_MAX && result->network_ns <= STAGE_NS_MAX &&
-           info_valid(&result->info);
+           result->average_ns <= STAGE_NS_MAX && info_valid(&result->info) &&
+           light_valid(&result->light) && scan_valid(result, &asked->scan);
+}
+
+bool job_polygon_holds(const struct job_polygon *polygon, const struct job_box *box, uint32_t width,
+                       uint32_t height)
+{
+    int64_t x = (int64_t)(((uint64_t)box->x * 2 + box->width) * 5000 / width);
+    int64_t y = (int64_t)(((uint64_t)box->y + box->height) * 10000 / height);
+    bool inside = false;
+    for (uint32_t i = 0, k = polygon->count - 1; i < polygon->count; k = i++) {
+        int64_t ax = polygon->corners[i].x, ay = polygon->corners[i].y;
+        int64_t bx = polygon->corners[k].x, by = polygon->corners[k].y;
+        /* The edge crosses the row of the point, to its right: no division. */
+        if ((ay > y) != (by > y) && ((x - ax) * (by - ay) < (bx - ax) * (y - ay)) == (by > ay)) {
+            inside = !inside;
+        }
+    }
+    return inside;
 }

@@ -261,6 +261,8 @@ static int run(struct worker *worker, const struct worker_model *model, uint32_t
     result->decode_ns += decoded - start;
     result->macs += network_plan_macs(model->plans[point]);
     result->info = picture->info;
+    image_measure_light(worker->planes, input->target.channels, input->target.width,
+                        input->target.height, picture->info.nominal_white, &result->light);
     result->generation = model->generation;
     result->label_count = network_model_labels(model->model);
     return 0;
@@ -271,7 +273,8 @@ static void start_result(struct job_result *result)
     result->decode_ns = result->gradient_ns = result->network_ns = result->macs = 0;
     result->wake_margin = 0;
     result->awake = 0;
-    result->codes_bytes = 0;
+    memset(&result->average_ns, 0, sizeof(result->average_ns));
+    memset(&result->light, 0, JOB_RESULT_HEAD_BYTES - offsetof(struct job_result, light));
 }
 
 /* Ternary codes as bit planes, others as they are if they fit. */

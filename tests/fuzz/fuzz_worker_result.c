@@ -24,7 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size -= sizeof(done);
     memcpy(&result, data + sizeof(done),
            size < JOB_RESULT_HEAD_BYTES ? size : JOB_RESULT_HEAD_BYTES);
-    if (job_result_valid(&result, done.sequence, 10)) {
+    const struct job_message asked = {
+        .sequence = done.sequence,
+        .scan = {.wanted = (uint32_t)done.status & 1, .boxes_max = NETWORK_SCAN_BOXES_MAX},
+    };
+    if (job_result_valid(&result, &asked, 10)) {
         uint64_t total = result.decode_ns + result.gradient_ns + result.network_ns;
         if (result.label_count != 10 || result.codes_bytes > JOB_CODES_MAX ||
             total < result.decode_ns || result.info.width == 0 || result.info.height == 0) {

@@ -53,7 +53,7 @@ static int handle(struct fixture *fixture, int fd)
     assert_int_equal(worker_handle(&fixture->worker, &fixture->message, fd, &done), 0);
     assert_int_equal(done.sequence, fixture->message.sequence);
     if (done.status == 0) {
-        assert_true(job_result_valid(result_of(fixture), done.sequence, TINY_LABELS));
+        assert_true(job_result_valid(result_of(fixture), &fixture->message, TINY_LABELS));
         assert_int_equal(done.recycle, 0);
     }
     return done.status != 0 ? done.status : 0;

@@ -13,6 +13,8 @@
 
 #define SEQUENCE UINT64_C(0x1234567890)
 
+static const struct job_message asked = {.op = JOB_OP_FRAME, .sequence = SEQUENCE};
+
 static struct job_result *good(void **state)
 {
     struct job_result *result = *state;
@@ -34,18 +36,18 @@ static struct job_result *good(void **state)
 static void test_good(void **state)
 {
     struct job_result *result = good(state);
-    assert_true(job_result_valid(result, SEQUENCE, 1000));
+    assert_true(job_result_valid(result, &asked, 1000));
     result->info.kind = IMAGE_KIND_SENSOR;
-    assert_false(job_result_valid(result, SEQUENCE, 1000)); /* only JPEG is reduced */
+    assert_false(job_result_valid(result, &asked, 1000)); /* only JPEG is reduced */
     result->info.reduction = 1;
-    assert_true(job_result_valid(result, SEQUENCE, 1000));
+    assert_true(job_result_valid(result, &asked, 1000));
 }
 
 #define REFUSED(change)                                                                            \
     do {                                                                                           \
         struct job_result *result = good(state);                                                   \
         result->change;                                                                            \
-        assert_false(job_result_valid(result, SEQUENCE, 1000));                                    \
+        assert_false(job_result_valid(result, &asked, 1000));                                      \
     } while (0)
 
 static void test_each_field(void **state)
@@ -77,9 +79,9 @@ static void test_label_limit(void **state)
 {
     struct job_result *result = good(state);
     result->label_count = NETWORK_LABELS_MAX;
-    assert_true(job_result_valid(result, SEQUENCE, NETWORK_LABELS_MAX));
+    assert_true(job_result_valid(result, &asked, NETWORK_LABELS_MAX));
     result->label_count++;
-    assert_false(job_result_valid(result, SEQUENCE, NETWORK_LABELS_MAX + 1));
+    assert_false(job_result_valid(result, &asked, NETWORK_LABELS_MAX + 1));
 }
 
 static void test_region(void **state)

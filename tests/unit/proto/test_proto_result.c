@@ -39,6 +39,7 @@ static void test_result_text(void **state)
         .orientation = 1,
         .reduction = 4,
         .times = {3100, 511049, 12440, 96000, 640299},
+        .light = {0.25f, 0.5f, 1, PROTO_MONO_NO},
         .warnings = 5,
     };
     cJSON *tree = proto_result_to_json(&result);
@@ -56,6 +57,7 @@ static void test_result_text(void **state)
         "\"reduction\":4},"
         "\"times_us\":{\"wait\":3.1,\"decode\":511,\"gradient\":12.4,\"network\":96,"
         "\"total\":640.2},"
+        "\"light\":{\"level\":0.25,\"saturated\":0.5,\"dark\":1,\"mono\":false},"
         "\"warnings\":[\"constant\",\"truncated\"]}");
     free(text);
     cJSON_Delete(tree);
