@@ -75,7 +75,7 @@ ALWAYS_INLINE __m256i pair_of_u7(const struct block *block, __m512i low, __m512i
     const __m256i order = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
     const int32_t *mult = (const int32_t *)block->parameter + vector * LANES;
-    const int32_t *next = mult + (block->width > LANES ? LANES : 0);
+    const int32_t *next = mult + ((vector + 1) * LANES < block->width ? LANES : 0);
     const __m512i twice =
         _mm512_packus_epi32(scaled(block->conv, low, mult), scaled(block->conv, high, next));
     __m256i bytes = _mm512_cvtusepi16_epi8(_mm512_avg_epu16(twice, _mm512_setzero_si512()));

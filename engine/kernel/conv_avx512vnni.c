@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * s8 convolution with AVX-512 VNNI. A tile of output pixels times 16, 32 or 64 output channels
+ * s8 convolution with AVX-512 VNNI. A tile of output pixels times 16, 32, 48 or 64 output channels
  * stays in registers; four neighbouring bytes of a pixel's run are broadcast and multiplied with
  * four weights of each channel (vpdpbusd, exact).
  *
@@ -28,7 +28,7 @@ static uint32_t block_vectors(const struct kernel_conv *conv, uint32_t first)
 {
     uint32_t left = conv->out_c - first;
 
-    return left > 2 * LANES ? 4 : left > LANES ? 2 : 1;
+    return left > 3 * LANES ? 4 : (left + LANES - 1) / LANES;
 }
 
 static size_t block_bytes(const struct kernel_conv *conv, uint32_t vectors)
@@ -77,7 +77,7 @@ ALWAYS_INLINE void put_pixel(const struct block *block, const __m512i *sum, uint
 {
     UNROLL
     for (uint32_t v = 0; v < vectors; v += 2) {
-        const uint32_t next = vectors > 1 ? v + 1 : v;
+        const uint32_t next = v + 1 < vectors ? v + 1 : v;
 
         if (v * LANES >= block->left) {
             return;
@@ -223,22 +223,28 @@ static void map_single(const struct block *block, const uint8_t *in, void *out)
     }
 MAP(6, 4, 0)
 MAP(4, 4, 1)
+MAP(8, 3, 0)
+MAP(8, 3, 1)
 MAP(8, 2, 0)
 MAP(8, 2, 1)
 MAP(8, 1, 0)
 MAP(8, 1, 1)
 
+typedef void map_function(const struct block *block, const uint8_t *in, void *out, size_t out_row);
+
 static void run_block(const struct block *block, uint32_t vectors, const uint8_t *in, void *out,
                       size_t out_row)
 {
+    static map_function *const plain[] = {map_8_1_0, map_8_2_0, map_8_3_0, map_6_4_0};
+    static map_function *const pooled[] = {map_8_1_1, map_8_2_1, map_8_3_1, map_4_4_1};
     const struct kernel_conv *conv = block->conv;
 
     if (conv->pool == 2) {
-        (vectors == 4 ? map_4_4_1 : vectors == 2 ? map_8_2_1 : map_8_1_1)(block, in, out, out_row);
+        pooled[vectors - 1](block, in, out, out_row);
     } else if (vectors == 1 && conv->out_w * conv->out_h == 1) { /* a dense layer */
         map_single(block, in, out);
     } else {
-        (vectors == 4 ? map_6_4_0 : vectors == 2 ? map_8_2_0 : map_8_1_0)(block, in, out, out_row);
+        plain[vectors - 1](block, in, out, out_row);
     }
 }
 

@@ -76,7 +76,15 @@ enum plan_finish {
     PLAN_FINISH_WIDE_SCORES, /* int64 sums */
 };
 
+/* A convolution with fewer outputs than this, times two, would leave more of a kernel's vectors
+ * empty than full. */
+#define PLAN_FOLD_MAX 8u
+
 /*
+ * FOLDED  Scores over a map: few outputs of a kernel of many rows. Each row of that kernel becomes
+ * outputs of its own, [row][output], of a convolution one row high over all rows of the map; scores
+ * are sums of its results from one row each. The same products, in vectors that are full.
+ *
  * A band of output rows at a time: [gather patches] -> kernel -> [sums to codes] -> [bytes to
  * bits]; what stands in brackets has a part of the step's scratch.
  */
@@ -93,7 +101,8 @@ struct plan_weighted {
     bool joined;                      /* dense over all images at once: a row is an image */
     uint32_t out_w, out_h, out_c;     /* as in the kernel */
     uint32_t in_rows;                 /* input rows from one output row to the next */
-    uint32_t band;                    /* output rows */
+    uint32_t band;                    /* output rows; folded: of the convolution */
+    uint32_t fold_h, fold_y;          /* folded: rows of the kernel, and its stride; else 0 */
     size_t patches, sums, bytes, workspace; /* in the scratch */
 };
 

@@ -110,6 +110,18 @@ static void set_conv(struct plan_weighted *weighted, const struct window *window
     weighted->finish = scores ? PLAN_FINISH_SCORES : many ? PLAN_FINISH_CODES : PLAN_FINISH_NONE;
 }
 
+/* FOLDED in plan_internal.h; the convolution is set already. */
+static void set_fold(struct plan_weighted *weighted)
+{
+    struct kernel_conv *conv = &weighted->conv;
+
+    weighted->fold_h = conv->kernel_h;
+    weighted->fold_y = conv->stride_y;
+    conv->out_c *= conv->kernel_h;
+    conv->out_h = (conv->out_h - 1) * conv->stride_y + conv->kernel_h;
+    conv->kernel_h = conv->stride_y = 1;
+}
+
 static void set_gather(struct plan_weighted *weighted, const struct window *window, uint32_t pool)
 {
     struct kernel_bits_conv *bits = &weighted->bits;
@@ -199,11 +211,15 @@ static void add_scratch(struct network_plan *plan, struct plan_step *step, uint3
     const size_t patch = weighted->gather.in_c == 0 ? 0
                                                     : (size_t)weighted->bits.in_row * pool *
                                                           (weighted->bits.ternary_input ? 2 : 1);
+    const size_t folded = weighted->fold_h * results;
     const size_t row =
-        patch * sizeof(uint64_t) + (sums ? results * sizeof(int32_t) : 0) +
+        folded * sizeof(int32_t) + patch * sizeof(uint64_t) +
+        (sums ? results * sizeof(int32_t) : 0) +
         (weighted->finish == PLAN_FINISH_WIDE_SCORES ? results * sizeof(int64_t) : 0) +
         (weighted->to_bits ? results : 0);
-    const uint32_t rows = weighted->joined ? plan->lanes : weighted->out_h;
+    const uint32_t rows = weighted->joined       ? plan->lanes
+                          : weighted->fold_h > 0 ? weighted->conv.out_h
+                                                 : weighted->out_h;
     size_t at = 0;
 
     /* The log kernels are packed for one number of rows. */
@@ -213,6 +229,7 @@ static void add_scratch(struct network_plan *plan, struct plan_step *step, uint3
     weighted->patches = at;
     at += plan_round_up(weighted->band * patch * sizeof(uint64_t));
     weighted->sums = at;
+    at += plan_round_up(weighted->band * folded * sizeof(int32_t));
     at += plan_round_up(weighted->band * results *
                         (sums                                          ? sizeof(int32_t)
                          : weighted->finish == PLAN_FINISH_WIDE_SCORES ? sizeof(int64_t)
@@ -246,6 +263,10 @@ static void add_weighted(struct plan_draft *draft, uint32_t index, uint16_t to)
     set_codes(weighted, layer, draft->map[index + 1].flow);
     if (kind == PLAN_CONV) {
         set_conv(weighted, &window, layer, in, pool);
+        if (layer->op == NETWORK_OP_CONV && layer->output == NETWORK_OUTPUT_SCORES &&
+            layer->out <= PLAN_FOLD_MAX && layer->kernel[0] > 1) {
+            set_fold(weighted);
+        }
     } else if (kind == PLAN_COUNT) {
         set_bits(weighted, &window, layer, in, pool, to_bits);
     } else {

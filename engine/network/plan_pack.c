@@ -144,24 +144,46 @@ static int32_t bias_of(const struct network_layer *values, uint32_t o)
     return values->bias_s32 != NULL ? values->bias_s32[o] : 0;
 }
 
+/* Weights [output][row][count] as [row][output][count]. */
+static void fold_weights(const int8_t *from, uint32_t out, uint32_t rows, uint64_t count,
+                         int8_t *to)
+{
+    for (uint32_t row = 0; row < rows; row++) {
+        for (uint32_t o = 0; o < out; o++, to += count) {
+            memcpy(to, from + ((uint64_t)o * rows + row) * count, count);
+        }
+    }
+}
+
 static int pack_conv(const struct network_plan *plan, const struct plan_step *step,
                      const struct network_layer *values, const int8_t *weights, uint64_t count,
                      struct plan_bytes bytes, uint8_t *to)
 {
+    const uint32_t rows = step->weighted.fold_h > 0 ? step->weighted.fold_h : 1;
     struct kernel_conv conv = step->weighted.conv;
     int32_t *bias = malloc(conv.out_c * sizeof *bias);
+    int8_t *folded = rows > 1 ? malloc(values->out * count) : NULL;
 
-    if (bias == NULL) {
+    if (bias == NULL || (rows > 1 && folded == NULL)) {
+        free(bias);
+        free(folded);
         return -ENOMEM;
     }
+    if (folded != NULL) {
+        fold_weights(weights, values->out, rows, count / rows, folded);
+        weights = folded;
+    }
+    count /= rows;
     conv.preshift = values->preshift;
     conv.shift = values->shift;
-    for (uint32_t o = 0; o < conv.out_c; o++) {
-        bias[o] = (int32_t)(bias_of(values, o) - excess(step, bytes, weights + o * count, count));
+    for (uint32_t o = 0; o < conv.out_c; o++) { /* the first row of a folded kernel has the bias */
+        bias[o] = (int32_t)((o < values->out ? bias_of(values, o) : 0) -
+                            excess(step, bytes, weights + o * count, count));
     }
     plan->kernels.conv.pack(&conv, weights, bias, values->mult, values->threshold_s32,
                             to + step->group.kernel);
     free(bias);
+    free(folded);
     return 0;
 }
 

@@ -226,6 +226,50 @@ static void run_band(const struct job *job, const void *in, uint32_t rows, void 
     }
 }
 
+/* Adds the sums of row `y` of the convolution to the scores of all rows that they are part of. */
+static void unfold(const struct plan_weighted *weighted, const int32_t *restrict sums, uint32_t y,
+                   int32_t *scores)
+{
+    const uint32_t out = weighted->out_c, step = weighted->fold_h * out;
+    const size_t row = (size_t)weighted->out_w * out;
+
+    for (uint32_t ky = 0; ky < weighted->fold_h && ky <= y; ky++) {
+        const uint32_t to = (y - ky) / weighted->fold_y;
+        int32_t *restrict score = scores + to * row;
+        const int32_t *from = sums + ky * out;
+
+        if ((y - ky) % weighted->fold_y != 0 || to >= weighted->out_h) {
+            continue;
+        }
+        for (uint32_t x = 0; x < weighted->out_w; x++, from += step, score += out) {
+            for (uint32_t o = 0; o < out; o++) {
+                score[o] += from[o];
+            }
+        }
+    }
+}
+
+static void run_folded(const struct job *job, int32_t *scores)
+{
+    const struct plan_weighted *weighted = &job->step->weighted;
+    const struct plan_buffer *in = &job->plan->buffer[job->step->in[0]];
+    const uint32_t rows = (weighted->out_h - 1) * weighted->fold_y + weighted->fold_h;
+    const size_t results = (size_t)weighted->out_w * weighted->out_c * weighted->fold_h;
+    const uint8_t *from = source(job, 0, 0);
+    int32_t *sums = (int32_t *)(void *)scratch(job, weighted->sums);
+
+    memset(scores, 0, (size_t)weighted->out_h * weighted->out_w * weighted->out_c * sizeof *scores);
+    for (uint32_t y = 0; y < rows; y += weighted->band) {
+        const uint32_t band = rows - y < weighted->band ? rows - y : weighted->band;
+
+        run_conv(job, from + y * in->row, band, sums, results);
+        for (uint32_t i = 0; i < band; i++) {
+            unfold(weighted, sums + i * results, y + i, scores);
+        }
+    }
+    finish_scores(job, weighted->out_h, scores);
+}
+
 static void run_weighted(const struct job *job, uint32_t count, int32_t *scores)
 {
     const struct plan_weighted *weighted = &job->step->weighted;
@@ -353,7 +397,9 @@ void network_run_step(const struct network_plan *plan, const struct plan_step *s
 {
     const struct job job = {plan, step, step->packed, arena};
 
-    if (step->kind <= PLAN_SHIFT) {
+    if (step->kind <= PLAN_SHIFT && step->weighted.fold_h > 0) {
+        run_folded(&job, scores);
+    } else if (step->kind <= PLAN_SHIFT) {
         run_weighted(&job, count, scores);
     } else if (step->kind == PLAN_FLOAT) {
         run_real(&job, count, scores);

@@ -94,6 +94,7 @@ static void release(struct guarded guarded)
 struct scene {
     struct guarded codes[NETWORK_SCAN_LEVELS_MAX];
     int32_t *margins[NETWORK_SCAN_LEVELS_MAX];
+    uint32_t label;
 };
 
 static uint8_t random_code(struct graph *graph)
@@ -134,6 +135,7 @@ static void scene_init(struct scene *scene, struct graph *graph, const struct ne
     struct network_plan *plan;
     int32_t scores[16];
 
+    scene->label = label;
     kernel_table_init(&c, 0);
     assert_int_equal(network_plan_create(model, 0, 1, &c, &plan), 0);
     void *arena = aligned_alloc(64, network_plan_arena_bytes(plan));
@@ -224,6 +226,52 @@ static void check_scan(struct network_scan *scan, struct graph *graph, const str
     release(arena);
 }
 
+/* Other weights for the layer that became the convolution over the map, and back. */
+static void check_swap(struct network_scan *scan, struct graph *graph,
+                       const struct network_model *model, const struct scene *scene, uint64_t seed,
+                       uint32_t cpu)
+{
+    const uint32_t layer = graph->point.layer_count - 1;
+    struct network_plan *plan = network_scan_plan(scan);
+    struct network_layer values = graph->layers[layer];
+    void *arena = aligned_alloc(64, network_scan_arena_bytes(scan));
+    void *group = aligned_alloc(64, network_plan_group_bytes(plan, layer));
+    struct kernel_table c;
+    struct network_plan *window;
+    uint8_t cut[11 * 11 * 6];
+    int32_t scores[16], *margins = malloc(network_scan_level(scan, 0)->columns *
+                                          network_scan_level(scan, 0)->rows * sizeof *margins);
+
+    assert_non_null(arena);
+    assert_non_null(group);
+    assert_non_null(margins);
+    graph_refill(graph, &values);
+    if (network_plan_pack(plan, layer, &values, group) == 0) {
+        kernel_table_init(&c, 0);
+        assert_int_equal(network_plan_create(model, 0, 1, &c, &window), 0);
+        void *own = aligned_alloc(64, network_plan_arena_bytes(window));
+        void *other = aligned_alloc(64, network_plan_group_bytes(window, layer));
+        assert_non_null(own);
+        assert_non_null(other);
+        assert_int_equal(network_plan_pack(window, layer, &values, other), 0);
+        assert_int_equal(network_plan_use(window, layer, other), 0);
+        assert_int_equal(network_plan_use(plan, layer, group), 0);
+        assert_int_equal(network_scan_run(scan, arena, 0, scene->codes[0].bytes, NULL, margins), 0);
+        network_scan_cut(scan, 0, scene->codes[0].bytes, 0, 0, cut);
+        network_run(window, own, cut, scores);
+        assert_int_equal(margins[0],
+                         expected_margin(scores, graph->description.label_count, scene->label));
+        assert_int_equal(network_plan_use(plan, layer, NULL), 0);
+        free(own);
+        free(other);
+        network_plan_destroy(window);
+    }
+    check_run(scan, arena, 0, scene, NULL, seed, cpu);
+    free(arena);
+    free(group);
+    free(margins);
+}
+
 struct tally {
     uint32_t scans, levels, bits, conv, pools, hidden, narrow_log, strided;
 };
@@ -281,6 +329,7 @@ static void compare(uint64_t seed, const struct kernel_table *tables, size_t tab
         }
         if (levels > 0) {
             check_scan(scan, &graph, &scene, seed, tables[i].cpu);
+            check_swap(scan, &graph, model, &scene, seed, tables[i].cpu);
             count_layers(&graph, scan, network_scan_plan(scan), tally);
         }
         network_scan_destroy(scan);
