@@ -17,15 +17,9 @@ static size_t span_bytes(uint32_t ret_width)
     return (size_t)ret_width * sizeof(struct image_span);
 }
 
-/* Sums and edges of a row. */
-static size_t sum_bytes(uint32_t width)
-{
-    return 2 * (size_t)width * sizeof(uint32_t);
-}
-
 size_t image_average_bytes(uint32_t width, uint32_t ret_width)
 {
-    return span_bytes(ret_width) + sum_bytes(width);
+    return span_bytes(ret_width) + image_sums_bytes(width);
 }
 
 int image_average_planes(const struct image_ops *ops, const uint16_t *planes, uint32_t channels,
@@ -39,7 +33,7 @@ int image_average_planes(const struct image_ops *ops, const uint16_t *planes, ui
     }
     struct image_decoder decoder = {
         .spans = {scratch, span_bytes(ret_width)},
-        .sums = {(uint8_t *)scratch + span_bytes(ret_width), sum_bytes(width)},
+        .sums = {(uint8_t *)scratch + span_bytes(ret_width), image_sums_bytes(width)},
     };
     const struct image_target target = {ret_width, ret_height, IMAGE_GREY, IMAGE_FIT_STRETCH};
     struct image_source source = {

@@ -181,7 +181,7 @@ const uint16_t *image_srgb_to_linear(void);
  * Area average of planes to smaller ones: FROM SAMPLES TO PLANES with range 65535, each axis on its
  * own as in STRETCH. planes [channels][height][width], ret_planes
  * [channels][ret_height][ret_width]; they do not overlap. ops may be NULL. scratch:
- * image_average_bytes bytes, aligned for uint32_t. Errors: -EINVAL  a size is 0 or above 65535,
+ * image_average_bytes bytes, aligned for uint64_t. Errors: -EINVAL  a size is 0 or above 65535,
  * more than 2^30 pixels, or larger than before. Any thread.
  */
 int image_average_planes(const struct image_ops *ops, const uint16_t *planes, uint32_t channels,

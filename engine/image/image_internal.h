@@ -203,6 +203,9 @@ struct image_source {
     void *context;
 };
 
+/* Bytes of column sums that image_scale needs for `count` samples a row, aligned for uint64_t. */
+size_t image_sums_bytes(size_t count);
+
 /* Average the source over the geometry into planes (image.h). Errors: -ENOMEM. */
 int image_scale(struct image_decoder *decoder, const struct image_geometry *geometry,
                 const struct image_source *source, const struct image_target *target,

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define BLOCK_ROWS 8u
+#define FEW_ROWS   2u
 
 /* A plane's value is made of these column sums: line (of two), first sample, weight. */
 struct tap {
@@ -38,6 +39,7 @@ struct scaler {
     size_t count;       /* samples in a line */
     uint32_t *sums[2];  /* of whole rows */
     uint32_t *edges[2]; /* of weighted boundary rows */
+    uint64_t *prefix;   /* of one line: sums of the values before each; NULL where none is wanted */
     uint16_t *block;    /* the rows made last: */
     uint32_t made, made_count;
 };
@@ -143,8 +145,9 @@ static uint16_t count_of(uint16_t sample, uint16_t black, uint16_t range)
     return above < range ? above : range;
 }
 
-/* Add pixel row `index` of the rectangle to the edges with a weight (below the output's height). */
-static void add_edge(struct scaler *s, uint32_t index, uint16_t weight)
+/* Add pixel row `index` of the rectangle to the sums or edges with a weight (of at most the
+ * output's height). */
+static void add_weighted(struct scaler *s, uint32_t index, uint16_t weight, uint32_t *const *to)
 {
     const struct image_source *source = s->source;
     uint16_t black = source->black, range = source->range;
@@ -153,41 +156,53 @@ static void add_edge(struct scaler *s, uint32_t index, uint16_t weight)
 
     (void)fetch_rows(s, (s->geometry->rows.offset + index) * s->lines, s->lines, &rows, &pitch);
     for (uint32_t line = 0; line < s->lines; line++) {
-        uint32_t *restrict edges = s->edges[line];
+        uint32_t *restrict sums = to[line];
         const uint8_t *restrict bytes = rows + line * pitch;
         const uint16_t *restrict words = (const void *)(rows + line * pitch);
-        if (source->wide) {
+        if (source->wide && range == UINT16_MAX) { /* nothing to be cut off */
             for (size_t i = 0; i < s->count; i++) {
-                edges[i] += (uint32_t)weight * count_of(words[i], black, range);
+                sums[i] += (uint32_t)weight * words[i];
+            }
+        } else if (source->wide) {
+            for (size_t i = 0; i < s->count; i++) {
+                sums[i] += (uint32_t)weight * count_of(words[i], black, range);
             }
         } else {
             for (size_t i = 0; i < s->count; i++) {
-                edges[i] += (uint32_t)weight * count_of(bytes[i], black, range);
+                sums[i] += (uint32_t)weight * count_of(bytes[i], black, range);
             }
         }
     }
 }
 
-/* Column sums of one output row, weights included, end up in s->sums. */
+/* Column sums of one output row, weights included, end up in s->sums. Many whole rows are added
+ * first and weighted once. */
 static void gather_output_row(struct scaler *s, const struct image_span *span)
 {
     uint32_t inner = s->geometry->rows.inner;
-    /* With whole samples only there are no edges. */
-    size_t used = (inner == 1 ? 1 : 2) * s->lines * s->count;
+    bool few = inner != 1 && span->end - span->begin <= FEW_ROWS;
+    uint32_t *const *edges = inner == 1 || few ? s->sums : s->edges;
+    size_t used = (edges == s->sums ? 1 : 2) * s->lines * s->count;
 
     memset(s->sums[0], 0, used * sizeof(uint32_t));
     if (span->head > 0) {
-        add_edge(s, span->begin - 1, (uint16_t)span->head);
+        add_weighted(s, span->begin - 1, (uint16_t)span->head, edges);
     }
-    add_rows(s, span->begin, span->end);
+    if (few) {
+        for (uint32_t y = span->begin; y < span->end; y++) {
+            add_weighted(s, y, (uint16_t)inner, s->sums);
+        }
+    } else {
+        add_rows(s, span->begin, span->end);
+    }
     if (span->tail > 0) {
-        add_edge(s, span->end, (uint16_t)span->tail);
+        add_weighted(s, span->end, (uint16_t)span->tail, edges);
     }
-    for (size_t line = 0; inner != 1 && line < s->lines; line++) {
+    for (size_t line = 0; edges != s->sums && line < s->lines; line++) {
         uint32_t *restrict sums = s->sums[line];
-        const uint32_t *restrict edges = s->edges[line];
+        const uint32_t *restrict more = s->edges[line];
         for (size_t i = 0; i < s->count; i++) {
-            sums[i] = sums[i] * inner + edges[i];
+            sums[i] = sums[i] * inner + more[i];
         }
     }
 }
@@ -272,6 +287,38 @@ static void write_row(const struct scaler *s, size_t plane_size, uint16_t *out)
     }
 }
 
+/*
+ * The same for a line of one sample a pixel with range 65535, without branches. There
+ * (S * 65535 + A * 65535 / 2) / (A * 65535) is (S + A / 2) / A in whole numbers, since S / A + 1/2
+ * is no closer to the next integer than 1 / 2A. It is taken as (S + A / 2 + 1/2) * (1 / A) in
+ * double, where the exact value is at least 1 / 2A >= 2^-31 from any integer and the error below
+ * 2^-35.
+ */
+static void write_mono_row(const struct scaler *s, uint16_t *out)
+{
+    const struct image_axis *columns = &s->geometry->columns;
+    const uint64_t area = (uint64_t)s->geometry->rows.total * columns->total;
+    const double half = (double)(area / 2) + 0.5, share = 1.0 / (double)area;
+    const uint32_t *restrict sums = s->sums[0];
+    uint64_t *restrict prefix = s->prefix;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        prefix[i] = sum;
+        sum += sums[i];
+    }
+    prefix[s->count] = sum;
+    for (uint32_t k = 0; k < columns->outputs; k++) {
+        const struct image_span span = s->spans[k];
+        const uint64_t inner = (prefix[span.end] - prefix[span.begin]) * columns->inner;
+        const uint64_t ends = (uint64_t)span.head * sums[span.begin - (span.head > 0)] +
+                              (uint64_t)span.tail * sums[span.end - (span.tail == 0)];
+
+        out[k * s->geometry->column_step] =
+            (uint16_t)(((double)(int64_t)(inner + ends) + half) * share);
+    }
+}
+
 /* Contain: repeat the picture's border over the rest of the plane. */
 static void fill_border(const struct image_geometry *g, const struct image_target *target,
                         uint16_t *plane)
@@ -300,7 +347,7 @@ static void fill_border(const struct image_geometry *g, const struct image_targe
 static int prepare(struct scaler *s, struct image_decoder *decoder)
 {
     const struct image_axis *columns = &s->geometry->columns;
-    int r = image_scratch_reserve(&decoder->sums, 2 * s->lines * s->count * sizeof(uint32_t));
+    int r = image_scratch_reserve(&decoder->sums, image_sums_bytes(s->lines * s->count));
 
     if (r == 0) {
         r = image_scratch_reserve(&decoder->spans, columns->outputs * sizeof(*s->spans));
@@ -317,12 +364,20 @@ static int prepare(struct scaler *s, struct image_decoder *decoder)
         s->sums[line] = sums + line * s->count;
         s->edges[line] = sums + (s->lines + line) * s->count;
     }
+    if (s->source->form == IMAGE_FORM_MONO && s->source->range == UINT16_MAX) {
+        s->prefix = (uint64_t *)(void *)(sums + 2 * s->count);
+    }
     struct image_span *spans = decoder->spans.data;
     for (uint32_t k = 0; k < columns->outputs; k++) {
         spans[k] = image_axis_span(columns, k);
     }
     s->spans = spans;
     return 0;
+}
+
+size_t image_sums_bytes(size_t count)
+{
+    return 2 * count * sizeof(uint32_t) + (count + 1) * sizeof(uint64_t);
 }
 
 int image_scale(struct image_decoder *decoder, const struct image_geometry *geometry,
@@ -342,7 +397,12 @@ int image_scale(struct image_decoder *decoder, const struct image_geometry *geom
     for (uint32_t k = 0; k < geometry->rows.outputs; k++) {
         struct image_span span = image_axis_span(&geometry->rows, k);
         gather_output_row(&s, &span);
-        write_row(&s, plane_size, planes + geometry->origin + (ptrdiff_t)k * geometry->row_step);
+        uint16_t *out = planes + geometry->origin + (ptrdiff_t)k * geometry->row_step;
+        if (s.prefix != NULL) {
+            write_mono_row(&s, out);
+        } else {
+            write_row(&s, plane_size, out);
+        }
     }
     for (unsigned p = 0; p < s.planes; p++) {
         fill_border(geometry, target, planes + p * plane_size);

@@ -201,13 +201,21 @@ static void test_largest_sums(void **state)
         .wide = true,
     };
     struct image_geometry geometry;
-    uint16_t value = 0;
+    uint16_t value = 0, others[2] = {0};
 
     assert_non_null(row);
     memset(row, 0xff, 65535 * 3 * sizeof(*row));
     image_geometry_init(&geometry, 16384, 65535, 1, &target); /* 2^30 pixels, less one row */
     assert_int_equal(image_scale(*state, &geometry, &source, &target, &value), 0);
     assert_int_equal(value, 65535);
+    source.form = IMAGE_FORM_MONO;
+    assert_int_equal(image_scale(*state, &geometry, &source, &target, &value), 0);
+    assert_int_equal(value, 65535);
+    target.width = 2; /* with weights: 16383 samples to 2 */
+    image_geometry_init(&geometry, 16383, 65535, 1, &target);
+    assert_int_equal(image_scale(*state, &geometry, &source, &target, others), 0);
+    assert_int_equal(others[0], 65535);
+    assert_int_equal(others[1], 65535);
     free(row);
 }
 
