@@ -7,16 +7,18 @@
  * known.
  *
  * LOG GRADIENT
- *   Per plane, kernel [-1 0 1] along x (gx) and y (gy), borders replicated: I0 is the left (upper),
- * I1 the right (lower) neighbour. Float: g = ln(I1 + f) - ln(I0 + f). Level k (1..n, n = 1 for 3
- * levels, 3 for 7) has the threshold ratio T_k = P_k / Q_k > 1, rising with k: q >= +k  iff (I1 +
- * f) * Q_k > (I0 + f) * P_k q <= -k  iff (I1 + f) * P_k < (I0 + f) * Q_k in 64-bit (or exact
- * 32-bit) integers: no logarithm is taken on this path. Scaling all values and f by one power of
- * two changes no code.
+ *   Per plane, kernel [-1 0 1] along x (gx) and y (gy), borders replicated: I0 is the left
+ *   (upper), I1 the right (lower) neighbour. Float: g = ln(I1 + f) - ln(I0 + f).
+ *   Level k (1..n, n = 1 for 3 levels, 3 for 7) has the threshold ratio T_k = P_k / Q_k > 1, rising
+ *   with k:
+ *       q >= +k  iff  (I1 + f) * Q_k > (I0 + f) * P_k
+ *       q <= -k  iff  (I1 + f) * P_k < (I0 + f) * Q_k
+ *   in 64-bit (or exact 32-bit) integers: no logarithm is taken on this path. Scaling all values
+ *   and f by one power of two changes no code.
  *
  *   f is the floor in counts of a plane whose nominal white is 65535. For planes with another
- * nominal white N (a sensor that keeps headroom, see image_info) the floor in force is max(1,
- * (floor * N + 32767) / 65535):  the floor belongs to the scene, not to the converter.
+ *   nominal white N (a sensor that keeps headroom, see image_info) the floor in force is
+ *   max(1, (floor * N + 32767) / 65535): the floor belongs to the scene, not to the converter.
  *
  *   Codes are interleaved: codes[y][x][c], c = gx of each plane, then gy of each plane
  *   (GRADIENT_MERGE_ALL, 2 * planes channels), or gx, gy of the one plane with the largest
@@ -24,13 +26,14 @@
  *   product of the two ratios, each taken >= 1; ties go to the lower plane index).
  *
  * sRGB (comparison front end)
- *   v = 8-bit sRGB of min(1, I / N), N the nominal white; codes[y][x][plane] = (v + 1) >> 1 held to
- * 127 (u7, 64 stands for the zero of x = v/127.5 - 1), or that x as float.
+ *   v = 8-bit sRGB of min(1, I / N), N the nominal white; codes[y][x][plane] = (v + 1) >> 1 held
+ *   to 127 (u7, 64 stands for the zero of x = v/127.5 - 1), or that x as float.
  *
  * THERMOMETER (BinarEye, Moons et al. 2018, 1804.05554; its public code)
- *   q = 2 sgn(x) ceil(|x| M / 2) - sgn(x), M = floor(256 / (3 * 256 / f)) for f filters: 85, 42 and
- * 21 for 256, 128 and 64. q is odd, and the sum of `levels` planes of +-1, levels = M or, M being
- * even, M - 1. codes[y][x][plane] = (q + levels) / 2: how many of the planes are +1. In integers.
+ *   q = 2 sgn(x) ceil(|x| M / 2) - sgn(x), M = floor(256 / (3 * 256 / f)) for f filters: 85, 42
+ *   and 21 for 256, 128 and 64. q is odd, and the sum of `levels` planes of +-1, levels = M or, M
+ *   being even, M - 1. codes[y][x][plane] = (q + levels) / 2: how many of the planes are +1. In
+ *   integers.
  */
 #ifndef OCELLUS_ENGINE_GRADIENT_GRADIENT_H
 #define OCELLUS_ENGINE_GRADIENT_GRADIENT_H

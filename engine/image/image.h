@@ -21,19 +21,21 @@
  *      average is brought to the 16-bit scale with a single rounding:
  *          v = floor((S * 65535 + (A * range) / 2) / (A * range)),
  *      S = sum of weight * count, A = sum of the weights. Colour is part of the same sum: on a
- * Bayer mosaic each 2x2 quad is one pixel, R and B take their sample, G takes both greens (A
- *      doubles), grey takes all four (R + G1 + G2 + B). Full-colour sources: grey = R + 2G + B with
- *      A * 4. A JPEG's grey is its Y channel through the table.
+ *      Bayer mosaic each 2x2 quad is one pixel, R and B take their sample, G takes both greens
+ *      (A doubles), grey takes all four (R + G1 + G2 + B). Full-colour sources: grey = R + 2G + B
+ *      with A * 4. A JPEG's grey is its Y channel through the table.
  *      Averaging counts before scaling rounds once instead of twice and costs one add a sample.
  *   3. The result for range == 65535 and A == 1 is the count itself.
  *
  * GEOMETRY
  *   Exif/RAW orientation is applied first: all of this speaks of the upright picture. A Bayer
- * mosaic is its grid of whole quads as stored (half size, an odd last row or column is dropped).
- * Pixels are taken as square. The fit chooses the source rectangle (sw x sh at offset) for an
- * output of w x h: COVER    largest centred rectangle of the output's aspect: sw = min(W, floor(H *
- * w / h)), sh = min(H, floor(W * h / w)), at least 1; offsets floor((W - sw) / 2), floor((H - sh) /
- * 2). CONTAIN  the whole picture is fitted inside (cw = min(w, floor(h * W / H)), ch likewise, at
+ *   mosaic is its grid of whole quads as stored (half size, an odd last row or column is dropped).
+ *   Pixels are taken as square. The fit chooses the source rectangle (sw x sh at offset) for an
+ *   output of w x h:
+ *     COVER    largest centred rectangle of the output's aspect:
+ *              sw = min(W, floor(H * w / h)), sh = min(H, floor(W * h / w)), at least 1;
+ *              offsets floor((W - sw) / 2), floor((H - sh) / 2).
+ *     CONTAIN  the whole picture is fitted inside (cw = min(w, floor(h * W / H)), ch likewise, at
  *              least 1, centred by floor), borders repeat the nearest picture pixel.
  *     STRETCH  the whole picture, each axis on its own.
  *   Per axis, shrinking from n samples to m (n >= m): output i covers [i*n, (i+1)*n) in units of
@@ -178,11 +180,11 @@ int image_probe(struct image_decoder *decoder, const void *bytes, size_t size, e
 const uint16_t *image_srgb_to_linear(void);
 
 /*
- * Area average of planes to smaller ones: FROM SAMPLES TO PLANES with range 65535, each axis on its
- * own as in STRETCH. planes [channels][height][width], ret_planes
- * [channels][ret_height][ret_width]; they do not overlap. ops may be NULL. scratch:
- * image_average_bytes bytes, aligned for uint64_t. Errors: -EINVAL  a size is 0 or above 65535,
- * more than 2^30 pixels, or larger than before. Any thread.
+ * Area average of planes to smaller ones: FROM SAMPLES TO PLANES with range 65535, each axis on
+ * its own as in STRETCH. planes [channels][height][width],
+ * ret_planes [channels][ret_height][ret_width]; they do not overlap. ops may be NULL.
+ * scratch: image_average_bytes bytes, aligned for uint64_t. Any thread.
+ * Errors: -EINVAL  a size is 0, above 65535 or larger than before, or more than 2^30 pixels
  */
 int image_average_planes(const struct image_ops *ops, const uint16_t *planes, uint32_t channels,
                          uint32_t width, uint32_t height, uint32_t ret_width, uint32_t ret_height,
@@ -202,9 +204,9 @@ size_t image_average_bytes(uint32_t width, uint32_t ret_width);
  *              Pixels with a largest channel below 1/64 of the nominal white, or saturated, are
  *              not asked; where these are all but 1/64 it is unknown. Below 1/64 of those asked
  *              (a coloured time stamp is less) the picture has none. Unknown of one plane.
- *   A JPEG that is decoded as grey never has its chroma decoded. Whoever wants to know now and then
- * decodes it once more as RGB, STRETCH to at most 1/16 of its size: that is its entropy decoding
- * and little more.
+ *   A JPEG that is decoded as grey never has its chroma decoded. Whoever wants to know now and
+ *   then decodes it once more as RGB, STRETCH to at most 1/16 of its size: that is its entropy
+ *   decoding and little more.
  */
 #define IMAGE_LIGHT_SATURATED 63488u
 

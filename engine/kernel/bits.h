@@ -6,19 +6,25 @@
  * map); each instruction set has its own packing of the weights; the results are the same to the
  * bit.
  *
- * CODING  A map is uint64 [rows][columns][words], words = ceil(channels / 64); channel c is bit c %
- * 64 of word c / 64. Spare bits of the last word are 0, in maps and in weights. Binary: bit 1 is
- * +1, bit 0 is -1. Ternary is two such arrays: `nonzero`, and `signs` for what is not zero; a bit
- * that is set in signs is set in nonzero. A zero border needs a ternary map: in a binary one a
- * border is -1 (or whatever the caller writes). INPUT   carries its padding border: there are no
- * bounds tests. RESULT  s[y][x][o] = sum over ky, kx, c of in[y*stride_y + ky][x*stride_x + kx][c]
- * * weight[o][ky][kx][c]. With pool == 2 the maximum of a 2x2 block of s, out_w and out_h being
- * those of the pooled map. Then bit o = (s >= threshold[o]), where INT32_MIN gives 1 and INT32_MAX
- * gives 0 always; or s itself. Pooling bits by OR is the same as pooling sums by maximum. A
- * normalisation with a negative factor is folded by negating the channel's weights beforehand
- * (spare bits stay 0). OUTPUT  a binary map with out_row words between rows, spare bits 0, or int32
- * [out_h][out_w][out_c] with out_row elements between rows. Nothing else is written; nothing is
- * read outside the pixels and rows that the result needs.
+ * CODING
+ *   A map is uint64 [rows][columns][words], words = ceil(channels / 64); channel c is bit c % 64 of
+ *   word c / 64. Spare bits of the last word are 0, in maps and in weights. Binary: bit 1 is +1,
+ *   bit 0 is -1. Ternary is two such arrays: `nonzero`, and `signs` for what is not zero; a bit
+ *   that is set in signs is set in nonzero. A zero border needs a ternary map: in a binary one a
+ *   border is -1 (or whatever the caller writes).
+ * INPUT
+ *   carries its padding border: there are no bounds tests.
+ * RESULT
+ *   s[y][x][o] = sum over ky, kx, c of
+ *                in[y * stride_y + ky][x * stride_x + kx][c] * weight[o][ky][kx][c].
+ *   With pool == 2 the maximum of a 2x2 block of s, out_w and out_h being those of the pooled map.
+ *   Then bit o = (s >= threshold[o]), where INT32_MIN gives 1 and INT32_MAX gives 0 always; or s
+ *   itself. Pooling bits by OR is the same as pooling sums by maximum. A normalisation with a
+ *   negative factor is folded by negating the channel's weights beforehand (spare bits stay 0).
+ * OUTPUT
+ *   a binary map with out_row words between rows, spare bits 0, or int32 [out_h][out_w][out_c] with
+ *   out_row elements between rows. Nothing else is written; nothing is read outside the pixels and
+ *   rows that the result needs.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_BITS_H
 #define OCELLUS_ENGINE_KERNEL_BITS_H

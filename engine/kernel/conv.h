@@ -24,7 +24,7 @@
  *            offset for the next layer to take off again.
  * OUTPUT
  *   u8, of SUMS int32, [out_h][out_w][out_c] with out_row elements between rows. Nothing else is
- * written.
+ *   written.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_CONV_H
 #define OCELLUS_ENGINE_KERNEL_CONV_H

@@ -12,9 +12,11 @@
  *   weights have a table of their own: 128 E + 181 O = a_even (128 w_even + 181 w_odd) + a_odd
  *   (181 w_even + 256 w_odd). A pass goes over all taps with one plane of the input and one table;
  *   t is the sum of all passes, each shifted left. Both sides are negated, as -2^15 fits 16 bits,
- * and 2^15 does not. SUMS A 32-bit sum is safe for a number of steps that depends on the weights.
- * Where pack finds that it could leave its range, the kernel moves all but the lowest 16 bits to a
- * second sum (an "end"). A block without ends and shifts has 32-bit results and 32-bit thresholds.
+ *   and 2^15 does not.
+ * SUMS
+ *   A 32-bit sum is safe for a number of steps that depends on the weights. Where pack finds that
+ *   it could leave its range, the kernel moves all but the lowest 16 bits to a second sum (an
+ *   "end"). A block without ends and shifts has 32-bit results and 32-bit thresholds.
  */
 #ifndef OCELLUS_ENGINE_KERNEL_LOG_PLAN_H
 #define OCELLUS_ENGINE_KERNEL_LOG_PLAN_H

@@ -7,15 +7,15 @@
  *
  * MODEL FILE
  *   One safetensors file (safetensors.h). Everything but the tensors is JSON in the metadata entry
- *   "ocellus" (model.h has the schema). The same schema holds float masters ("weights": "f32") and
- * packed models ("s8"). Model id = SHA-256 of the file's bytes, lower-case hex.
+ *   "ocellus" (model.h has the schema). The same schema holds float masters ("weights": "f32")
+ *   and packed models ("s8"). Model id = SHA-256 of the file's bytes, lower-case hex.
  *
  * NUMBERS
  *   Activations are interleaved [y][x][channel]. Packed models are integers from codes to scores:
  *   s8 weights in [-127, 127], u7 activations in [0, 127], int32 accumulators, and one defined
  *   requantisation (engine/kernel/kernel.h). The same bytes come out on every instruction set.
  *   Scores are int32 in units of 2^-16 (65536 is one natural-log unit of a softmax logit), for
- * float models rounded to that unit.
+ *   float models rounded to that unit.
  */
 #ifndef OCELLUS_ENGINE_NETWORK_NETWORK_H
 #define OCELLUS_ENGINE_NETWORK_NETWORK_H
@@ -55,8 +55,10 @@ struct network_input {
 
 /*
  * Parse and check a model file; `bytes` may go away afterwards (tensors are copied, 64-byte
- * aligned). Errors: -EBADMSG  not a model, or one that breaks a rule; ret_reason (may be NULL) then
- * points to a static sentence for people -EFBIG    over a limit of model.h;  -ENOMEM
+ * aligned). On an error ret_reason (may be NULL) points to a static sentence for people.
+ * Errors: -EBADMSG  not a model, or one that breaks a rule
+ *         -EFBIG    over a limit of model.h
+ *         -ENOMEM
  */
 int network_model_load(const void *bytes, size_t size, struct network_model **ret_model,
                        const char **ret_reason);
@@ -104,10 +106,11 @@ void network_run_many(const struct network_plan *plan, void *arena, const void *
                       uint32_t count, int32_t *scores);
 
 /*
- * WEIGHTS BY GENERATION  A group is the weights of one layer with all that its normalisation was
- * folded to. A plan starts with the model's own, generation 0. Packed groups hold no pointers: they
- * may lie, 64-byte aligned, in memory that another process wrote whose plan is of the same model,
- * point, lanes and kernel table (its flags and its rates).
+ * WEIGHTS BY GENERATION
+ *   A group is the weights of one layer with all that its normalisation was folded to. A plan
+ *   starts with the model's own, generation 0. Packed groups hold no pointers: they may lie,
+ *   64-byte aligned, in memory that another process wrote whose plan is of the same model, point,
+ *   lanes and kernel table (its flags and its rates).
  */
 /* Bytes of a packed group; 0: the layer has no weights. */
 size_t network_plan_group_bytes(const struct network_plan *plan, uint32_t layer);
