@@ -69,21 +69,41 @@ struct pair {
     const uint16_t *before, *after;
 };
 
-/* Adds one level's -1, 0 or 1 to codes[n]. (I1 + f) Q > (I0 + f) P is I1 Q - I0 P > f (P - Q), and
+/* One level's -1, 0 or 1 of a pixel. (I1 + f) Q > (I0 + f) P is I1 Q - I0 P > f (P - Q), and
  * the mirrored test has the same right side. Products are of two 16-bit numbers, which baseline
  * vector units widen, and stay below 2^28. */
+static inline int8_t level_of(uint16_t before, uint16_t after, struct gradient_ratio ratio,
+                              int32_t margin)
+{
+    const int32_t up = (int32_t)((uint32_t)after * ratio.q - (uint32_t)before * ratio.p);
+    const int32_t down = (int32_t)((uint32_t)before * ratio.q - (uint32_t)after * ratio.p);
+
+    return (int8_t)((up > margin) - (down > margin));
+}
+
+/* Adds one level to codes[n]. */
 static void add_level(struct pair pair, size_t n, uint16_t floor, struct gradient_ratio ratio,
                       int8_t *restrict codes)
 {
     const uint16_t *restrict before = pair.before, *restrict after = pair.after;
-    const uint16_t p = ratio.p, q = ratio.q;
-    const int32_t margin = floor * (p - q);
+    const int32_t margin = floor * (ratio.p - ratio.q);
 
     for (size_t i = 0; i < n; i++) {
-        int32_t up = (int32_t)((uint32_t)after[i] * q - (uint32_t)before[i] * p);
-        int32_t down = (int32_t)((uint32_t)before[i] * q - (uint32_t)after[i] * p);
+        codes[i] = (int8_t)(codes[i] + level_of(before[i], after[i], ratio, margin));
+    }
+}
 
-        codes[i] = (int8_t)(codes[i] + (up > margin) - (down > margin));
+/* Both codes of each pixel of one plane, where there is one level: without a detour. */
+static void code_plane(struct pair x, struct pair y, size_t n, uint16_t floor,
+                       struct gradient_ratio ratio, int8_t *restrict codes)
+{
+    const uint16_t *restrict left = x.before, *restrict right = x.after;
+    const uint16_t *restrict above = y.before, *restrict below = y.after;
+    const int32_t margin = floor * (ratio.p - ratio.q);
+
+    for (size_t i = 0; i < n; i++) {
+        codes[2 * i] = level_of(left[i], right[i], ratio, margin);
+        codes[2 * i + 1] = level_of(above[i], below[i], ratio, margin);
     }
 }
 
@@ -237,6 +257,7 @@ static void encode_log(const struct gradient_spec *spec, const uint16_t *planes,
 {
     struct pair x[PLANES_MAX], y[PLANES_MAX];
     uint16_t lines[PLANES_MAX][CHUNK + 2];
+    const bool direct = spec->planes == 1 && levels(spec) == 1;
 
     for (size_t row = 0; row < height; row++) {
         size_t above = row > 0 ? row - 1 : 0, below = row + 1 < height ? row + 1 : row;
@@ -251,7 +272,12 @@ static void encode_log(const struct gradient_spec *spec, const uint16_t *planes,
                 x[p] = (struct pair){lines[p], lines[p] + 2};
                 y[p] = (struct pair){plane + above * width + at, plane + below * width + at};
             }
-            encode_chunk(spec, x, y, n, floor, row * width + at, codes);
+            if (direct) {
+                code_plane(x[0], y[0], n, floor, spec->ratio[0],
+                           (int8_t *)codes + 2 * (row * width + at));
+            } else {
+                encode_chunk(spec, x, y, n, floor, row * width + at, codes);
+            }
         }
     }
 }
