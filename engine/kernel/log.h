@@ -49,7 +49,8 @@ struct kernel_log_ops {
     size_t (*packed_bytes)(const struct kernel_log *conv);
     /* Bytes of scratch memory for a run, 64-byte aligned too; may be 0. */
     size_t (*workspace_bytes)(const struct kernel_log *conv);
-    /* threshold: int64 [out_c][levels], ascending for each channel; NULL without levels. */
+    /* What is packed serves a run of fewer columns and rows of the same map, in the same workspace.
+     * threshold: int64 [out_c][levels], ascending for each channel; NULL without levels. */
     void (*pack)(const struct kernel_log *conv, const int8_t *weights, const int64_t *threshold,
                  void *packed);
     void (*run)(const struct kernel_log *conv, const void *packed, const uint8_t *in,

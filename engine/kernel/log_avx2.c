@@ -77,14 +77,16 @@ ALWAYS_INLINE __m256i lookup(const struct table *table, __m256i codes, uint32_t 
 static void fill_planes(const struct kernel_log *conv, const struct kernel_log_plan *plan,
                         const uint8_t *in, int16_t *planes)
 {
+    const struct kernel_log_extent extent = kernel_log_extent(conv);
+
     for (uint32_t p = 0; p < plan->planes; p++) {
         int16_t *to = planes + p * (plan->plane_bytes / sizeof(*to));
         struct table table;
 
         table_init(&table, plan->input[p], 2);
-        for (uint32_t row = 0; row < plan->rows; row++, to += plan->plane_row) {
+        for (uint32_t row = 0; row < extent.rows; row++, to += plan->plane_row) {
             const uint8_t *from = in + (size_t)row * conv->in_row;
-            for (uint32_t i = 0; i < plan->columns; i += 16) {
+            for (uint32_t i = 0; i < extent.columns; i += 16) {
                 __m256i value = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(from + i)));
                 value = conv->in_bits == 0 ? _mm256_sub_epi16(_mm256_setzero_si256(), value)
                                            : lookup(&table, value, 2);

@@ -48,13 +48,15 @@ void kernel_log_pack_avx512vnni(const struct kernel_log *conv, const int8_t *wei
 static void fill_planes(const struct kernel_log *conv, const struct kernel_log_plan *plan,
                         const uint8_t *in, void *planes)
 {
+    const struct kernel_log_extent extent = kernel_log_extent(conv);
+
     for (uint32_t p = 0; p < plan->planes; p++) {
         const __m512i table = _mm512_loadu_si512(plan->input[p]);
         int16_t *to = (void *)((uint8_t *)planes + p * plan->plane_bytes);
 
-        for (uint32_t row = 0; row < plan->rows; row++, to += plan->plane_row) {
+        for (uint32_t row = 0; row < extent.rows; row++, to += plan->plane_row) {
             const uint8_t *from = in + (size_t)row * conv->in_row;
-            for (uint32_t i = 0; i < plan->columns; i += 32) {
+            for (uint32_t i = 0; i < extent.columns; i += 32) {
                 const __m256i codes = _mm256_loadu_si256((const void *)(from + i));
                 __m512i value = _mm512_cvtepu8_epi16(codes);
                 value = conv->in_bits == 0 ? _mm512_sub_epi16(_mm512_setzero_si512(), value)

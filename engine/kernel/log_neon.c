@@ -96,13 +96,15 @@ ALWAYS_INLINE void put_bytes(int8x16_t bytes, number *to)
 static void fill_planes(const struct kernel_log *conv, const struct kernel_log_plan *plan,
                         const uint8_t *in, number *planes)
 {
+    const struct kernel_log_extent extent = kernel_log_extent(conv);
+
     for (uint32_t p = 0; p < plan->planes; p++) {
         number *to = planes + p * (plan->plane_bytes / sizeof(*to));
         const struct table table = table_of(plan->input[p], 32);
 
-        for (uint32_t row = 0; row < plan->rows; row++, to += plan->plane_row) {
+        for (uint32_t row = 0; row < extent.rows; row++, to += plan->plane_row) {
             const uint8_t *from = in + (size_t)row * conv->in_row;
-            for (uint32_t i = 0; i < plan->columns; i += 16) {
+            for (uint32_t i = 0; i < extent.columns; i += 16) {
                 const uint8x16_t codes = vld1q_u8(from + i);
                 if (conv->in_bits == 0) {
                     put_bytes(vnegq_s8(vreinterpretq_s8_u8(codes)), to + i);

@@ -236,18 +236,25 @@ static void add_bounds(const struct kernel_log *conv, const struct kernel_log_sh
     plan->ends_max = plan->possible ? (uint32_t)(all / (uint64_t)safe) : 0;
 }
 
+struct kernel_log_extent kernel_log_extent(const struct kernel_log *conv)
+{
+    return (struct kernel_log_extent){
+        .columns = ((conv->out_w * conv->pool - 1) * conv->stride_x + conv->kernel_w) * conv->in_c,
+        .rows = (conv->out_h * conv->pool - 1) * conv->stride_y + conv->kernel_h,
+    };
+}
+
 void kernel_log_plan_init(const struct kernel_log *conv, const struct kernel_log_shape *shape,
                           struct kernel_log_plan *plan)
 {
     *plan = (struct kernel_log_plan){.nibbles = conv->weight_bits == 3 || conv->weight_bits == 4};
     const bool enough = add_tables(conv, shape, plan);
     const uint32_t load = steps_a_load(shape, plan);
+    const struct kernel_log_extent extent = kernel_log_extent(conv);
 
     plan->steps = (conv->kernel_h * run_steps(conv, shape) + load - 1) / load * load;
-    plan->columns = ((conv->out_w * conv->pool - 1) * conv->stride_x + conv->kernel_w) * conv->in_c;
-    plan->rows = (conv->out_h * conv->pool - 1) * conv->stride_y + conv->kernel_h;
-    plan->plane_row = (plan->columns + 31) & ~31u;
-    plan->plane_bytes = (size_t)plan->rows * plan->plane_row * (shape->bits / 8);
+    plan->plane_row = (extent.columns + 31) & ~31u;
+    plan->plane_bytes = (size_t)extent.rows * plan->plane_row * (shape->bits / 8);
     plan->offsets_bytes = (size_t)plan->passes * plan->steps * sizeof(uint32_t);
     if (enough) {
         add_bounds(conv, shape, plan);

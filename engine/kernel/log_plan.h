@@ -50,10 +50,9 @@ struct kernel_log_plan {
     uint32_t nibbles; /* 1: codes of 4 bits, else bytes */
     uint32_t steps;   /* of a pass, a multiple of what one load of codes decodes to */
     uint32_t ends_max;
-    uint32_t columns, rows; /* of the input, in values and rows */
-    uint32_t plane_row;     /* values between the rows of a plane, a multiple of 32 */
-    size_t plane_bytes;     /* of one plane; 64 readable bytes follow the last */
-    size_t offsets_bytes;   /* uint32 [passes][steps] */
+    uint32_t plane_row;   /* values between the rows of a plane, a multiple of 32 */
+    size_t plane_bytes;   /* of one plane; 64 readable bytes follow the last */
+    size_t offsets_bytes; /* uint32 [passes][steps] */
 };
 
 /* Packed: the plan, padded to 64 bytes; then blocks, or what the reference packs. A block, each
@@ -72,6 +71,13 @@ struct kernel_log_block {
     uint32_t narrow; /* 32-bit results */
     uint32_t first, left, width;
 };
+
+/* Of the input that a run reads, in values and rows. */
+struct kernel_log_extent {
+    uint32_t columns, rows;
+};
+
+struct kernel_log_extent kernel_log_extent(const struct kernel_log *conv);
 
 void kernel_log_plan_init(const struct kernel_log *conv, const struct kernel_log_shape *shape,
                           struct kernel_log_plan *plan);

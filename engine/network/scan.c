@@ -20,8 +20,7 @@ static int refuse(const char **ret_reason, const char *reason)
 }
 
 /* NULL, or why the layer cannot be part of a scan. */
-static const char *objection(const struct network_layer *layer, uint32_t index,
-                             const struct network_flow *in)
+static const char *objection(const struct network_layer *layer, uint32_t index)
 {
     if (layer->op == NETWORK_OP_ADD || layer->op == NETWORK_OP_GLOBALAVGPOOL) {
         return "A scan has no additions and no global pools.";
@@ -32,10 +31,6 @@ static const char *objection(const struct network_layer *layer, uint32_t index,
     if (layer->pad[0] != 0 || layer->pad[1] != 0) {
         return "A scan's convolutions have no padding.";
     }
-    if (network_layer_has_weights(layer) && layer->weights != NETWORK_WEIGHTS_F32 &&
-        network_layer_is_wide(layer, in)) {
-        return "A scan has no log codings whose sums are wide.";
-    }
     return NULL;
 }
 
@@ -43,7 +38,6 @@ int network_scan_check(const struct network_model *model, uint32_t index, uint32
                        const char **ret_reason)
 {
     const struct network_point *point = &model->points[index];
-    struct network_flow flow = network_input_flow(&point->input);
     uint64_t step[2] = {1, 1};
     bool flat = false;
 
@@ -52,7 +46,7 @@ int network_scan_check(const struct network_model *model, uint32_t index, uint32
     }
     for (uint32_t i = 0; i < point->layer_count; i++) {
         const struct network_layer *layer = &point->layers[i];
-        const char *reason = objection(layer, i, &flow);
+        const char *reason = objection(layer, i);
 
         if (reason != NULL) {
             return refuse(ret_reason, reason);
@@ -64,7 +58,6 @@ int network_scan_check(const struct network_model *model, uint32_t index, uint32
                 return refuse(ret_reason, "A scan's step is below 65536.");
             }
         }
-        (void)network_layer_flow(layer, &flow, &flow, NULL);
     }
     if (step[0] != step[1]) {
         return refuse(ret_reason, "A scan has the same step in both axes.");

@@ -22,8 +22,7 @@
  *
  * MODELS THAT SCAN
  *   conv and depthwise without padding, max and average pools, and dense layers, one after the
- *   other (no add, no global pool), the same step in both axes, two labels at least. All codings
- *   but log ones with wide sums (model.h).
+ *   other (no add, no global pool), the same step in both axes, two labels at least. All codings.
  *
  * BOXES
  *   A window is a candidate where its margin, the score of `label` less the largest other one (held
