@@ -95,11 +95,29 @@ bool job_result_valid(const struct job_result *result, const struct job_message 
            light_valid(&result->light) && scan_valid(result, &asked->scan);
 }
 
+static bool same_front(const struct gradient_spec *a, const struct gradient_spec *b)
+{
+    for (size_t i = 0; i < sizeof(a->ratio) / sizeof(a->ratio[0]); i++) {
+        if (a->ratio[i].p != b->ratio[i].p || a->ratio[i].q != b->ratio[i].q) {
+            return false;
+        }
+    }
+    return a->source == b->source && a->coding == b->coding && a->merge == b->merge &&
+           a->planes == b->planes && a->levels == b->levels && a->even == b->even &&
+           a->floor == b->floor;
+}
+
+bool job_same_input(const struct network_input *a, const struct network_input *b)
+{
+    return a->target.width == b->target.width && a->target.height == b->target.height &&
+           a->target.channels == b->target.channels && same_front(&a->front, &b->front);
+}
+
 bool job_polygon_holds(const struct job_polygon *polygon, const struct job_box *box, uint32_t width,
                        uint32_t height)
 {
     int64_t x = (int64_t)(((uint64_t)box->x * 2 + box->width) * 5000 / width);
-    int64_t y = (int64_t)(((uint64_t)box->y + box->height) * 10000 / height);
+    int64_t y = (int64_t)((((uint64_t)box->y + box->height) * 2 - 1) * 5000 / height);
     bool inside = false;
     for (uint32_t i = 0, k = polygon->count - 1; i < polygon->count; k = i++) {
         int64_t ax = polygon->corners[i].x, ay = polygon->corners[i].y;

@@ -170,8 +170,11 @@ size_t job_region_bytes(size_t frame_bytes_max);
 bool job_result_valid(const struct job_result *result, const struct job_message *asked,
                       uint32_t label_count);
 
-/* Whether the foot of a box of a frame of width x height pixels, the middle of its lower edge in
- * whole 1/100 percent, lies in the polygon. */
+/* Whether two models take the same codes of the same window: a box's for one serve the other. */
+bool job_same_input(const struct network_input *a, const struct network_input *b);
+
+/* Whether the foot of a box of a frame of width x height pixels, the middle of its lowest row of
+ * pixels in whole 1/100 percent, lies in the polygon. */
 bool job_polygon_holds(const struct job_polygon *polygon, const struct job_box *box, uint32_t width,
                        uint32_t height);
 

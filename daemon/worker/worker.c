@@ -10,10 +10,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/worker/builtin.h"
+#include "daemon/worker/clock.h"
+#include "daemon/worker/worker_scan.h"
 #include "engine/gradient/gradient.h"
 #include "engine/kernel/cpu.h"
 #include "engine/kernel/rates.h"
@@ -25,17 +26,12 @@
 #define BUFFER_ALIGN 64
 #define MIB          ((uint64_t)1 << 20)
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 uint64_t worker_memory_bytes(const struct worker_options *options)
 {
-    /* Models, and the 512 MiB that LibRaw may take; the region, the private copy, mapped frames. */
-    return 2048 * MIB + (uint64_t)(2 + FRAME_MAP_COUNT) * options->frame_bytes_max;
+    /* Models, and the 512 MiB that LibRaw may take; scans; the region, the private copy, mapped
+     * frames. */
+    return 2048 * MIB + SCANNER_BYTES_MAX +
+           (uint64_t)(2 + FRAME_MAP_COUNT) * options->frame_bytes_max;
 }
 
 static int make_decoder(struct worker *worker)
@@ -44,13 +40,13 @@ static int make_decoder(struct worker *worker)
         .max_bytes = worker->options.frame_bytes_max,
         .max_pixels = worker->options.pixels_max,
     };
-    struct image_ops ops = {
+    worker->ops = (struct image_ops){
         .accumulate_u16 = worker->kernels.accumulate_u16,
         .accumulate_u8 = worker->kernels.accumulate_u8,
         .unpack_mipi10 = worker->kernels.unpack_mipi10,
         .unpack_mipi12 = worker->kernels.unpack_mipi12,
     };
-    return image_decoder_create(&limits, &ops, &worker->decoder);
+    return image_decoder_create(&limits, &worker->ops, &worker->decoder);
 }
 
 static int compare_bytes(const void *a, const void *b)
@@ -150,6 +146,7 @@ void worker_finish(struct worker *worker)
     for (size_t i = 0; i < JOB_MODELS_MAX; i++) {
         unload(&worker->models[i]);
     }
+    scanner_forget(&worker->scanner, UINT32_MAX);
     frame_maps_drop(&worker->maps, UINT64_MAX);
     free(worker->arena);
     free(worker->planes);
@@ -211,10 +208,7 @@ static int reserve_buffers(struct worker *worker, const struct worker_model *mod
 
 /* A frame as the stages of a cascade see it. */
 struct picture {
-    const uint8_t *bytes;
-    size_t size;
-    enum image_kind kind;
-    const struct image_sensor *sensor;
+    struct worker_frame frame;
     /* What worker->planes hold of it. */
     bool decoded;
     struct image_target target;
@@ -233,8 +227,9 @@ static int decode(struct worker *worker, struct picture *picture, const struct i
     if (picture->decoded && same_target(&picture->target, target)) {
         return 0;
     }
-    int err = image_decode(worker->decoder, picture->bytes, picture->size, picture->kind,
-                           picture->sensor, target, worker->planes, &picture->info);
+    const struct worker_frame *frame = &picture->frame;
+    int err = image_decode(worker->decoder, frame->bytes, frame->size, frame->kind, frame->sensor,
+                           target, worker->planes, &picture->info);
     picture->decoded = err == 0;
     picture->target = *target;
     return err;
@@ -246,17 +241,17 @@ static int run(struct worker *worker, const struct worker_model *model, uint32_t
                struct picture *picture, struct job_result *result)
 {
     const struct network_input *input = network_model_input(model->model, point);
-    uint64_t start = now_ns();
+    uint64_t start = clock_ns();
     int err = decode(worker, picture, &input->target);
     if (err < 0) {
         return err;
     }
-    uint64_t decoded = now_ns();
+    uint64_t decoded = clock_ns();
     gradient_encode(&input->front, worker->planes, input->target.width, input->target.height,
                     picture->info.nominal_white, worker->codes);
-    uint64_t encoded = now_ns();
+    uint64_t encoded = clock_ns();
     network_run(model->plans[point], worker->arena, worker->codes, result->scores);
-    result->network_ns += now_ns() - encoded;
+    result->network_ns += clock_ns() - encoded;
     result->gradient_ns += encoded - decoded;
     result->decode_ns += decoded - start;
     result->macs += network_plan_macs(model->plans[point]);
@@ -277,29 +272,30 @@ static void start_result(struct job_result *result)
     memset(&result->light, 0, JOB_RESULT_HEAD_BYTES - offsetof(struct job_result, light));
 }
 
-/* Ternary codes as bit planes, others as they are if they fit. */
-static void return_codes(const struct worker *worker, const struct network_input *input,
-                         struct job_result *result)
+size_t worker_pack_codes(const struct network_input *input, const uint8_t *codes,
+                         uint8_t *ret_packed, size_t room)
 {
     const struct gradient_spec *front = &input->front;
-    size_t count = code_count(input);
+    const size_t count = code_count(input);
     if (front->coding == GRADIENT_CODING_TERNARY) {
-        size_t plane = gradient_bits_bytes(count);
-        if (plane <= JOB_CODES_MAX / 2) {
-            gradient_pack_ternary((const int8_t *)worker->codes, count, result->codes,
-                                  result->codes + plane);
-            result->codes_bytes = (uint32_t)(2 * plane);
+        const size_t plane = gradient_bits_bytes(count);
+        if (plane > room / 2) {
+            return 0;
         }
-    } else if (count * gradient_code_size(front) <= JOB_CODES_MAX) {
-        result->codes_bytes = (uint32_t)(count * gradient_code_size(front));
-        memcpy(result->codes, worker->codes, result->codes_bytes);
+        gradient_pack_ternary((const int8_t *)codes, count, ret_packed, ret_packed + plane);
+        return 2 * plane;
     }
+    const size_t bytes = count * gradient_code_size(front);
+    if (bytes > room) {
+        return 0;
+    }
+    memcpy(ret_packed, codes, bytes);
+    return bytes;
 }
 
 static int prepare_point(struct worker *worker, struct worker_model *model, uint32_t point)
 {
-    struct picture picture = {
-        .bytes = builtin_jpeg, .size = sizeof(builtin_jpeg), .kind = IMAGE_KIND_JPEG};
+    struct picture picture = {.frame = {builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_JPEG, NULL}};
     int err = network_plan_create(model->model, point, 1, &worker->kernels, &model->plans[point]);
     if (err == 0) {
         err = reserve_buffers(worker, model, point);
@@ -334,6 +330,7 @@ static int load(struct worker *worker, const struct job_message *message, int fd
         unload(&model);
         return err;
     }
+    scanner_forget(&worker->scanner, message->model);
     unload(&worker->models[message->model]);
     worker->models[message->model] = model;
     return 0;
@@ -374,7 +371,7 @@ static int find_bytes(struct worker *worker, const struct job_message *message, 
         return 0;
     case JOB_SOURCE_MAP:
         err = frame_maps_get(&worker->maps, fd, message->length, worker->options.frame_bytes_max,
-                             now_ns(), ret_bytes);
+                             clock_ns(), ret_bytes);
         if (err < 0 || !must_be_private(message->kind)) {
             return err;
         }
@@ -385,7 +382,7 @@ static int find_bytes(struct worker *worker, const struct job_message *message, 
         break;
     }
     if (message->length > LARGE_BYTES) {
-        worker->private_ns = now_ns();
+        worker->private_ns = clock_ns();
     }
     *ret_bytes = worker->private_bytes;
     return err;
@@ -407,7 +404,6 @@ static int run_stages(struct worker *worker, const struct job_message *message,
 {
     const struct worker_model *model = &worker->models[message->model];
     uint32_t point = message->point;
-    start_result(result);
     int err = run(worker, model, point, picture, result);
     if (err < 0) {
         return err;
@@ -429,7 +425,42 @@ static int run_stages(struct worker *worker, const struct job_message *message,
         }
     }
     if (err == 0 && message->want_codes) {
-        return_codes(worker, network_model_input(model->model, point), result);
+        result->codes_bytes = (uint32_t)worker_pack_codes(
+            network_model_input(model->model, point), worker->codes, result->codes, JOB_CODES_MAX);
+    }
+    return err;
+}
+
+static uint32_t colour_side(uint32_t side)
+{
+    side /= 16;
+    return side < 1 ? 1 : side < WORKER_COLOUR_SIDE ? side : WORKER_COLOUR_SIDE;
+}
+
+/* Whether the picture has colour, where its planes did not tell. Not of RAW files, which take too
+ * long for a second look. */
+static int look_for_colour(struct worker *worker, const struct worker_frame *frame,
+                           struct job_result *result)
+{
+    const struct image_info *info = &result->info;
+    const struct image_target target = {colour_side(info->width), colour_side(info->height),
+                                        IMAGE_RGB, IMAGE_FIT_STRETCH};
+    struct image_light light;
+    struct image_info again;
+    const uint64_t start = clock_ns();
+    if (info->mono || info->kind == IMAGE_KIND_RAW ||
+        result->light.colour != IMAGE_COLOUR_UNKNOWN) {
+        return 0;
+    }
+    int err = image_decode(worker->decoder, frame->bytes, frame->size, frame->kind, frame->sensor,
+                           &target, worker->colour, &again);
+    if (err == 0) {
+        err = image_measure_light(worker->colour, target.channels, target.width, target.height,
+                                  again.nominal_white, &light);
+    }
+    if (err == 0) {
+        result->light.colour = light.colour;
+        result->decode_ns += clock_ns() - start;
     }
     return err;
 }
@@ -439,17 +470,26 @@ static void handle_frame(struct worker *worker, const struct job_message *messag
 {
     struct job_result *result = worker->region;
     struct picture picture = {
-        .size = message->length,
-        .kind = message->kind,
-        .sensor = message->kind == IMAGE_KIND_SENSOR ? &message->sensor : NULL,
+        .frame =
+            {
+                .size = message->length,
+                .kind = message->kind,
+                .sensor = message->kind == IMAGE_KIND_SENSOR ? &message->sensor : NULL,
+            },
     };
-    done->status = find_bytes(worker, message, fd, &picture.bytes);
+    struct worker_frame *frame = &picture.frame;
+    done->status = find_bytes(worker, message, fd, &frame->bytes);
     if (done->status < 0) {
         return;
     }
-    done->status = run_stages(worker, message, &picture, result);
+    start_result(result);
+    done->status = message->scan.wanted ? worker_scan(worker, message, frame)
+                                        : run_stages(worker, message, &picture, result);
+    if (done->status == 0 && message->want_colour) {
+        done->status = look_for_colour(worker, frame, result);
+    }
     if (done->status < 0) {
-        done->recycle = wants_recycling(picture.kind, picture.bytes, picture.size, done->status);
+        done->recycle = wants_recycling(frame->kind, frame->bytes, frame->size, done->status);
         return;
     }
     result->sequence = message->sequence;
@@ -478,6 +518,7 @@ static bool understood(const struct worker *worker, const struct job_message *me
     return message->op == JOB_OP_FRAME && known_models(worker, message) &&
            message->length <= worker->options.frame_bytes_max &&
            message->source <= JOB_SOURCE_PREAD && message->kind <= IMAGE_KIND_SENSOR &&
+           worker_scan_understood(worker, message) &&
            (message->source == JOB_SOURCE_REGION) == (fd < 0);
 }
 
@@ -499,7 +540,7 @@ int worker_handle(struct worker *worker, const struct job_message *message, int 
 
 bool worker_release(struct worker *worker)
 {
-    uint64_t before = now_ns() - WORKER_HOLD_NS;
+    uint64_t before = clock_ns() - WORKER_HOLD_NS;
     bool mapped = frame_maps_drop(&worker->maps, before);
     if (worker->private_ns != 0 && worker->private_ns < before) {
         madvise(worker->private_bytes, worker->options.frame_bytes_max, MADV_DONTNEED);

@@ -12,6 +12,7 @@
 
 #include "daemon/worker/frame_map.h"
 #include "daemon/worker/job.h"
+#include "daemon/worker/scanner.h"
 #include "engine/kernel/kernel.h"
 
 struct worker_options {
@@ -26,9 +27,13 @@ struct worker_model {
     uint64_t generation;
 };
 
+/* Sides of the second look at a picture that tells whether it has colour. */
+#define WORKER_COLOUR_SIDE 64u
+
 struct worker {
     struct worker_options options;
     struct kernel_table kernels;
+    struct image_ops ops;
     struct image_decoder *decoder;
     void *region;           /* job_region_bytes(): the result, then a frame */
     uint8_t *private_bytes; /* frame_bytes_max: frames that nobody else may change */
@@ -37,6 +42,8 @@ struct worker {
     void *arena;
     size_t codes_bytes, planes_bytes, arena_bytes;
     struct worker_model models[JOB_MODELS_MAX];
+    struct scanner scanner;
+    uint16_t colour[IMAGE_RGB * WORKER_COLOUR_SIDE * WORKER_COLOUR_SIDE];
     struct frame_maps maps;
     uint64_t private_ns; /* when private_bytes last took a large frame; 0: it holds none */
 };
@@ -48,6 +55,11 @@ struct worker {
  */
 int worker_init(struct worker *worker, const struct worker_options *options, int region_fd);
 void worker_finish(struct worker *worker);
+
+/* Pack codes of one input: ternary as bit planes, others as they are. Returns their bytes, 0 when
+ * these are more than `room`. */
+size_t worker_pack_codes(const struct network_input *input, const uint8_t *codes,
+                         uint8_t *ret_packed, size_t room);
 
 /* Address space that a worker so configured can need. */
 uint64_t worker_memory_bytes(const struct worker_options *options);

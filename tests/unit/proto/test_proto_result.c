@@ -38,7 +38,8 @@ static void test_result_text(void **state)
         .height = 480,
         .orientation = 1,
         .reduction = 4,
-        .times = {3100, 511049, 12440, 96000, 640299},
+        .times =
+            {.wait = 3100, .decode = 511049, .gradient = 12440, .network = 96000, .total = 640299},
         .light = {0.25f, 0.5f, 1, PROTO_MONO_NO},
         .warnings = 5,
     };
