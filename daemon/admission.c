@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/scan.h"
 #include "proto/result.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -16,8 +17,9 @@
 struct camera {
     char name[PROTO_CAMERA_BYTES];
     uint32_t model_index;
-    const char *point; /* of the configuration; empty: the model's first */
-    bool declared, enabled;
+    const struct config_camera *settings;
+    bool declared;
+    struct scan_memory memory;
     bool queued; /* in the queue of cameras with a waiting frame */
     struct frame *waiting, *working;
     struct camera *next;
@@ -46,9 +48,11 @@ struct admission {
         (camera)->counters.name++;                                                                 \
     } while (0)
 
-static void set_camera(struct camera *camera, const char *name, uint32_t model, const char *point)
+static void set_camera(struct camera *camera, const char *name, uint32_t model,
+                       const struct config_camera *settings)
 {
-    *camera = (struct camera){.enabled = true, .model_index = model, .point = point};
+    scan_forget(&camera->memory);
+    *camera = (struct camera){.model_index = model, .settings = settings};
     memcpy(camera->name, name, strlen(name) + 1);
 }
 
@@ -71,9 +75,8 @@ int admission_create(uv_loop_t *loop, const struct config *config, const struct 
         const struct config_camera *declared = &config->cameras[i];
         struct camera *camera = &admission->cameras[admission->camera_count++];
         int model = models_find(models, declared->model); /* it was checked: it is there */
-        set_camera(camera, declared->name, model < 0 ? 0 : (uint32_t)model, declared->point);
+        set_camera(camera, declared->name, model < 0 ? 0 : (uint32_t)model, declared);
         camera->declared = true;
-        camera->enabled = declared->enabled;
     }
     uv_timer_init(loop, &admission->timer);
     admission->timer.data = admission;
@@ -147,7 +150,7 @@ static struct camera *add_camera(struct admission *admission, const char *name)
     if (place == NULL) {
         return NULL;
     }
-    set_camera(place, name, admission->models->standard, "");
+    set_camera(place, name, admission->models->standard, &config->other);
     return place;
 }
 
@@ -199,6 +202,7 @@ static bool start_waiting(struct admission *admission, struct camera *camera)
         frame->point_index =
             choose_point(admission, admission->models->list[frame->model_index].point_count);
     }
+    scan_recall(&camera->memory, frame->scan_config, admission->models, frame, uv_hrtime());
     do {
         r = pool_start_frame(admission->pool, frame);
     } while (r == -EIO); /* that worker is gone now: there are only so many */
@@ -284,6 +288,26 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+/* Whether and how the frame is scanned: as its camera is, where it names no other model, or as its
+ * client wishes. */
+static enum proto_error set_scan(struct admission *admission, struct frame *frame,
+                                 const struct camera *camera, bool own, const char **ret_message)
+{
+    const struct config_camera *settings =
+        camera != NULL ? camera->settings : &admission->config->other;
+    const uint32_t point =
+        strcmp(frame->point, MODELS_POINT_AUTO) == 0 ? SCAN_EVERY_POINT : frame->point_index;
+    const bool wanted = frame->scan_wish == PROTO_SCAN_DEFAULT ? settings->scan.enabled && own
+                                                               : frame->scan_wish == PROTO_SCAN_YES;
+
+    frame->scan_config = &settings->scan;
+    if (wanted && scan_settings(admission->models, &settings->scan, frame->model_index, point,
+                                &frame->scan, ret_message) < 0) {
+        return PROTO_BAD_REQUEST;
+    }
+    return PROTO_OK;
+}
+
 /* Which model and operating point; the camera may not be known yet. A camera's point is one of its
  * own model. */
 static enum proto_error set_network(struct admission *admission, struct frame *frame,
@@ -297,7 +321,7 @@ static enum proto_error set_network(struct admission *admission, struct frame *f
         return PROTO_NOT_FOUND;
     }
     if (frame->point[0] == '\0' && camera != NULL && (uint32_t)model == own) {
-        snprintf(frame->point, sizeof(frame->point), "%s", camera->point);
+        snprintf(frame->point, sizeof(frame->point), "%s", camera->settings->point);
     }
     int point = models_find_point(&models->list[model], frame->point);
     if (point < 0) {
@@ -306,7 +330,7 @@ static enum proto_error set_network(struct admission *admission, struct frame *f
     }
     frame->model_index = (uint32_t)model;
     frame->point_index = (uint32_t)point;
-    return PROTO_OK;
+    return set_scan(admission, frame, camera, (uint32_t)model == own, ret_message);
 }
 
 /* Which camera and model, or why not. *ret_camera is NULL when it is not known. */
@@ -331,7 +355,7 @@ static enum proto_error admit(struct admission *admission, struct frame *frame,
         *ret_message = "too many cameras at once";
         return PROTO_TOO_BUSY;
     }
-    if (!camera->enabled) {
+    if (!camera->settings->enabled) {
         *ret_message = "this camera is disabled";
         return PROTO_FORBIDDEN;
     }
@@ -389,6 +413,13 @@ void admission_changed(struct admission *admission)
     dispatch(admission);
 }
 
+void admission_observe(struct admission *admission, struct frame *frame,
+                       const struct job_result *result)
+{
+    struct camera *camera = find_camera(admission, frame->camera);
+    scan_remember(&camera->memory, frame, result, uv_hrtime());
+}
+
 void admission_finished(struct admission *admission, struct frame *frame, enum proto_error error,
                         const char *message, const struct proto_result *result)
 {
@@ -426,6 +457,9 @@ void admission_stop(struct admission *admission)
 
 void admission_destroy(struct admission *admission)
 {
+    for (uint32_t i = 0; admission != NULL && i < admission->camera_count; i++) {
+        scan_forget(&admission->cameras[i].memory);
+    }
     free(admission);
 }
 
@@ -453,7 +487,7 @@ bool admission_get_camera(const struct admission *admission, uint32_t index,
     *ret_camera = (struct admission_camera){
         .name = camera->name,
         .model_index = camera->model_index,
-        .enabled = camera->enabled,
+        .enabled = camera->settings->enabled,
         .counters = with_pending(camera->counters),
     };
     return true;

@@ -61,6 +61,11 @@ void admission_changed(struct admission *admission);
 void admission_finished(struct admission *admission, struct frame *frame, enum proto_error error,
                         const char *message, const struct proto_result *result);
 
+/* What the result of a frame says of its camera is remembered; to be called before the frame is
+ * described and finished. */
+void admission_observe(struct admission *admission, struct frame *frame,
+                       const struct job_result *result);
+
 /*
  * Memory of requests, all clients together, up to queue-bytes-max. What was reserved is released by
  * its holder, or by admission when it is handed over as frame->reserved.

@@ -11,8 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/config.h"
 #include "daemon/worker/job.h"
 #include "proto/error.h"
+#include "proto/request.h"
 #include "proto/result.h"
 
 struct frame {
@@ -26,6 +28,7 @@ struct frame {
     size_t length;
     enum image_kind kind;
     struct image_sensor sensor;
+    enum proto_scan scan_wish;
     bool want_codes;     /* the result's codes are kept */
     size_t reserved;     /* bytes of admission's budget that go back when the frame is destroyed */
     uint64_t arrived_ns; /* CLOCK_MONOTONIC, when the whole request was in memory */
@@ -41,8 +44,13 @@ struct frame {
     uint64_t deadline_ns;
     uint64_t started_ns;
     uint32_t model_index,
-        point_index; /* the point of "auto" is chosen when a worker gets the frame */
-    bool cancelled;  /* nobody waits for its result any more: it only has to come back */
+        point_index;      /* the point of "auto" is chosen when a worker gets the frame */
+    struct job_scan scan; /* not wanted: the whole frame is classified */
+    const struct config_scan *scan_config; /* of its camera */
+    const struct job_motion *before;       /* of its camera; NULL: scan all of it */
+    bool want_colour;
+    enum image_colour colour; /* of its camera's pictures, as far as is known */
+    bool cancelled;           /* nobody waits for its result any more: it only has to come back */
 };
 
 struct frame *frame_create(void);        /* NULL: out of memory; fd is -1 */

@@ -76,6 +76,7 @@ static void run_infer(struct server *server, struct method_call *call)
     memcpy(frame->camera, call->request.camera, sizeof(frame->camera));
     memcpy(frame->model, call->request.model, sizeof(frame->model));
     memcpy(frame->point, call->request.point, sizeof(frame->point));
+    frame->scan_wish = call->request.scan;
     frame->source = call->source;
     frame->length = call->length;
     frame->kind = (enum image_kind)call->request.kind;

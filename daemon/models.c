@@ -16,6 +16,7 @@
 
 #include <uv.h>
 
+#include "daemon/scan.h"
 #include "engine/network/model.h"
 
 /* Copy the whole file behind `from` into `to`. */
@@ -158,9 +159,21 @@ static int link_config(struct models *models, const struct config *config, char 
     for (uint32_t i = 0; i < config->camera_count; i++) {
         const struct config_camera *camera = &config->cameras[i];
         const struct model *model = &models->list[models_find(models, camera->model)];
-        if (models_find_point(model, camera->point) < 0) {
+        const int point = models_find_point(model, camera->point);
+        const char *reason;
+        struct job_scan scan;
+        if (point < 0) {
             snprintf(ret_reason, size, "camera %s: model %s has no operating point '%s'",
                      camera->name, camera->model, camera->point);
+            return -EINVAL;
+        }
+        if (camera->scan.enabled &&
+            scan_settings(models, &camera->scan, (uint32_t)models_find(models, camera->model),
+                          strcmp(camera->point, MODELS_POINT_AUTO) == 0 ? SCAN_EVERY_POINT
+                                                                        : (uint32_t)point,
+                          &scan, &reason) < 0) {
+            snprintf(ret_reason, size, "camera %s: model %s: %s", camera->name, camera->model,
+                     reason);
             return -EINVAL;
         }
     }
@@ -259,7 +272,7 @@ static void name_scores(struct models *models, const struct network_model *netwo
     }
 }
 
-static struct proto_light describe_light(const struct job_result *result)
+static struct proto_light describe_light(const struct frame *frame, const struct job_result *result)
 {
     static const enum proto_mono monos[] = {
         [IMAGE_COLOUR_UNKNOWN] = PROTO_MONO_UNKNOWN,
@@ -271,7 +284,7 @@ static struct proto_light describe_light(const struct job_result *result)
         .level = (float)light->mean / UINT16_MAX,
         .saturated = (float)light->saturated / UINT16_MAX,
         .dark = (float)light->dark / UINT16_MAX,
-        .mono = result->info.mono ? PROTO_MONO_YES : monos[light->colour],
+        .mono = result->info.mono ? PROTO_MONO_YES : monos[frame->colour],
     };
 }
 
@@ -280,7 +293,7 @@ void models_describe(struct models *models, const struct frame *frame,
 {
     const struct model *asked = &models->list[frame->model_index];
     const struct model *model = result->awake ? &models->list[asked->wakes - 1] : asked;
-    uint32_t best = network_argmax(result->scores, result->label_count);
+    const uint32_t best = network_argmax(result->scores, result->label_count);
     name_scores(models, model->network, result);
     *ret_result = (struct proto_result){
         .camera = frame->camera,
@@ -308,9 +321,11 @@ void models_describe(struct models *models, const struct frame *frame,
                 .total = uv_hrtime() - frame->arrived_ns,
             },
         .warnings = result->info.warnings,
-        .light = describe_light(result),
+        .light = describe_light(frame, result),
     };
-    if (asked->wakes != 0) {
+    if (result->scanned) {
+        scan_describe(models, frame, result, ret_result);
+    } else if (asked->wakes != 0) {
         ret_result->cascade.detector = asked->name;
         ret_result->cascade.label = network_model_label(asked->network, asked->wake_label);
         ret_result->cascade.confidence = (float)(1 / (1 + exp(-result->wake_margin / 65536.0)));

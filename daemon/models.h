@@ -32,8 +32,10 @@ struct model {
 struct models {
     struct model list[JOB_MODELS_MAX];
     uint32_t count;
-    uint32_t standard;                             /* index of the default model */
-    struct proto_score scores[NETWORK_LABELS_MAX]; /* of the result described last */
+    uint32_t standard; /* index of the default model */
+    /* of the result described last */
+    struct proto_score scores[NETWORK_LABELS_MAX];
+    struct proto_box boxes[NETWORK_SCAN_BOXES_MAX];
 };
 
 /* On failure ret_reason[0..size) holds a sentence that names the file. Errors: negative errno. */

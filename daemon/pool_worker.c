@@ -197,6 +197,15 @@ static int send_next_model(struct pool_worker *worker)
     return send_message(worker, &message, model->memfd);
 }
 
+static void hand_over_motion(struct job_shared *region, const struct job_motion *before)
+{
+    if (before == NULL) {
+        region->before.bytes = 0;
+        return;
+    }
+    memcpy(&region->before, before, offsetof(struct job_motion, codes) + before->bytes);
+}
+
 int pool_worker_run(struct pool_worker *worker, struct frame *frame)
 {
     struct pool *pool = worker->pool;
@@ -213,10 +222,15 @@ int pool_worker_run(struct pool_worker *worker, struct frame *frame)
         .source = frame->source,
         .kind = frame->kind,
         .want_codes = frame->want_codes,
+        .want_colour = frame->want_colour,
+        .scan = frame->scan,
         .sensor = frame->sensor,
     };
     if (frame->source == JOB_SOURCE_REGION && region_fill(worker, frame) < 0) {
         return -ENOMEM;
+    }
+    if (frame->scan.motion) {
+        hand_over_motion(worker->region, frame->before);
     }
     frame->started_ns = uv_hrtime();
     if (send_message(worker, &message, frame->source == JOB_SOURCE_REGION ? -1 : frame->fd) < 0) {
@@ -252,7 +266,7 @@ static void worker_died(struct pool_worker *worker)
  */
 static bool wrong_stage(const struct pool_model *model, const struct job_result *result)
 {
-    if (model->wakes == 0) {
+    if (model->wakes == 0 || result->scanned) { /* a scan wakes nobody */
         return result->awake || result->wake_margin != 0;
     }
     return result->awake != (result->wake_margin >= model->wake_margin);
@@ -275,13 +289,14 @@ static bool take_result(const struct pool_worker *worker, struct job_result *res
     if (!job_result_valid(result, &worker->asked, model->label_count) ||
         result->generation != model->generation ||
         (frame->kind != IMAGE_KIND_AUTO && result->info.kind != frame->kind) ||
-        result->decode_ns + result->gradient_ns + result->network_ns >
+        result->decode_ns + result->average_ns + result->gradient_ns + result->network_ns >
             uv_hrtime() - frame->started_ns ||
         (result->codes_bytes > 0 && !frame->want_codes)) {
         return false;
     }
     const struct job_result *shared = worker->region;
     memcpy(result->codes, shared->codes, result->codes_bytes);
+    memcpy(result->motion, shared->motion, result->motion_bytes);
     return true;
 }
 

@@ -205,6 +205,7 @@ static void on_pool_finished(void *context, struct frame *frame, enum proto_erro
     struct server *server = context;
     struct proto_result described;
     if (result != NULL) {
+        admission_observe(server->admission, frame, result);
         models_describe(server->models, frame, result, &described);
     }
     admission_finished(server->admission, frame, error, message,

@@ -11,8 +11,9 @@
  * wrapping. */
 #define STAGE_NS_MAX UINT64_C(3600000000000)
 
-/* Two stages of the largest network. JSON carries whole numbers below 2^53. */
-#define MACS_MAX (UINT64_C(1) << 42)
+/* Two stages of the largest network, or a scan and what confirms it. JSON carries whole numbers
+ * below 2^53. */
+#define MACS_MAX (UINT64_C(1) << 50)
 
 #define WARNINGS_KNOWN (IMAGE_WARN_CONSTANT | IMAGE_WARN_DAMAGED | IMAGE_WARN_TRUNCATED)
 

@@ -103,6 +103,7 @@ static void open_bench(struct bench *bench, unsigned timeout_ms, unsigned deadli
         .model_count = 1,
         .cameras = {{.name = "off", .model = "m", .enabled = false}},
         .camera_count = 1,
+        .other = {.enabled = true},
     };
     bench->models.count = 1;
     bench->models.list[0] =
