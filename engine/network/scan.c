@@ -157,6 +157,13 @@ static int count_level(struct network_scan *scan, const struct network_scan_leve
     return 0;
 }
 
+static size_t candidates(const struct network_scan *scan)
+{
+    const uint32_t windows = scan->first[scan->levels];
+
+    return windows < NETWORK_SCAN_CANDIDATES_MAX ? windows : NETWORK_SCAN_CANDIDATES_MAX;
+}
+
 static int lay_plan(struct network_scan *scan, const struct network_model *model,
                     const struct kernel_table *kernels)
 {
@@ -175,7 +182,7 @@ static int lay_plan(struct network_scan *scan, const struct network_model *model
         return result;
     }
     scan->layers = malloc(point->layer_count * sizeof *scan->layers);
-    scan->candidates = malloc(scan->first[scan->levels] * sizeof *scan->candidates);
+    scan->candidates = malloc(candidates(scan) * sizeof *scan->candidates);
     if (scan->layers == NULL || scan->candidates == NULL) {
         return -ENOMEM;
     }
@@ -276,7 +283,7 @@ size_t network_scan_bytes(const struct network_scan *scan)
     if (scan->plan != NULL) {
         bytes += sizeof *scan->plan + scan->plan->packed_bytes;
         bytes += scan->plan->point->layer_count * sizeof *scan->layers;
-        bytes += scan->first[scan->levels] * sizeof *scan->candidates;
+        bytes += candidates(scan) * sizeof *scan->candidates;
     }
     return bytes;
 }

@@ -31,10 +31,49 @@ static struct scan_candidate candidate_at(const struct network_scan *scan, uint3
     };
 }
 
+/* Windows whose margin is `least` or more. */
+static uint32_t count_from(const struct network_scan *scan, const int32_t *const *margins,
+                           int64_t least)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < scan->levels; i++) {
+        const uint32_t windows = scan->first[i + 1] - scan->first[i];
+
+        for (uint32_t k = 0; k < windows; k++) {
+            count += margins[i][k] >= least;
+        }
+    }
+    return count;
+}
+
+/* The largest margin that as many windows reach as there is room for, the threshold at least. */
+static int32_t cut_off(const struct network_scan *scan, const int32_t *const *margins)
+{
+    int64_t low = scan->settings.threshold, high = INT64_C(1) + INT32_MAX;
+
+    if (count_from(scan, margins, low) <= NETWORK_SCAN_CANDIDATES_MAX) {
+        return (int32_t)low;
+    }
+    while (high - low > 1) { /* `low` is reached by so many, `high` is not */
+        const int64_t middle = low + (high - low) / 2;
+
+        if (count_from(scan, margins, middle) >= NETWORK_SCAN_CANDIDATES_MAX) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return (int32_t)low;
+}
+
 /* In the order of levels, rows, columns. */
 static uint32_t collect(struct network_scan *scan, const int32_t *const *margins)
 {
-    uint32_t count = 0;
+    const int32_t least = cut_off(scan, margins);
+    /* Of those that are just at it, only the first have room. */
+    const uint32_t above = count_from(scan, margins, (int64_t)least + 1);
+    uint32_t count = 0, equal = NETWORK_SCAN_CANDIDATES_MAX - above;
 
     for (uint32_t i = 0; i < scan->levels; i++) {
         const struct network_scan_level *level = &scan->level[i];
@@ -42,7 +81,8 @@ static uint32_t collect(struct network_scan *scan, const int32_t *const *margins
 
         for (uint32_t y = 0; y < level->rows; y++) {
             for (uint32_t x = 0; x < level->columns; x++, margin++) {
-                if (*margin >= scan->settings.threshold) {
+                if (*margin > least || (*margin == least && equal > 0)) {
+                    equal -= *margin == least;
                     scan->candidates[count++] = candidate_at(scan, i, x, y, *margin);
                 }
             }

@@ -662,6 +662,65 @@ static uint32_t naive_boxes(const struct network_scan *scan, int32_t *const *mar
     return count;
 }
 
+static int32_t *random_margins(struct graph *random, const struct network_scan_level *level,
+                               uint32_t most)
+{
+    const uint32_t windows = level->columns * level->rows;
+    int32_t *margins = malloc(windows * sizeof *margins);
+
+    assert_non_null(margins);
+    for (uint32_t k = 0; k < windows; k++) {
+        margins[k] = (int32_t)graph_range(random, 0, most);
+    }
+    return margins;
+}
+
+/* More candidates than there is room for: those with margins of 7 and more have, and the first of
+ * those with 6. */
+static void test_many_candidates(void **state)
+{
+    const struct network_scan_settings settings = {.label = 1,
+                                                   .object_min = 8,
+                                                   .factor = 4096,
+                                                   .threshold = INT32_MIN,
+                                                   .overlap = 0,
+                                                   .boxes_max = NETWORK_SCAN_BOXES_MAX};
+    struct network_scan_box got[NETWORK_SCAN_BOXES_MAX];
+    struct graph random = {.seed = 5};
+    struct tiny tiny;
+
+    (void)state;
+    tiny_describe(&tiny);
+    tiny_load(&tiny);
+    struct network_scan *scan = scan_of(&tiny, &settings, 160, 160);
+    const struct network_scan_level *level = network_scan_level(scan, 0);
+    const uint32_t windows = level->columns * level->rows;
+    assert_int_equal(network_scan_levels(scan), 3);
+    assert_true(windows > NETWORK_SCAN_CANDIDATES_MAX + 7000);
+    int32_t *margins[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        margins[i] = random_margins(&random, network_scan_level(scan, i), 0);
+    }
+    for (uint32_t k = 0; k < windows; k++) {
+        margins[0][k] = k < 8 ? 7 : 6;
+    }
+    margins[1][0] = 8;
+    const uint32_t count = network_scan_boxes(scan, (const int32_t *const *)margins, got);
+    assert_true(count > 3);
+    assert_int_equal(got[0].level, 1);
+    assert_int_equal(got[0].margin, 8);
+    for (uint32_t i = 1; i < count; i++) {
+        assert_int_equal(got[i].level, 0);
+        /* The one on level 1 takes a place. */
+        assert_true(got[i].row * level->columns + got[i].column < NETWORK_SCAN_CANDIDATES_MAX - 1);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        free(margins[i]);
+    }
+    network_scan_destroy(scan);
+    network_model_destroy(tiny.model);
+}
+
 static void test_boxes(void **state)
 {
     struct graph random = {.seed = 77};
@@ -687,11 +746,7 @@ static void test_boxes(void **state)
         for (uint32_t i = 0; i < network_scan_levels(scan); i++) {
             const struct network_scan_level *level = network_scan_level(scan, i);
 
-            margins[i] = malloc(level->columns * level->rows * sizeof(int32_t));
-            assert_non_null(margins[i]);
-            for (uint32_t k = 0; k < level->columns * level->rows; k++) {
-                margins[i][k] = (int32_t)graph_range(&random, 0, 50); /* with many ties */
-            }
+            margins[i] = random_margins(&random, level, 50); /* with many ties */
         }
         const uint32_t count = network_scan_boxes(scan, (const int32_t *const *)margins, got);
         assert_int_equal(count, naive_boxes(scan, margins, &settings, width, height, expect));
@@ -715,6 +770,7 @@ int main(void)
         cmocka_unit_test(test_settings_out_of_range),
         cmocka_unit_test(test_models_that_do_not_scan),
         cmocka_unit_test(test_boxes),
+        cmocka_unit_test(test_many_candidates),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
