@@ -551,9 +551,9 @@ void graph_create(struct graph *graph, uint64_t seed, uint32_t floats)
     create(graph, seed, floats, false);
 }
 
-void graph_create_chain(struct graph *graph, uint64_t seed)
+void graph_create_chain(struct graph *graph, uint64_t seed, uint32_t floats)
 {
-    create(graph, seed, 0, true);
+    create(graph, seed, floats, true);
 }
 
 void graph_destroy(struct graph *graph)

@@ -23,8 +23,8 @@ struct graph {
 
 /* floats: of every ten, how many networks have float layers. */
 void graph_create(struct graph *graph, uint64_t seed, uint32_t floats);
-/* A chain of integer layers, which a scan may take. */
-void graph_create_chain(struct graph *graph, uint64_t seed);
+/* A chain of layers, which a scan may take. */
+void graph_create_chain(struct graph *graph, uint64_t seed, uint32_t floats);
 void graph_destroy(struct graph *graph);
 
 uint32_t graph_range(struct graph *graph, uint32_t low, uint32_t high); /* both included */
