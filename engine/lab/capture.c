@@ -4,7 +4,7 @@
  * ocellus-lab capture: a picture -> the DNG that a simulated Bayer sensor would have made of it.
  * Takes no part in evaluation, which simulates on planes (eval.c) through the same sensor model.
  */
-#include "engine/lab/lab.h"
+#include "engine/lab/capture.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "engine/image/image.h"
 #include "engine/lab/dng.h"
 #include "engine/lab/file.h"
+#include "engine/lab/lab.h"
 #include "engine/lab/options.h"
 #include "engine/lab/sensor.h"
 
@@ -118,41 +119,48 @@ static const uint8_t quad_plane[4][2][2] = {
     [IMAGE_CFA_BGGR] = {{2, 1}, {1, 0}},
 };
 
-static void expose(struct capture *capture, const uint16_t *planes, uint32_t width, uint32_t height,
+static void expose(struct lab_sensor *sensor, uint8_t cfa, const uint16_t *planes,
+                   uint32_t plane_width, size_t plane_size, uint32_t width, uint32_t height,
                    uint16_t *samples)
 {
-    size_t plane_size = (size_t)capture->width * capture->height;
     for (uint32_t y = 0; y < height; y++) {
         for (uint32_t x = 0; x < width; x++) {
-            size_t plane = quad_plane[capture->cfa][y % 2][x % 2];
-            uint16_t light = planes[plane * plane_size + (size_t)y * capture->width + x];
-            *samples++ = lab_sensor_sample(&capture->sensor, light);
+            size_t plane = quad_plane[cfa][y % 2][x % 2];
+            uint16_t light = planes[plane * plane_size + (size_t)y * plane_width + x];
+            *samples++ = lab_sensor_sample(sensor, light);
         }
     }
 }
 
-static int write_dng(struct capture *capture, const uint16_t *planes)
+int lab_capture_dng(struct lab_sensor *sensor, uint8_t cfa, const uint16_t *planes, uint32_t width,
+                    uint32_t height, uint8_t **ret_bytes, size_t *ret_size)
 {
-    /* A mosaic has whole quads: an odd last row or column is left out. */
-    uint32_t width = capture->width & ~1u, height = capture->height & ~1u;
-    uint16_t *samples = calloc((size_t)width * height, sizeof(*samples));
+    uint32_t even_width = width & ~1u, even_height = height & ~1u;
+    uint16_t *samples = calloc((size_t)even_width * even_height, sizeof(*samples));
     if (!samples) {
         return -ENOMEM;
     }
-    expose(capture, planes, width, height, samples);
+    expose(sensor, cfa, planes, width, (size_t)width * height, even_width, even_height, samples);
     struct lab_dng dng = {
         .samples = samples,
-        .width = width,
-        .height = height,
-        .cfa = capture->cfa,
-        .black = (uint16_t)capture->sensor.black,
-        .white = (uint16_t)capture->sensor.white,
+        .width = even_width,
+        .height = even_height,
+        .cfa = cfa,
+        .black = (uint16_t)sensor->black,
+        .white = (uint16_t)sensor->white,
         .baseline_exposure = LAB_SENSOR_HEADROOM_STOPS,
     };
+    int r = lab_dng_build(&dng, ret_bytes, ret_size);
+    free(samples);
+    return r;
+}
+
+static int write_dng(struct capture *capture, const uint16_t *planes)
+{
     uint8_t *bytes;
     size_t size;
-    int r = lab_dng_build(&dng, &bytes, &size);
-    free(samples);
+    int r = lab_capture_dng(&capture->sensor, capture->cfa, planes, capture->width, capture->height,
+                            &bytes, &size);
     if (r == 0) {
         r = lab_file_write(capture->output, bytes, size);
         free(bytes);

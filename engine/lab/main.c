@@ -54,6 +54,20 @@ static const struct lab_command commands[] = {
         .run = lab_capture,
     },
     {
+        .name = "compose",
+        .operands = "OBJECTS BACKGROUNDS...",
+        .operands_open = true,
+        .options = BIT(BITS) | BIT(DECOYS) | BIT(EXPOSURE) | BIT(IMAGES) | BIT(NOISE) |
+                   BIT(OBJECTS) | BIT(OUT) | BIT(SEED) | BIT(SIZE),
+        .required = BIT(OUT),
+        .summary = "paste objects on backgrounds: frames whose truth is known",
+        .about = "OBJECTS and each of BACKGROUNDS are folders of pictures. Writes --images (200)\n"
+                 "frames of --size (640x480) and truth.csv, the boxes of the objects. Frames are\n"
+                 "JPEGs of quality 95; with --exposure, --noise or --bits (here 16) the DNGs of a\n"
+                 "simulated sensor, as capture makes them. The same seed gives the same scenes.",
+        .run = lab_compose,
+    },
+    {
         .name = "export",
         .operands = "FLOAT_MODEL|RUN",
         .operand_count = 1,
@@ -79,6 +93,20 @@ static const struct lab_command commands[] = {
             "the measurement with a simulated sensor at exposures 1/32 to 8, nominal white at\n"
             "1/8 of full scale; --bits or --noise alone simulate the sensor at exposure 1.",
         .run = lab_eval,
+    },
+    {
+        .name = "mine",
+        .operands = "MODEL FRAMES",
+        .operand_count = 2,
+        .options = BIT(CPU_MASK) | BIT(LIMIT) | BIT(OUT) | BIT(POSITIVE) | BIT(THRESHOLD),
+        .required = BIT(OUT),
+        .summary = "scan frames for windows that a model should learn from",
+        .about = "Writes to --out, in a folder named background, the windows of FRAMES that the\n"
+                 "model takes for its object though none is there: at most --limit (8) a frame,\n"
+                 "the surest first, none over half of another. Of frames with a truth.csv also\n"
+                 "windows that fit an object, to a folder with the object's label. Files are the\n"
+                 "exact planes of the scan, named by a digest of their content.",
+        .run = lab_mine,
     },
     {
         .name = "prune",
@@ -111,6 +139,22 @@ static const struct lab_command commands[] = {
             "epochs and 3 seeds; --images, --epochs, --seeds and --limit (of test pictures) make\n"
             "it smaller, and the report says so.",
         .run = lab_reproduce,
+    },
+    {
+        .name = "scan",
+        .operands = "MODEL FRAMES",
+        .operand_count = 2,
+        .options = BIT(BITS) | BIT(COMPARE) | BIT(CPU_MASK) | BIT(EXPOSURE) | BIT(JSON) |
+                   BIT(LIMIT) | BIT(NOISE) | BIT(OUT) | BIT(OUTPUT) | BIT(POSITIVE) | BIT(SEED) |
+                   BIT(THRESHOLD),
+        .summary = "find objects in frames, and measure it where they are known",
+        .about = "Of frames with a truth.csv, as compose writes it: the share of objects found at\n"
+                 "1, 0.3 and 0.1 false boxes a frame with Wilson intervals, what a score is worth\n"
+                 "as a probability, and frames a second. --exposure, --noise or --bits (here 16)\n"
+                 "put a simulated sensor in between. --compare names boxes of another detector\n"
+                 "on the same frames (frame,x,y,width,height,score). --out takes boxes, curves\n"
+                 "and charts, --output a copy of the model that knows what its margins mean.",
+        .run = lab_scan,
     },
     {
         .name = "search",

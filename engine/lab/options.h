@@ -20,6 +20,7 @@ enum lab_option {
     LAB_OPTION_COMPARE,
     LAB_OPTION_CPU_MASK,
     LAB_OPTION_DATA,
+    LAB_OPTION_DECOYS,
     LAB_OPTION_EPOCHS,
     LAB_OPTION_EXPOSURE,
     LAB_OPTION_FALSE_POSITIVES,
@@ -29,6 +30,7 @@ enum lab_option {
     LAB_OPTION_JSON,
     LAB_OPTION_LIMIT,
     LAB_OPTION_NOISE,
+    LAB_OPTION_OBJECTS,
     LAB_OPTION_OUT,
     LAB_OPTION_OUTPUT,
     LAB_OPTION_PLAN,
@@ -43,10 +45,11 @@ enum lab_option {
     LAB_OPTION_SIZE,
     LAB_OPTION_TEST,
     LAB_OPTION_THREADS,
+    LAB_OPTION_THRESHOLD,
     LAB_OPTION_COUNT,
 };
 
-#define LAB_OPTION_BIT(option) (1u << (option))
+#define LAB_OPTION_BIT(option) (1ull << (option))
 #define LAB_OPERANDS_MAX       16
 
 struct lab_args;
@@ -56,8 +59,8 @@ struct lab_command {
     const char *operands; /* as help shows them: "MODEL DIR" */
     int operand_count;    /* exactly so many, at most LAB_OPERANDS_MAX */
     bool operands_open;   /* or any number up to LAB_OPERANDS_MAX */
-    uint32_t options;     /* LAB_OPTION_BIT of each it takes; help is always taken */
-    uint32_t required;    /* those of them that must be given */
+    uint64_t options;     /* LAB_OPTION_BIT of each it takes; help is always taken */
+    uint64_t required;    /* those of them that must be given */
     const char *summary;  /* one line */
     const char *about;    /* more lines for --help of the command */
     int (*run)(const struct lab_args *args);

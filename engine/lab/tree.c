@@ -85,6 +85,11 @@ static int list_names(const char *path, mode_t type, uint32_t max, char ***ret_n
     return 0;
 }
 
+int lab_tree_names(const char *directory, uint32_t max, char ***ret_names, uint32_t *ret_count)
+{
+    return list_names(directory, S_IFREG, max, ret_names, ret_count);
+}
+
 struct class_files {
     char **names;
     uint32_t count;

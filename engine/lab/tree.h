@@ -38,6 +38,10 @@ struct lab_tree {
 int lab_tree_init(struct lab_tree *tree, const char *directory);
 void lab_tree_finish(struct lab_tree *tree);
 
+/* The names of a folder's regular files but hidden ones, in byte order; at most `max`. The caller
+ * frees each and the list. Errors: -E2BIG, -ENOMEM, the system's; not told. */
+int lab_tree_names(const char *directory, uint32_t max, char ***ret_names, uint32_t *ret_count);
+
 /* A picture's bytes, for engine/image. The caller frees *ret_bytes. Errors: those of
  * lab_file_read. */
 int lab_tree_read(const struct lab_tree *tree, uint32_t index, size_t max, uint8_t **ret_bytes,
