@@ -7,14 +7,61 @@
  *
  * FILES in one directory, which belongs to one store
  *   lock          OFD write lock, held while open: one writer
- *   snap-<epoch>  a snapshot: header, payload; written to a temporary name, fsync, rename, fsync of
- *                 the directory
- *   log-<epoch>   header, then records; made and fsynced, the directory fsynced, before its first
- *                 record; preallocated, so that a full disk is known before anything is promised
+ *   snap-<epoch>  a snapshot: header, payload
+ *   log-<epoch>   header, then records
  *   <epoch> is 16 hex digits and rises by one with each snapshot. The log of an epoch holds what
- *   came after the snapshot of that epoch; epoch 0 needs no snapshot.
+ *   came after the snapshot of that epoch; epoch 0 has no snapshot. Names that end in .tmp are
+ *   unfinished.
  *
- * [formats and numbered invariants S1..Sn: fill in]
+ * FORMAT, little-endian. Checksums are XXH3_64bits_withSeed (libxxhash), `check` its low half.
+ *   file header, 128 bytes
+ *      0  8  "OCELLUS" and 'L' (log) or 'S' (snapshot)
+ *      8  4  version, 1             12  4  zero
+ *     16  8  epoch                  24  8  salt, random
+ *     32  8  sequence number that the file starts behind (log) or stands at (snapshot)
+ *     40  8  bytes of the payload; 0 of a log
+ *     48  8  checksum of the payload, seed salt; 0 of a log
+ *     56 24  ledger, as in a record
+ *     80 32  base                  112  8  zero
+ *    120  8  checksum of the 120 bytes before, seed 0
+ *   record, 56 bytes, the payload, zeros up to a multiple of 8
+ *      0  4  "OREC"
+ *      4  4  check: low half of the header's sum, seed salt: of this epoch, whatever came before
+ *      8  4  bytes of the payload   12  4  records of the same commit before this one
+ *     16  8  sequence number
+ *     24  8  chain: checksum of the payload, the seed being the header's sum, whose seed is the
+ *            chain of the record before, of the first record the checksum of the file header
+ *     32  8  ledger: bytes charged so far, this commit included
+ *     40  8  ledger: bytes that the budget still allowed then, signed
+ *     48  8  ledger: microseconds, CLOCK_REALTIME, never less than in the record before
+ *
+ *   The header's sum: its checksum, check and chain being zeros.
+ *
+ * INVARIANTS
+ *   S1  A record is served only if its chain is right and its number is the one before plus 1.
+ *   S2  store_commit returns 0 only after the record's bytes were written and the file synced.
+ *   S3  A log's header and its name in the directory are synced before its first record is written.
+ *   S4  A snapshot is written under a temporary name, synced, renamed, the directory synced; its
+ *       epoch's log is made and synced before that; files of earlier epochs go only after it.
+ *   S5  After a failed write or sync nothing is written any more. A full disk, told by the
+ *       allocation that comes before a write, leaves the store as it was; where files cannot be
+ *       allocated a full disk is a failed write.
+ *   S6  Behind the last good record there may be the remains of one commit. They are a tail, and
+ *       cut. If behind it lies a header of this epoch that began a later commit, what lies between
+ *       had been synced: that is damage, and refused. A last commit that rotted after its sync
+ *       looks like a tail: nothing behind it tells them apart.
+ *   S7  What a file of another base or version holds is neither read nor changed.
+ *   S8  The ledger only grows, and what is charged is charged before it is written.
+ *
+ * BUDGET (the ledger's model of what the device receives)
+ *   A write costs the 4 KiB blocks of the file that it touches. Every sync of a file or of the
+ *   directory costs journal_allowance, and so does every making, renaming, removing, cutting and
+ *   allocating. Cutting a tail costs its blocks twice, once for the commit that was lost; a commit
+ *   is allowed only where the budget also has that left. What a crash wiped out whole is not seen.
+ *   Of budget_day a quarter may be spent at once, and three quarters come back evenly in 24 hours:
+ *   in no 24 hours is more spent than budget_day. While open, time is CLOCK_MONOTONIC. Between two
+ *   runs it is CLOCK_REALTIME: a clock that went back gives nothing, one that jumped ahead at most
+ *   the quarter, once for every time that it gets beyond the latest that was ever seen.
  */
 #ifndef OCELLUS_ENGINE_STORE_STORE_H
 #define OCELLUS_ENGINE_STORE_STORE_H
@@ -22,11 +69,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
 #define STORE_ID_BYTES     32u        /* digest of what the records are based on */
 #define STORE_RECORD_MAX   (4u << 20) /* bytes of one payload */
 #define STORE_SNAPSHOT_MAX (64u << 20)
+#define STORE_LOG_MAX      (64u << 20) /* bytes of a log; a fuller one takes no records */
+#define STORE_PENDING_MAX  (16u << 20) /* bytes appended and not committed */
 #define STORE_SEQUENCE_MAX ((UINT64_C(1) << 53) - 1)
 
 /* Every system call of the store. Same results as the calls that they are named after, but errors
@@ -55,10 +103,10 @@ struct store_io store_io_posix(const int *directory_fd);
 
 struct store_settings {
     uint8_t base[STORE_ID_BYTES];
-    uint64_t budget_day; /* bytes that the device may receive in 24 hours; the ledger's model */
-    uint32_t journal_allowance; /* bytes charged for each sync beyond the blocks touched */
+    uint64_t budget_day;        /* bytes, at most 2^53 */
+    uint32_t journal_allowance; /* bytes */
     uint64_t log_max;           /* bytes of records after which store_wants_snapshot is true */
-    uint64_t reserve;           /* bytes kept preallocated ahead of the end of the log */
+    uint64_t reserve;           /* bytes allocated at a time ahead of the end of the log */
 };
 
 /* What open found. reason: a static sentence, never NULL. */
@@ -97,14 +145,17 @@ int store_read(struct store *store,
 
 /*
  * Append a record in memory; it is durable after store_commit. Sequence numbers rise by one.
- * Errors: -EFBIG, -ENOMEM, -EROFS  read-only or a sync failed earlier: that is final.
+ * Errors: -EFBIG  over STORE_RECORD_MAX; -ENOBUFS  over STORE_PENDING_MAX or STORE_LOG_MAX;
+ * -ENOMEM; -EROFS  read-only, or a write or sync failed earlier: that is final.
  */
 int store_append(struct store *store, const void *payload, size_t size, uint64_t *ret_sequence);
 
 /*
- * Write what was appended, one sync for all. Errors: -EDQUOT  the budget does not allow it now:
- * nothing was written, the records stay for later, *ret_wait_us says when it will; -ENOSPC
- * likewise, without a time; every other error is final (-EROFS from then on).
+ * Write what was appended, one sync for all. Errors: -EDQUOT  the budget does not allow all of it
+ * now: of the records that it allows each is durable (store_get_ledger: committed), the others stay
+ * for later, *ret_wait_us (may be NULL) says when the next one will be allowed, INT64_MAX: never,
+ * it is larger than the budget; -ENOSPC  the disk is full: nothing was written; every other error
+ * is final (-EROFS from then on).
  */
 int store_commit(struct store *store, int64_t *ret_wait_us);
 
@@ -112,7 +163,7 @@ int store_commit(struct store *store, int64_t *ret_wait_us);
 bool store_wants_snapshot(const struct store *store);
 
 /* Replace snapshot and log: `payload` is the state at the last committed record; nothing may be
- * appended and not committed (-EINVAL). Charged to the budget. Errors as store_commit. */
+ * appended and not committed (-EINVAL). Charged to the budget. Errors as store_commit, -EFBIG. */
 int store_snapshot(struct store *store, const void *payload, size_t size, int64_t *ret_wait_us);
 
 /* Counters of the ledger, which is kept in the records. */
