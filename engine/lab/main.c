@@ -125,11 +125,11 @@ static const struct lab_command commands[] = {
     },
     {
         .name = "reproduce",
-        .operands = "log-gradient",
+        .operands = "log-gradient|low-rank",
         .operand_count = 1,
-        .options = BIT(CPU_MASK) | BIT(DATA) | BIT(EPOCHS) | BIT(IMAGES) | BIT(LIMIT) | BIT(OUT) |
-                   BIT(QUICK) | BIT(SEEDS) | BIT(TEST) | BIT(THREADS),
-        .required = BIT(DATA) | BIT(TEST),
+        .options = BIT(CPU_MASK) | BIT(DATA) | BIT(EPOCHS) | BIT(FULL) | BIT(IMAGES) | BIT(LIMIT) |
+                   BIT(OUT) | BIT(QUICK) | BIT(SEEDS) | BIT(TEST) | BIT(THREADS),
+        .required = BIT(DATA),
         .summary = "repeat a paper's experiment and report what holds",
         .about =
             "log-gradient: one network on sRGB and on log-gradient input under changing light.\n"
@@ -137,7 +137,10 @@ static const struct lab_command commands[] = {
             "every\n"
             "training, and goes on where it was broken off. The whole takes all pictures, 12\n"
             "epochs and 3 seeds; --images, --epochs, --seeds and --limit (of test pictures) make\n"
-            "it smaller, and the report says so.",
+            "it smaller, and the report says so.\n"
+            "low-rank: five ways to learn on the device, from still and drifting streams of\n"
+            "MNIST digits (--data: the folder with its files), with writes to weights counted.\n"
+            "Goes on where it was broken off; several processes may work in one folder.",
         .run = lab_reproduce,
     },
     {

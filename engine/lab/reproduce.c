@@ -49,8 +49,8 @@ static int parse(const struct lab_args *args, struct sizes *ret_sizes, uint64_t 
     *ret_sizes = lab_args_given(args, LAB_OPTION_QUICK) ? quick : whole;
     *ret_threads = DEFAULT_THREADS;
     *ret_mask = KERNEL_CPU_ALL;
-    if (strcmp(args->operands[0], "log-gradient") != 0) {
-        lab_error("reproduce: expected log-gradient, got '%s'", args->operands[0]);
+    if (!lab_args_given(args, LAB_OPTION_TEST)) {
+        lab_error("reproduce log-gradient: --test is needed");
         return -EINVAL;
     }
     if (lab_args_number(args, LAB_OPTION_IMAGES, PICTURES_MIN, LAB_TREE_FILES_MAX,
@@ -329,7 +329,7 @@ static int work(struct reproduction *job)
     return r;
 }
 
-int lab_reproduce(const struct lab_args *args)
+static int reproduce_light(const struct lab_args *args)
 {
     struct reproduction *job = calloc(1, sizeof(*job));
     struct sizes sizes;
@@ -355,4 +355,17 @@ int lab_reproduce(const struct lab_args *args)
     close_all(job);
     free(job);
     return r < 0 ? LAB_EXIT_FAILED : LAB_EXIT_OK;
+}
+
+int lab_reproduce(const struct lab_args *args)
+{
+    const char *what = args->operands[0];
+    if (strcmp(what, "log-gradient") == 0) {
+        return reproduce_light(args);
+    }
+    if (strcmp(what, "low-rank") == 0) {
+        return lab_lrt_reproduce(args);
+    }
+    lab_error("reproduce: expected log-gradient or low-rank, got '%s'", what);
+    return LAB_EXIT_USAGE;
 }
