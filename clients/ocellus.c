@@ -18,6 +18,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "clients/annotate.h"
 #include "clients/ocellus_client.h"
 #include "clients/status.h"
 
@@ -29,12 +30,13 @@ enum exit_code { EXIT_ALL = 0, EXIT_SOME_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DAE
 struct options {
     const char *socket;
     struct ocellus_frame frame;
+    const char *annotate; /* NULL: draw nothing */
     bool json;
 };
 
 static const char usage_text[] =
     "usage: ocellus infer FILE... [--camera NAME] [--model NAME] [--point NAME] [--json]\n"
-    "                             [--socket PATH]\n"
+    "                             [--scan yes|no] [--annotate OUT.jpg] [--socket PATH]\n"
     "       ocellus status [--json] [--socket PATH]\n"
     "       ocellus --help | --version\n"
     "\n"
@@ -44,6 +46,8 @@ static const char usage_text[] =
     "  -c, --camera NAME  the camera the frames came from (default: default)\n"
     "  -m, --model NAME   a model other than the camera's\n"
     "  -p, --point NAME   an operating point of the model, or auto\n"
+    "  -S, --scan yes|no  look for objects in the whole scene (default: as the camera does)\n"
+    "  -a, --annotate OUT draw the boxes of a scan on the picture; with one FILE\n"
     "  -j, --json         one JSON object per line\n"
     "  -s, --socket PATH  the daemon's socket (default: $OCELLUS_SOCKET, else " OCELLUS_SOCKET ")\n"
     "\n"
@@ -128,6 +132,16 @@ static void print_warnings(uint32_t warnings)
     }
 }
 
+static void print_boxes(const struct ocellus_result *result)
+{
+    for (size_t i = 0; i < result->box_count; i++) {
+        const struct ocellus_box *box = &result->boxes[i];
+        printf("  %s %.1f%%  %ux%u at %u,%u%s%s\n", box->label, box->confidence * 100, box->width,
+               box->height, box->x, box->y, box->zone != NULL ? "  in " : "",
+               box->zone != NULL ? box->zone : "");
+    }
+}
+
 static void print_result(const struct options *options, const char *file,
                          const struct ocellus_result *result)
 {
@@ -150,6 +164,7 @@ static void print_result(const struct options *options, const char *file,
     }
     print_warnings(result->warnings);
     putchar('\n');
+    print_boxes(result);
 }
 
 /* Pipes and the like cannot be handed over: their bytes go into a sealed memfd. Takes fd over; -1
@@ -216,6 +231,9 @@ static int infer_file(const struct options *options, struct ocellus_client *clie
         return EXIT_SOME_FAILED;
     }
     enum ocellus_error error = ocellus_client_infer_fd(client, fd, &options->frame, &result);
+    int drawn = error == OCELLUS_OK && options->annotate != NULL
+                    ? annotate(fd, result, options->annotate)
+                    : 0;
     close(fd);
     if (error != OCELLUS_OK) {
         print_failure(options, file, ocellus_error_name(error), ocellus_client_message(client));
@@ -223,7 +241,10 @@ static int infer_file(const struct options *options, struct ocellus_client *clie
     }
     print_result(options, file, result);
     ocellus_result_destroy(result);
-    return EXIT_ALL;
+    if (drawn < 0) {
+        fprintf(stderr, "ocellus: %s: %s\n", options->annotate, strerror(-drawn));
+    }
+    return drawn < 0 ? EXIT_SOME_FAILED : EXIT_ALL;
 }
 
 static int run_infer(const struct options *options, char **files, int count)
@@ -233,6 +254,9 @@ static int run_infer(const struct options *options, char **files, int count)
 
     if (count == 0) {
         return usage_error("infer needs a file");
+    }
+    if (options->annotate != NULL && count != 1) {
+        return usage_error("--annotate takes one file");
     }
     code = open_client(options, &client);
     for (int i = 0; i < count && code != EXIT_NO_DAEMON; i++) {
@@ -279,11 +303,12 @@ static int parse_options(int argc, char **argv, struct options *options)
         {"camera", required_argument, NULL, 'c'}, {"model", required_argument, NULL, 'm'},
         {"point", required_argument, NULL, 'p'},  {"json", no_argument, NULL, 'j'},
         {"socket", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+        {"scan", required_argument, NULL, 'S'},   {"annotate", required_argument, NULL, 'a'},
         {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:m:p:js:h", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:m:p:S:a:js:h", long_options, NULL)) != -1) {
         switch (option) {
         case 'c':
             options->frame.camera = optarg;
@@ -293,6 +318,12 @@ static int parse_options(int argc, char **argv, struct options *options)
             break;
         case 'p':
             options->frame.point = optarg;
+            break;
+        case 'S':
+            options->frame.scan = optarg;
+            break;
+        case 'a':
+            options->annotate = optarg;
             break;
         case 'j':
             options->json = true;
@@ -328,6 +359,9 @@ int main(int argc, char **argv)
     if (code < 0) {
         const char *command = argv[optind++];
         if (strcmp(command, "infer") == 0) {
+            if (options.annotate != NULL && options.frame.scan == NULL) {
+                options.frame.scan = "yes";
+            }
             code = run_infer(&options, argv + optind, argc - optind);
         } else if (strcmp(command, "status") == 0) {
             code = run_status(&options, argc - optind);

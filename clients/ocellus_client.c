@@ -356,6 +356,7 @@ static cJSON *infer_request(const struct ocellus_frame *frame)
         made = made && add_text(parameters, "camera", frame->camera) &&
                add_text(parameters, "model", frame->model) &&
                add_text(parameters, "point", frame->point) &&
+               add_text(parameters, "scan", frame->scan) &&
                add_text(parameters, "format", frame->format) &&
                (frame->sensor == NULL || add_sensor(parameters, frame->sensor));
     }

@@ -89,6 +89,7 @@ struct ocellus_frame {
     const char *camera; /* 1 to 63 of A-Z a-z 0-9 _ . -, starting with neither . nor - */
     const char *model;
     const char *point;  /* an operating point of the model, or "auto" */
+    const char *scan;   /* "yes", "no"; NULL or "default": what the camera does */
     const char *format; /* "jpeg", "raw", "pnm" or "sensor"; NULL: the bytes tell */
     const struct ocellus_sensor *sensor;
 };
@@ -99,9 +100,25 @@ struct ocellus_score {
     int32_t score;      /* units of 2^-16 of a natural-log unit */
 };
 
+/* Where a scan found the label, in pixels of the upright frame. */
+struct ocellus_box {
+    uint32_t x, y, width, height;
+    const char *label;
+    double confidence;
+    int32_t score;    /* margin of the label over the others, units of 2^-16 */
+    uint32_t level;   /* of the pyramid; 0 has the smallest windows */
+    const char *zone; /* of the camera's that holds its foot; NULL: none */
+};
+
+/* How the picture is lit. */
+struct ocellus_light {
+    double level, saturated, dark; /* 0..1; negative: an older daemon did not say */
+    int mono;                      /* 1: it has no colour, 0: it has, -1: not known */
+};
+
 /* In microseconds. */
 struct ocellus_times {
-    double wait, decode, gradient, network, total;
+    double wait, decode, average, gradient, network, total; /* average: 0 but of a scan */
 };
 
 enum ocellus_warning {
@@ -118,7 +135,8 @@ struct ocellus_cascade {
     int awake;         /* not 0: the result is that of the model that was woken */
 };
 
-/* Everything in it belongs to it, down to the strings. */
+/* Everything in it belongs to it, down to the strings. A scanned frame has boxes, maybe none: label
+ * and confidence are then those of the first, or "background". */
 struct ocellus_result {
     const char *camera;
     uint64_t frame; /* unique on this machine, below 2^53 */
@@ -134,7 +152,12 @@ struct ocellus_result {
     uint32_t width, height, orientation, reduction;
     struct ocellus_times times;
     uint32_t warnings; /* enum ocellus_warning, or-ed */
-    const char *json;  /* the whole as the daemon sent it, one line */
+    int scanned;
+    const struct ocellus_box *boxes; /* the most confident first */
+    size_t box_count;
+    double motion_share; /* windows that were evaluated, of all; 1 where motion is not asked for */
+    struct ocellus_light light;
+    const char *json; /* the whole as the daemon sent it, one line */
 };
 
 /*

@@ -19,6 +19,7 @@ struct owner {
     struct ocellus_result result;
     cJSON *tree; /* owns the strings */
     struct ocellus_score *scores;
+    struct ocellus_box *boxes;
     char *json;
 };
 
@@ -93,6 +94,57 @@ static bool read_scores(struct owner *owner, const cJSON *list)
     return true;
 }
 
+static bool read_box(const cJSON *item, struct ocellus_box *box)
+{
+    double score;
+
+    if (!get_u32(item, "x", &box->x) || !get_u32(item, "y", &box->y) ||
+        !get_u32(item, "width", &box->width) || !get_u32(item, "height", &box->height) ||
+        !get_text(item, "label", &box->label) ||
+        !get_number(item, "confidence", &box->confidence) ||
+        !get_whole(item, "score", INT32_MIN, INT32_MAX, &score) ||
+        !get_u32(item, "level", &box->level)) {
+        return false;
+    }
+    box->score = (int32_t)score;
+    return get_text(item, "zone", &box->zone) || member(item, "zone") == NULL;
+}
+
+/* owner->boxes has room for all of them. */
+static bool read_boxes(struct owner *owner, const cJSON *list)
+{
+    struct ocellus_result *result = &owner->result;
+    const cJSON *item, *motion = member(owner->tree, "motion");
+
+    result->scanned = list != NULL;
+    result->boxes = owner->boxes;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!read_box(item, &owner->boxes[result->box_count++])) {
+            return false;
+        }
+    }
+    result->motion_share = 1;
+    return motion == NULL || get_number(motion, "share", &result->motion_share);
+}
+
+static bool read_light(struct ocellus_result *result, const cJSON *light)
+{
+    struct ocellus_light *read = &result->light;
+    const cJSON *mono = member(light, "mono");
+
+    *read = (struct ocellus_light){-1, -1, -1, -1};
+    if (light == NULL) {
+        return true;
+    }
+    if (mono != NULL) {
+        read->mono = cJSON_IsTrue(mono);
+    }
+    return get_number(light, "level", &read->level) &&
+           get_number(light, "saturated", &read->saturated) &&
+           get_number(light, "dark", &read->dark) && (mono == NULL || cJSON_IsBool(mono));
+}
+
 static bool read_warnings(struct ocellus_result *result, const cJSON *list)
 {
     static const char *const names[] = {"constant", "damaged", "truncated"};
@@ -147,16 +199,19 @@ static bool read_fields(struct owner *owner)
            get_number(times, "gradient", &result->times.gradient) &&
            get_number(times, "network", &result->times.network) &&
            get_number(times, "total", &result->times.total) &&
-           read_scores(owner, member(root, "scores")) &&
+           (get_number(times, "average", &result->times.average) ||
+            member(times, "average") == NULL) &&
+           read_scores(owner, member(root, "scores")) && read_boxes(owner, member(root, "boxes")) &&
+           read_light(result, member(root, "light")) &&
            read_warnings(result, member(root, "warnings"));
 }
 
 enum ocellus_error result_from_json(const struct cJSON *json, struct ocellus_result **ret_result)
 {
-    const cJSON *scores = member(json, "scores");
+    const cJSON *scores = member(json, "scores"), *boxes = member(json, "boxes");
     int count = cJSON_IsArray(scores) ? cJSON_GetArraySize(scores) : 0;
 
-    if (!cJSON_IsObject(json) || count == 0) {
+    if (!cJSON_IsObject(json) || count == 0 || (boxes != NULL && !cJSON_IsArray(boxes))) {
         return OCELLUS_DISCONNECTED;
     }
     struct owner *owner = calloc(1, sizeof(*owner));
@@ -165,7 +220,8 @@ enum ocellus_error result_from_json(const struct cJSON *json, struct ocellus_res
     }
     owner->tree = cJSON_Duplicate(json, true);
     owner->scores = calloc((size_t)count, sizeof(*owner->scores));
-    if (owner->tree == NULL || owner->scores == NULL) {
+    owner->boxes = calloc((size_t)cJSON_GetArraySize(boxes) + 1, sizeof(*owner->boxes));
+    if (owner->tree == NULL || owner->scores == NULL || owner->boxes == NULL) {
         result_destroy(&owner->result);
         return OCELLUS_MEMORY;
     }
@@ -190,6 +246,7 @@ void result_destroy(struct ocellus_result *result)
     if (owner != NULL) {
         cJSON_Delete(owner->tree);
         free(owner->scores);
+        free(owner->boxes);
         free(owner->json);
         free(owner);
     }

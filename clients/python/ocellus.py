@@ -104,9 +104,9 @@ class Varlink:
         self.send(method, parameters, fds)
         return _check(self.receive())
 
-    def infer(self, frame, camera=None, model=None, format=None, sensor=None, point=None):
+    def infer(self, frame, camera=None, model=None, format=None, sensor=None, point=None, scan=None):
         """Classify one frame. `sensor` describes a bare sensor buffer, see ocellus-protocol(7)."""
-        given = {"camera": camera, "model": model, "point": point, "format": format, "sensor": sensor}
+        given = {"camera": camera, "model": model, "point": point, "scan": scan, "format": format, "sensor": sensor}
         parameters = {key: value for key, value in given.items() if value is not None}
         parameters["fd"] = 0
         if isinstance(frame, int):
@@ -163,7 +163,7 @@ class Http:
         return response.status, data
 
     def infer(self, frame, camera="default", **query):
-        """Classify one frame: model=, point=, format=, and the fields of a sensor buffer go to the query."""
+        """Classify one frame: model=, point=, scan=, format=, and the fields of a sensor buffer go to the query."""
         path = f"/v1/frames/{urllib.parse.quote(camera, safe='')}"
         if query:
             path += "?" + urllib.parse.urlencode(query)

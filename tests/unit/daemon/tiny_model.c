@@ -39,30 +39,27 @@ static void fill_layer(struct network_layer *layer, const char *name, unsigned s
     };
 }
 
-void *tiny_model_make_points(const unsigned *seeds, unsigned count, size_t *ret_size)
+static struct network_point make_point(const char *name, const struct network_layer *layer)
 {
-    static int8_t weights[POINTS_MAX][WEIGHTS];
-    static int32_t mult[POINTS_MAX][TINY_LABELS];
-    struct network_layer layers[POINTS_MAX];
-    struct network_point points[POINTS_MAX];
-    for (unsigned i = 0; i < count; i++) {
-        fill_layer(&layers[i], layer_names[i], seeds[i], weights[i], mult[i]);
-        points[i] = (struct network_point){
-            .name = names[i],
-            .input = {.target = {.width = TINY_SIDE,
-                                 .height = TINY_SIDE,
-                                 .channels = IMAGE_RGB,
-                                 .fit = IMAGE_FIT_COVER},
-                      .front = {.source = GRADIENT_SOURCE_LOG_GRADIENT,
-                                .coding = GRADIENT_CODING_TERNARY,
-                                .merge = GRADIENT_MERGE_ALL,
-                                .planes = 3,
-                                .floor = 64,
-                                .ratio = {{9, 8}}}},
-            .layer_count = 1,
-            .layers = &layers[i],
-        };
-    }
+    return (struct network_point){
+        .name = name,
+        .input = {.target = {.width = TINY_SIDE,
+                             .height = TINY_SIDE,
+                             .channels = IMAGE_RGB,
+                             .fit = IMAGE_FIT_COVER},
+                  .front = {.source = GRADIENT_SOURCE_LOG_GRADIENT,
+                            .coding = GRADIENT_CODING_TERNARY,
+                            .merge = GRADIENT_MERGE_ALL,
+                            .planes = 3,
+                            .floor = 64,
+                            .ratio = {{9, 8}}}},
+        .layer_count = 1,
+        .layers = layer,
+    };
+}
+
+static void *write_points(const struct network_point *points, unsigned count, size_t *ret_size)
+{
     const struct network_description description = {
         .name = "tiny",
         .label_count = TINY_LABELS,
@@ -78,6 +75,46 @@ void *tiny_model_make_points(const unsigned *seeds, unsigned count, size_t *ret_
         return NULL;
     }
     return bytes;
+}
+
+void *tiny_model_make_matched(const int8_t codes[TINY_CODES], size_t *ret_size)
+{
+    int8_t weights[WEIGHTS] = {0};
+    int32_t mult[TINY_LABELS] = {0}, biases[TINY_LABELS] = {0}, count = 0;
+    for (uint32_t i = 0; i < TINY_CODES; i++) {
+        weights[i] = codes[i];
+        count += codes[i] != 0;
+    }
+    biases[0] = -(count / 2);
+    /* (t << 16) * mult >> 32, halved and rounded: count / 2 becomes 65536. */
+    mult[0] = (int32_t)((UINT64_C(1) << 34) / (uint32_t)(count - count / 2));
+    const struct network_layer layer = {
+        .op = NETWORK_OP_DENSE,
+        .weights = NETWORK_WEIGHTS_S8,
+        .output = NETWORK_OUTPUT_SCORES,
+        .shift = 1,
+        .preshift = 16,
+        .out = TINY_LABELS,
+        .name = layer_names[0],
+        .weight_s8 = weights,
+        .bias_s32 = biases,
+        .mult = mult,
+    };
+    const struct network_point point = make_point(names[0], &layer);
+    return write_points(&point, 1, ret_size);
+}
+
+void *tiny_model_make_points(const unsigned *seeds, unsigned count, size_t *ret_size)
+{
+    static int8_t weights[POINTS_MAX][WEIGHTS];
+    static int32_t mult[POINTS_MAX][TINY_LABELS];
+    struct network_layer layers[POINTS_MAX];
+    struct network_point points[POINTS_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        fill_layer(&layers[i], layer_names[i], seeds[i], weights[i], mult[i]);
+        points[i] = make_point(names[i], &layers[i]);
+    }
+    return write_points(points, count, ret_size);
 }
 
 void *tiny_model_make(unsigned seed, size_t *ret_size)
