@@ -29,8 +29,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .scan = {.wanted = (uint32_t)done.status & 1, .boxes_max = NETWORK_SCAN_BOXES_MAX},
     };
     if (job_result_valid(&result, &asked, 10)) {
+        for (uint32_t i = 0; i < result.box_count; i++) {
+            const struct job_box *box = &result.boxes[i];
+            if (!asked.scan.wanted || i >= NETWORK_SCAN_BOXES_MAX ||
+                (uint64_t)box->x + box->width > result.info.width ||
+                (uint64_t)box->y + box->height > result.info.height) {
+                abort();
+            }
+        }
         uint64_t total = result.decode_ns + result.gradient_ns + result.network_ns;
         if (result.label_count != 10 || result.codes_bytes > JOB_CODES_MAX ||
+            result.motion_bytes > JOB_MOTION_MAX || result.windows_run > result.windows ||
             total < result.decode_ns || result.info.width == 0 || result.info.height == 0) {
             abort();
         }

@@ -26,6 +26,12 @@
 
 #include "clients/ocellus_client.h"
 
+#define SCAN                                                                                       \
+    "\"boxes\":[{\"x\":1,\"y\":2,\"width\":30,\"height\":40,\"label\":\"cat\","                    \
+    "\"confidence\":0.83,\"score\":-9,\"level\":3,\"zone\":\"drive\"},"                            \
+    "{\"x\":5,\"y\":6,\"width\":7,\"height\":8,\"label\":\"cat\",\"confidence\":0.5,"              \
+    "\"score\":0,\"level\":0}],\"motion\":{\"share\":0.25},"                                       \
+    "\"light\":{\"level\":0.2,\"saturated\":0.1,\"dark\":0.3,\"mono\":true},"
 #define RESULT                                                                                     \
     "{\"camera\":\"porch\",\"frame\":7204631552000001,\"label\":\"cat\",\"confidence\":0.83,"      \
     "\"scores\":[{\"label\":\"cat\",\"probability\":0.83,\"score\":131072},"                       \
@@ -35,7 +41,7 @@
     "\"awake\":true},"                                                                             \
     "\"image\":{\"format\":\"jpeg\",\"width\":640,\"height\":480,\"orientation\":6,"               \
     "\"reduction\":4},\"times_us\":{\"wait\":3.1,\"decode\":511,\"gradient\":12.4,"                \
-    "\"network\":96,\"total\":640.2},\"warnings\":[\"damaged\",\"novel\"]}"
+    "\"network\":96,\"total\":640.2}," SCAN "\"warnings\":[\"damaged\",\"novel\"]}"
 #define REPLY(text) "{\"parameters\":" text "}"
 
 struct stage {
@@ -147,6 +153,16 @@ static void test_result(void **state)
     assert_true(result->times.gradient == 12.4 && result->times.network == 96);
     assert_true(result->times.total == 640.2);
     assert_int_equal(result->warnings, OCELLUS_WARNING_DAMAGED | OCELLUS_WARNING_OTHER);
+    assert_true(result->scanned && result->motion_share == 0.25);
+    assert_int_equal(result->box_count, 2);
+    const struct ocellus_box *box = &result->boxes[0];
+    assert_true(box->x == 1 && box->y == 2 && box->width == 30 && box->height == 40);
+    assert_string_equal(box->label, "cat");
+    assert_string_equal(box->zone, "drive");
+    assert_true(box->confidence == 0.83 && box->score == -9 && box->level == 3);
+    assert_null(result->boxes[1].zone);
+    assert_true(result->light.level == 0.2 && result->light.saturated == 0.1);
+    assert_true(result->light.dark == 0.3 && result->light.mono == 1);
     assert_string_equal(result->json, RESULT);
     ocellus_result_destroy(result);
 
@@ -165,19 +181,23 @@ static void test_frame_fields(void **state)
     struct ocellus_result *result = NULL;
     const struct ocellus_sensor sensor = {
         .width = 640, .height = 480, .cfa = "GBRG", .packing = "mipi10", .black = 64};
-    const struct ocellus_frame frame = {
-        .camera = "a\"b", .model = "m", .point = "w64", .format = "sensor", .sensor = &sensor};
+    const struct ocellus_frame frame = {.camera = "a\"b",
+                                        .model = "m",
+                                        .point = "w64",
+                                        .scan = "yes",
+                                        .format = "sensor",
+                                        .sensor = &sensor};
     struct stat given, sent;
     int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     script(stage, REPLY("{\"result\":" RESULT "}"));
     assert_int_equal(ocellus_client_infer_fd(stage->client, file, &frame, &result), OCELLUS_OK);
     ocellus_result_destroy(result);
-    int fd = expect_sent(
-        stage, "{\"method\":\"io.ocellus.Infer\",\"parameters\":{\"fd\":0,"
-               "\"camera\":\"a\\\"b\",\"model\":\"m\",\"point\":\"w64\",\"format\":\"sensor\","
-               "\"sensor\":{\"width\":640,\"height\":480,\"cfa\":\"GBRG\","
-               "\"packing\":\"mipi10\",\"black\":64}}}");
+    int fd = expect_sent(stage, "{\"method\":\"io.ocellus.Infer\",\"parameters\":{\"fd\":0,"
+                                "\"camera\":\"a\\\"b\",\"model\":\"m\",\"point\":\"w64\",\"scan\":"
+                                "\"yes\",\"format\":\"sensor\","
+                                "\"sensor\":{\"width\":640,\"height\":480,\"cfa\":\"GBRG\","
+                                "\"packing\":\"mipi10\",\"black\":64}}}");
     assert_int_equal(fstat(file, &given) | fstat(fd, &sent), 0);
     assert_true(given.st_ino == sent.st_ino && given.st_dev == sent.st_dev);
     assert_int_equal(close(file), 0);
@@ -237,6 +257,15 @@ static void test_results_that_are_none(void **state)
         {"\"wait\":3.1", "\"wait\":[]"},
         {"[\"damaged\",\"novel\"]", "\"damaged\""},
         {",\"warnings\"", ",\"w\""},
+        {"\"boxes\":[", "\"boxes\":7,\"b\":["},
+        {"\"boxes\":[", "\"boxes\":[1,"},
+        {"\"x\":1", "\"x\":-1"},
+        {"\"x\":1", "\"x\":4294967296"},
+        {"\"score\":-9", "\"score\":0.5"},
+        {"\"zone\":\"drive\"", "\"zone\":3"},
+        {"{\"share\":0.25}", "{}"},
+        {"{\"level\":0.2", "{\"level\":\"dim\""},
+        {"\"mono\":true", "\"mono\":1"},
     };
     static const char *const whole[] = {"", "{}", "[]", "7", "\"cat\"", "{\"scores\":[]}"};
     const size_t swap_count = sizeof(swaps) / sizeof(swaps[0]);

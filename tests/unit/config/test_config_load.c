@@ -306,6 +306,9 @@ static void test_bad_lines(void **state)
     }
 }
 
+#define CAMERA MODEL "[camera x]\n"
+#define AREA   "area = 0,0 1,1 1,0\n"
+
 static const struct {
     const char *text;
     unsigned line;
@@ -327,6 +330,37 @@ static const struct {
     {MODEL "[camera x]\nenabled = 2\n", 4, "'enabled' is neither yes nor no"},
     {MODEL "[camera x]\n[camera y]\n[daemon]\ncameras-max = 1\n", 6, "less than the 2 [camera]s"},
     {MODEL "[daemon]\nhttp=\nvarlink=\n", 4, "every door is closed"},
+    {CAMERA "scan = maybe\n", 4, "'scan' is neither yes nor no"},
+    {CAMERA "scan-object-min = 0\n", 4, "'scan-object-min' must lie between 1 and 100"},
+    {CAMERA "scan-object-min = 101\n", 4, "'scan-object-min' must lie between"},
+    {CAMERA "scan-factor = 1\n", 4, "'scan-factor' is not a number such as 1.12 between 1.01 and"},
+    {CAMERA "scan-factor = 4.01\n", 4, "'scan-factor' is not a number"},
+    {CAMERA "scan-factor = 1.\n", 4, "'scan-factor' is not a number"},
+    {CAMERA "scan-factor = 1.1234\n", 4, "'scan-factor' is not a number"},
+    {CAMERA "scan-factor = .5\n", 4, "'scan-factor' is not a number"},
+    {CAMERA "scan-factor = 99999999999\n", 4, "'scan-factor' is not a number"},
+    {CAMERA "scan-confidence = 100\n", 4, "'scan-confidence' must lie between 1 and 99"},
+    {CAMERA "scan-boxes = 65\n", 4, "'scan-boxes' must lie between 1 and 64"},
+    {CAMERA "scan-confirm = a b\n", 4, "'scan-confirm' is not a name"},
+    {CAMERA "scan-label =\n", 4, "'scan-label' is not a label"},
+    {CAMERA "motion-whole = 99\n", 4, "'motion-whole' must lie between 100"},
+    {CAMERA "[zone x drive]\n", 4, "zone 'drive' has no area"},
+    {CAMERA "\n[mask x drive]\n", 5, "mask 'drive' has no area"},
+    {CAMERA "[zone y drive]\n", 4, "there is no [camera y] before [zone y drive]"},
+    {CAMERA "[zone x]\n", 4, "[zone x] does not name a camera and then a zone"},
+    {CAMERA "[zone x a b]\n", 4, "does not name a camera and then a zone"},
+    {CAMERA "[mask x ]\n", 4, "[mask x ] does not name a camera and then a mask"},
+    {CAMERA "[zone x a]\n" AREA "[zone x a]\n", 6, "section [zone x a] appears twice"},
+    {CAMERA "[zone x a]\nscan = yes\n", 5, "unknown key 'scan'"},
+    {CAMERA "[zone x a]\narea = 0,0 1,1\n", 5, "'area' is not 3 to 16 corners x,y in percent"},
+    {CAMERA "[zone x a]\narea = 0,0 1,1 2\n", 5, "'area' is not 3 to 16 corners"},
+    {CAMERA "[zone x a]\narea = 0,0 1,1 2,2,3\n", 5, "'area' is not 3 to 16 corners"},
+    {CAMERA "[zone x a]\narea = 0,0 1,1 2,100.01\n", 5, "'area' is not 3 to 16 corners"},
+    {CAMERA "[zone x a]\narea = 0,0 1,1 -2,2\n", 5, "'area' is not 3 to 16 corners"},
+    {CAMERA "[zone x a]\narea = 0,0 1,1 2.555,2\n", 5, "'area' is not 3 to 16 corners"},
+    {CAMERA "[zone x a]\narea = 1,1 1,1 1,1 1,1 1,1 1,1 1,1 1,1 1,1 1,1 1,1 1,1 1,1 1,1 1,1 1,1 "
+            "1,1\n",
+     5, "'area' is not 3 to 16 corners"},
     /* Both lines are bad; the first is named. */
     {MODEL "[daemon]\nworkers\nworkers = 99\n", 4, "neither"},
     {MODEL "[daemon]\nworkers = 99\nworkers\n", 4, "must lie between"},
@@ -341,6 +375,62 @@ static void test_bad_files(void **state)
         refuse(place, bad_files[i].text, -EBADMSG, place->main, bad_files[i].line,
                bad_files[i].words);
     }
+}
+
+static void test_scan(void **state)
+{
+    struct place *place = *state;
+
+    drop_in(place, "x.conf",
+            "[zone x drive]\narea = 0,0 0,100 100,0\n[camera x]\nscan-boxes = 2\n");
+    struct config *config = load_text(
+        place, CAMERA "scan = yes\nscan-label = person\nscan-object-min = 7\nscan-factor = 1.5\n"
+                      "scan-stride = 8\nscan-confidence = 99\nscan-overlap = 0\nscan-boxes = 64\n"
+                      "scan-confirm = b\nmotion = on\nmotion-whole = 2s\n"
+                      "[zone x drive]\n" AREA "[zone x lawn]\narea = 0,60.5  100,60.25 99.99,100\n"
+                      "[mask x tree]\n" AREA "[camera y]\n[mask y tree]\n" AREA);
+    const struct config_scan *scan = &config->cameras[0].scan;
+    assert_true(scan->enabled && scan->motion);
+    assert_string_equal(scan->label, "person");
+    assert_string_equal(scan->confirm, "b");
+    assert_int_equal(scan->object_min, 7);
+    assert_int_equal(scan->factor, 1536);
+    assert_int_equal(scan->stride, 8);
+    assert_int_equal(scan->confidence, 99);
+    assert_int_equal(scan->overlap, 0);
+    assert_int_equal(scan->boxes_max, 2);
+    assert_int_equal(scan->motion_whole_ms, 2000);
+    assert_int_equal(scan->zone_count, 2);
+    assert_int_equal(scan->mask_count, 1);
+    assert_string_equal(scan->zones[0].name, "drive");
+    assert_int_equal(scan->zones[0].corners[1].y, 10000); /* the drop-in's */
+    assert_string_equal(scan->zones[1].name, "lawn");
+    assert_int_equal(scan->zones[1].count, 3);
+    assert_int_equal(scan->zones[1].corners[0].y, 6050);
+    assert_int_equal(scan->zones[1].corners[1].y, 6025);
+    assert_int_equal(scan->zones[1].corners[2].x, 9999);
+    assert_string_equal(scan->masks[0].name, "tree");
+    assert_false(config->cameras[1].scan.enabled);
+    assert_int_equal(config->cameras[1].scan.mask_count, 1);
+    assert_int_equal(config->cameras[1].scan.boxes_max, 16);
+    assert_int_equal(config->other.scan.factor, 1147); /* 1.12 */
+    assert_true(config->other.enabled && !config->other.scan.enabled);
+    assert_string_equal(config->other.model, "a");
+    config_destroy(config);
+}
+
+static void test_too_many_zones(void **state)
+{
+    struct place *place = *state;
+    char text[2048] = CAMERA;
+    size_t length = strlen(text);
+
+    for (unsigned i = 0; i <= CONFIG_POLYGONS_MAX; i++) {
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "[zone x z%u]\n" AREA, i);
+    }
+    write_bytes(place->main, text, length);
+    refuse(place, "zones", -EBADMSG, place->main, 4 + 2 * CONFIG_POLYGONS_MAX,
+           "more than 8 zones of camera 'x'");
 }
 
 static void test_nul_byte(void **state)
@@ -468,10 +558,11 @@ static void test_example_shows_defaults(void **state)
     struct config *plain = load_text(place, "[model person]\npath = /usr/share/ocellus/models/"
                                             "person.safetensors\n");
     struct config *config = load_text(place, text);
-    assert_int_equal(keys, 18 + 3);
+    assert_int_equal(keys, 18 + 3 + 9);
     assert_memory_equal(config, plain, offsetof(struct config, models));
     assert_memory_equal(config->models, plain->models, sizeof(plain->models));
     assert_int_equal(config->camera_count, 1);
+    assert_memory_equal(&config->cameras[0].scan, &plain->other.scan, sizeof(plain->other.scan));
     config_destroy(plain);
     config_destroy(config);
     free(text);
@@ -486,6 +577,8 @@ int main(void)
         TEST(test_every_key),
         TEST(test_bad_lines),
         TEST(test_bad_files),
+        TEST(test_scan),
+        TEST(test_too_many_zones),
         TEST(test_nul_byte),
         TEST(test_too_many),
         TEST(test_drop_ins),

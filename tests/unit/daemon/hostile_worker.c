@@ -124,6 +124,14 @@ static void lie(void)
         region->codes_bytes = JOB_CODES_MAX + 1;
     } else if (mode_is("lie-codes-unasked")) {
         region->codes_bytes = 1;
+    } else if (mode_is("lie-scanned")) {
+        region->scanned = 1; /* nobody asked */
+    } else if (mode_is("lie-box")) {
+        region->box_count = 1;
+    } else if (mode_is("lie-motion")) {
+        region->motion_bytes = 1;
+    } else if (mode_is("lie-colour")) {
+        region->light.colour = IMAGE_COLOUR_YES + 1;
     } else if (mode_is("lie-generation")) {
         region->generation++;
     } else if (mode_is("lie-times")) {

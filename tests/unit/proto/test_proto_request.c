@@ -62,6 +62,26 @@ static void test_sensor_same_on_both(void **state)
     assert_int_equal(call.fd, 0);
 }
 
+static void test_scan(void **state)
+{
+    (void)state;
+    struct proto_request request;
+    assert_int_equal(from_query("", &request), 0);
+    assert_int_equal(request.scan, PROTO_SCAN_DEFAULT);
+    assert_int_equal(from_query("scan=YES", &request), 0);
+    assert_int_equal(request.scan, PROTO_SCAN_YES);
+    assert_int_equal(from_query("scan=no", &request), 0);
+    assert_int_equal(request.scan, PROTO_SCAN_NO);
+    assert_int_equal(from_json("{\"data\":\"\",\"scan\":\"default\"}", &request), 0);
+    assert_int_equal(request.scan, PROTO_SCAN_DEFAULT);
+    assert_int_equal(from_json("{\"data\":\"\",\"scan\":\"yes\"}", &request), 0);
+    assert_int_equal(request.scan, PROTO_SCAN_YES);
+    assert_int_equal(from_query("scan=1", &request), -EINVAL);
+    assert_int_equal(from_query("scan=", &request), -EINVAL);
+    assert_int_equal(from_query("scan=yes&scan=yes", &request), -EINVAL);
+    assert_int_equal(from_json("{\"data\":\"\",\"scan\":true}", &request), -EINVAL);
+}
+
 static void test_defaults(void **state)
 {
     (void)state;
@@ -210,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sensor_same_on_both),
+        cmocka_unit_test(test_scan),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_query_refused),
         cmocka_unit_test(test_parameters_refused),

@@ -64,6 +64,49 @@ static void test_result_text(void **state)
     cJSON_Delete(tree);
 }
 
+/* Only what a scan adds. */
+static void test_scan_text(void **state)
+{
+    (void)state;
+    const struct proto_box boxes[] = {
+        {1, 2, 30, 40, "person", 0.91f, 301204, 4, "drive"},
+        {65534, 0, 1, 65535, "person", 0.5f, -7, 0, NULL},
+    };
+    struct proto_result result = {
+        .camera = "c",
+        .label = "person",
+        .model_name = "m",
+        .model_id = "",
+        .point = "p",
+        .format = "raw",
+        .times = {.average = 1500},
+        .scanned = true,
+        .boxes = boxes,
+        .box_count = 2,
+        .motion = true,
+        .motion_share = 0.125f,
+    };
+    cJSON *tree = proto_result_to_json(&result);
+    char *text = cJSON_PrintUnformatted(tree);
+    assert_non_null(strstr(
+        text, "\"boxes\":[{\"x\":1,\"y\":2,\"width\":30,\"height\":40,\"label\":\"person\","
+              "\"confidence\":0.91,\"score\":301204,\"level\":4,\"zone\":\"drive\"},"
+              "{\"x\":65534,\"y\":0,\"width\":1,\"height\":65535,\"label\":\"person\","
+              "\"confidence\":0.5,\"score\":-7,\"level\":0}],\"motion\":{\"share\":0.125},"));
+    assert_non_null(strstr(text, "\"decode\":0,\"average\":1.5,\"gradient\":0"));
+    assert_non_null(strstr(text, "\"light\":{\"level\":0,\"saturated\":0,\"dark\":0}"));
+    free(text);
+    cJSON_Delete(tree);
+    result.box_count = 0;
+    result.motion = false;
+    tree = proto_result_to_json(&result);
+    text = cJSON_PrintUnformatted(tree);
+    assert_non_null(strstr(text, "\"boxes\":[],"));
+    assert_null(strstr(text, "motion"));
+    free(text);
+    cJSON_Delete(tree);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -143,9 +186,8 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_result_text),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_result_text), cmocka_unit_test(test_scan_text),
+        cmocka_unit_test(test_names),       cmocka_unit_test(test_errors),
         cmocka_unit_test(test_base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
