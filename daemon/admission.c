@@ -202,7 +202,8 @@ static bool start_waiting(struct admission *admission, struct camera *camera)
         frame->point_index =
             choose_point(admission, admission->models->list[frame->model_index].point_count);
     }
-    scan_recall(&camera->memory, frame->scan_config, admission->models, frame, uv_hrtime());
+    frame->generation = pool_generation(admission->pool, frame);
+    scan_recall(&camera->memory, frame->scan_config, frame, uv_hrtime());
     do {
         r = pool_start_frame(admission->pool, frame);
     } while (r == -EIO); /* that worker is gone now: there are only so many */

@@ -50,6 +50,8 @@ struct frame {
     const struct job_motion *before;       /* of its camera; NULL: scan all of it */
     bool want_colour;
     enum image_colour colour; /* of its camera's pictures, as far as is known */
+    uint32_t adapter;         /* 1 + the adapter that judges it; 0: the model as it is */
+    uint64_t generation;      /* of the weights that judge it */
     bool cancelled;           /* nobody waits for its result any more: it only has to come back */
 };
 

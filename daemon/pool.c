@@ -68,8 +68,18 @@ void pool_changed(struct pool *pool)
     }
 }
 
+static void close_weights(const struct pool_weights *weights)
+{
+    if (weights->memfd >= 0) {
+        close(weights->memfd);
+    }
+}
+
 static void pool_free(struct pool *pool)
 {
+    for (uint32_t i = 0; i < pool->published_count; i++) {
+        close_weights(&pool->published[i].weights);
+    }
     for (uint32_t i = 0; i < pool->options.workers; i++) {
         pool_worker_finish(&pool->workers[i]);
     }
@@ -202,6 +212,51 @@ int pool_start_frame(struct pool *pool, struct frame *frame)
     return err;
 }
 
+/* The place of a layer, or the next free one, which may be behind the last. */
+static uint32_t find_published(const struct pool *pool, const struct pool_weights *weights)
+{
+    uint32_t i = 0;
+    while (i < pool->published_count && (pool->published[i].weights.adapter != weights->adapter ||
+                                         pool->published[i].weights.layer != weights->layer)) {
+        i++;
+    }
+    return i;
+}
+
+static bool publish_one(struct pool *pool, const struct pool_weights *weights)
+{
+    uint32_t i = find_published(pool, weights);
+    if (i == POOL_PUBLISHED_MAX || weights->adapter >= JOB_ADAPTERS_MAX ||
+        weights->model >= pool->options.model_count) {
+        return false;
+    }
+    if (i < pool->published_count) {
+        close_weights(&pool->published[i].weights);
+    } else {
+        pool->published_count++;
+    }
+    pool->published[i] = (struct pool_published){*weights, ++pool->published_number};
+    pool->generations[weights->adapter] = weights->generation;
+    return true;
+}
+
+int pool_publish(struct pool *pool, const struct pool_weights *weights, uint32_t count)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!publish_one(pool, &weights[i])) {
+            close_weights(&weights[i]);
+            all = false;
+        }
+    }
+    for (uint32_t i = 0; i < pool->options.workers; i++) {
+        if (pool->workers[i].state == POOL_IDLE) {
+            pool_worker_update(&pool->workers[i]);
+        }
+    }
+    return all ? 0 : -EINVAL;
+}
+
 static uint64_t resident_bytes(int pid)
 {
     char path[32];
@@ -222,6 +277,12 @@ static uint64_t resident_bytes(int pid)
         return 0;
     }
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t pool_generation(const struct pool *pool, const struct frame *frame)
+{
+    const uint64_t published = frame->adapter != 0 ? pool->generations[frame->adapter - 1] : 0;
+    return published != 0 ? published : pool->options.models[frame->model_index].generation;
 }
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats)

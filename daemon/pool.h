@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "daemon/frame.h"
+#include "engine/kernel/rates.h"
 
 /* A model as the workers get it. The pool borrows the fd; label_count is what results are checked
  * against. */
@@ -26,9 +27,19 @@ struct pool_model {
     int32_t wake_margin;
 };
 
+/* Weights of one layer of an adapter (JOB_OP_WEIGHTS). */
+struct pool_weights {
+    uint32_t adapter, layer; /* adapters are numbered from 0 */
+    uint32_t model, point;   /* of the adapter: always the same */
+    int memfd;               /* sealed; -1: the model's own weights */
+    uint64_t bytes;
+    uint64_t generation; /* of the adapter; one number for all that are published together */
+};
+
 struct pool_options {
     const char *worker_path;
     const char *cpu_mask;
+    uint32_t rates[KERNEL_RATES]; /* of the kernel table; the first 0: each worker measures */
     uint32_t workers;
     uint32_t timeout_ms; /* one frame; then SIGKILL */
     uint32_t frames_max; /* a worker is recycled after so many; 0: never */
@@ -70,6 +81,18 @@ bool pool_has_idle(const struct pool *pool);
  * -ENOMEM, -EINVAL when the frame is longer than frame_bytes_max or names no model. On failure the
  * frame stays the caller's. */
 int pool_start_frame(struct pool *pool, struct frame *frame);
+
+/*
+ * From now on frames of these adapters are judged with these weights: every worker gets them before
+ * its next frame, new workers at their start. Frames that are at work are not touched. An adapter
+ * is the model as it is until something of it was published. Takes the memfds over, also on
+ * failure. Errors: -EINVAL  some name no model or adapter, or too many layers of an adapter; the
+ * others are taken.
+ */
+int pool_publish(struct pool *pool, const struct pool_weights *weights, uint32_t count);
+
+/* Of the weights that would judge the frame now. */
+uint64_t pool_generation(const struct pool *pool, const struct frame *frame);
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats);
 

@@ -133,7 +133,8 @@ void pool_worker_retire(struct pool_worker *worker, enum proto_error error, cons
     if (worker->state == POOL_DOWN || worker->state == POOL_DYING) {
         return;
     }
-    if (worker->state == POOL_STARTING || (worker->state == POOL_IDLE && worker->frames == 0)) {
+    if (worker->state == POOL_STARTING ||
+        ((worker->state == POOL_IDLE || worker->state == POOL_UPDATING) && worker->frames == 0)) {
         worker->failed_starts++;
     }
     pool->stats.ready -= worker->state != POOL_STARTING;
@@ -174,15 +175,52 @@ static int send_message(struct pool_worker *worker, const struct job_message *me
     return sent == (ssize_t)sizeof(*message) ? 0 : -EIO;
 }
 
-/* Hand over the next model, or be ready when there is none left. Errors: -EIO. */
-static int send_next_model(struct pool_worker *worker)
+/* The first published weights that the worker does not have, or NULL. */
+static const struct pool_published *next_weights(const struct pool_worker *worker)
+{
+    const struct pool *pool = worker->pool;
+    const struct pool_published *next = NULL;
+    for (uint32_t i = 0; i < pool->published_count; i++) {
+        const struct pool_published *published = &pool->published[i];
+        if (published->number > worker->weights &&
+            (next == NULL || published->number < next->number)) {
+            next = published;
+        }
+    }
+    return next;
+}
+
+/* Errors: -EIO. */
+static int send_weights(struct pool_worker *worker, const struct pool_published *published)
+{
+    const struct pool_weights *weights = &published->weights;
+    worker->sequence = ++worker->pool->sequence;
+    worker->weights = published->number;
+    struct job_message message = {
+        .op = JOB_OP_WEIGHTS,
+        .model = weights->model,
+        .point = weights->point,
+        .adapter = 1 + weights->adapter,
+        .layer = weights->layer,
+        .generation = weights->generation,
+        .sequence = worker->sequence,
+        .length = weights->memfd >= 0 ? weights->bytes : 0,
+    };
+    return send_message(worker, &message, weights->memfd);
+}
+
+/* Hand over the next model or weights, or be ready when there is nothing left. Errors: -EIO. */
+static int send_next(struct pool_worker *worker)
 {
     struct pool *pool = worker->pool;
     if (worker->models == pool->options.model_count) {
+        const struct pool_published *published = next_weights(worker);
+        if (published != NULL) {
+            return send_weights(worker, published);
+        }
+        pool->stats.ready += worker->state == POOL_STARTING;
         worker->state = POOL_IDLE;
         worker->deadline_ns = UINT64_MAX;
-        pool->stats.ready++;
-        pool_changed(pool);
         return 0;
     }
     const struct pool_model *model = &pool->options.models[worker->models];
@@ -206,6 +244,12 @@ static void hand_over_motion(struct job_shared *region, const struct job_motion 
     memcpy(&region->before, before, offsetof(struct job_motion, codes) + before->bytes);
 }
 
+/* An adapter of which nothing was published is the model as it is. */
+static bool has_weights(const struct pool *pool, uint32_t adapter)
+{
+    return adapter != 0 && pool->generations[adapter - 1] != 0;
+}
+
 int pool_worker_run(struct pool_worker *worker, struct frame *frame)
 {
     struct pool *pool = worker->pool;
@@ -224,6 +268,7 @@ int pool_worker_run(struct pool_worker *worker, struct frame *frame)
         .want_codes = frame->want_codes,
         .want_colour = frame->want_colour,
         .scan = frame->scan,
+        .adapter = has_weights(pool, frame->adapter) ? frame->adapter : 0,
         .sensor = frame->sensor,
     };
     if (frame->source == JOB_SOURCE_REGION && region_fill(worker, frame) < 0) {
@@ -239,6 +284,7 @@ int pool_worker_run(struct pool_worker *worker, struct frame *frame)
         return -EIO;
     }
     worker->sequence = message.sequence;
+    worker->generation = pool_generation(pool, frame);
     worker->asked = message;
     worker->frame = frame;
     worker->state = POOL_BUSY;
@@ -277,6 +323,7 @@ static bool take_result(const struct pool_worker *worker, struct job_result *res
 {
     const struct frame *frame = worker->frame;
     const struct pool_model *model = &worker->pool->options.models[frame->model_index];
+    uint64_t generation = worker->generation;
     memcpy(result, worker->region, JOB_RESULT_HEAD_BYTES);
     /* Shared memory must not be read a second time in place of the copy. */
     atomic_signal_fence(memory_order_seq_cst);
@@ -285,9 +332,10 @@ static bool take_result(const struct pool_worker *worker, struct job_result *res
     }
     if (result->awake) {
         model = &worker->pool->options.models[model->wakes - 1];
+        generation = model->generation;
     }
     if (!job_result_valid(result, &worker->asked, model->label_count) ||
-        result->generation != model->generation ||
+        result->generation != generation ||
         (frame->kind != IMAGE_KIND_AUTO && result->info.kind != frame->kind) ||
         result->decode_ns + result->average_ns + result->gradient_ns + result->network_ns >
             uv_hrtime() - frame->started_ns ||
@@ -298,6 +346,20 @@ static bool take_result(const struct pool_worker *worker, struct job_result *res
     memcpy(result->codes, shared->codes, result->codes_bytes);
     memcpy(result->motion, shared->motion, result->motion_bytes);
     return true;
+}
+
+void pool_worker_update(struct pool_worker *worker)
+{
+    if (next_weights(worker) == NULL) {
+        return;
+    }
+    worker->state = POOL_UPDATING;
+    worker->deadline_ns = uv_hrtime() + LIMIT_WORKER_START_MS * NS_PER_MS;
+    pool_arm(worker->pool, worker->deadline_ns);
+    if (send_next(worker) < 0) {
+        worker->pool->stats.crashes++;
+        pool_worker_retire(worker, PROTO_WORKER_FAILED, NULL);
+    }
 }
 
 static const char *status_message(int status)
@@ -343,6 +405,8 @@ static void frame_done(struct pool_worker *worker, const struct job_done *done)
     if (done->recycle || worker->frames == pool->options.frames_max) {
         pool->stats.recycled++;
         pool_worker_retire(worker, PROTO_OK, NULL);
+    } else {
+        pool_worker_update(worker); /* before the owner can give it another frame */
     }
     if (result != NULL) {
         pool->options.finished(pool->options.context, frame, PROTO_OK, NULL, result);
@@ -362,9 +426,11 @@ static void answer(struct pool_worker *worker, const struct job_done *done)
     } else if (done->status < 0) {
         worker_died(worker); /* of no use without the model */
     } else {
-        worker->models++;
-        if (send_next_model(worker) < 0) {
+        worker->models += worker->models < worker->pool->options.model_count;
+        if (send_next(worker) < 0) {
             worker_died(worker);
+        } else if (worker->state == POOL_IDLE) {
+            pool_changed(worker->pool);
         }
     }
 }
@@ -420,16 +486,27 @@ static void fill_environment(char *environment[ENVIRONMENT_MAX], char text[3][10
     environment[count] = NULL;
 }
 
+/* "A,B,..."; empty where there are none. */
+static void print_rates(const uint32_t rates[KERNEL_RATES], char *out)
+{
+    *out = '\0';
+    for (uint32_t i = 0; rates[0] != 0 && i < KERNEL_RATES; i++) {
+        out += sprintf(out, "%s%u", i > 0 ? "," : "", rates[i]);
+    }
+}
+
 static int spawn(struct pool_worker *worker, int doorbell)
 {
     const struct pool_options *options = &worker->pool->options;
     char frame_bytes_max[24];
     char pixels_max[24];
+    char rates[KERNEL_RATES * 11 + 1];
     char text[3][1024];
     char *environment[ENVIRONMENT_MAX];
     snprintf(frame_bytes_max, sizeof(frame_bytes_max), "%llu",
              (unsigned long long)options->frame_bytes_max);
     snprintf(pixels_max, sizeof(pixels_max), "%llu", (unsigned long long)options->pixels_max);
+    print_rates(options->rates, rates);
     fill_environment(environment, text);
     char *arguments[] = {
         (char *)options->worker_path,
@@ -439,6 +516,8 @@ static int spawn(struct pool_worker *worker, int doorbell)
         pixels_max,
         (char *)"--cpu-mask",
         (char *)options->cpu_mask,
+        (char *)(rates[0] != '\0' ? "--rates" : NULL),
+        rates,
         NULL,
     };
     uv_stdio_container_t stdio[5] = {
@@ -481,6 +560,7 @@ void pool_worker_start(struct pool_worker *worker)
     worker->doorbell = pair[0];
     worker->state = POOL_STARTING;
     worker->models = 0;
+    worker->weights = 0;
     worker->frames = 0;
     worker->deadline_ns = uv_hrtime() + LIMIT_WORKER_START_MS * NS_PER_MS;
     pool_arm(pool, worker->deadline_ns);
@@ -490,7 +570,7 @@ void pool_worker_start(struct pool_worker *worker)
     if (!worker->running) {
         uv_close((uv_handle_t *)&worker->process, on_handle_closed);
     }
-    if (!worker->running || send_next_model(worker) < 0) {
+    if (!worker->running || send_next(worker) < 0) {
         pool->stats.crashes++;
         pool_worker_retire(worker, PROTO_WORKER_FAILED, NULL);
     }

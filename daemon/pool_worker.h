@@ -2,8 +2,9 @@
 /* Copyright 2026 The Ocellus Authors */
 /*
  * The inside of the pool: one worker process, its region and its doorbell. Only pool.c and
- * pool_worker.c include this. A slot goes DOWN -> STARTING -> IDLE <-> BUSY, from each of them to
- * DYING, and from there to DOWN again.
+ * pool_worker.c include this. A slot goes DOWN -> STARTING -> IDLE <-> BUSY, from BUSY and IDLE by
+ * way of UPDATING to IDLE where there are new weights, from each of them to DYING, and from there
+ * to DOWN again.
  */
 #ifndef OCELLUS_DAEMON_POOL_WORKER_H
 #define OCELLUS_DAEMON_POOL_WORKER_H
@@ -13,6 +14,7 @@
 enum pool_state {
     POOL_DOWN,     /* no process; one is started at deadline_ns */
     POOL_STARTING, /* is being handed its models, until deadline_ns */
+    POOL_UPDATING, /* is being handed weights, until deadline_ns; else as IDLE */
     POOL_IDLE,
     POOL_BUSY,  /* has a frame, until deadline_ns */
     POOL_DYING, /* killed, or found dead; its handles are being closed */
@@ -30,12 +32,22 @@ struct pool_worker {
     void *region;             /* struct job_result, then frame bytes */
     struct frame *frame;      /* BUSY */
     uint32_t models;          /* STARTING: acknowledged so far */
+    uint64_t weights;         /* the last published weights that were handed over */
+    uint64_t generation;      /* BUSY: of the weights that must judge the frame */
     uint64_t sequence;        /* of the message that waits for its answer */
     struct job_message asked; /* BUSY: that message */
     uint64_t frames;          /* done by this process */
     uint64_t deadline_ns;     /* CLOCK_MONOTONIC */
     uint32_t failed_starts;   /* in a row */
 };
+
+/* Published weights; those of a layer that were replaced are forgotten. */
+struct pool_published {
+    struct pool_weights weights;
+    uint64_t number; /* they are handed over in the order of their numbers */
+};
+
+#define POOL_PUBLISHED_MAX (JOB_ADAPTERS_MAX * 8u) /* adapters train eight layers at most */
 
 struct pool {
     struct pool_options options;
@@ -52,7 +64,11 @@ struct pool {
     uint64_t sequence;
     size_t region_bytes;
     struct pool_stats stats;
-    struct job_result *result; /* the copy that is checked and handed out */
+    struct pool_published published[POOL_PUBLISHED_MAX];
+    uint32_t published_count;
+    uint64_t published_number;
+    uint64_t generations[JOB_ADAPTERS_MAX]; /* 0: nothing was published */
+    struct job_result *result;              /* the copy that is checked and handed out */
     struct pool_worker workers[];
 };
 
@@ -68,6 +84,9 @@ int pool_worker_run(struct pool_worker *worker, struct frame *frame);
 
 /* End the process, if there is one. Its frame is answered with the error. Calls no `changed`. */
 void pool_worker_retire(struct pool_worker *worker, enum proto_error error, const char *message);
+
+/* Hand an IDLE worker what was published since it last got something. */
+void pool_worker_update(struct pool_worker *worker);
 
 /* The worker's deadline has passed. */
 void pool_worker_expire(struct pool_worker *worker);

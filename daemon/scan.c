@@ -224,15 +224,15 @@ void scan_describe(struct models *models, const struct frame *frame, const struc
     result->times.average = job->average_ns;
 }
 
-void scan_recall(struct scan_memory *memory, const struct config_scan *config,
-                 const struct models *models, struct frame *frame, uint64_t now_ns)
+void scan_recall(struct scan_memory *memory, const struct config_scan *config, struct frame *frame,
+                 uint64_t now_ns)
 {
     frame->want_colour = memory->colour_ns == 0 || now_ns - memory->colour_ns >= COLOUR_NS;
     frame->before = NULL;
     if (!frame->scan.wanted || !frame->scan.motion || memory->before == NULL ||
         now_ns - memory->whole_ns >= config->motion_whole_ms * MS_NS ||
         memory->model != frame->model_index || memory->point != frame->point_index ||
-        memory->generation != models->list[frame->model_index].generation) {
+        memory->generation != frame->generation) {
         return;
     }
     frame->before = memory->before;

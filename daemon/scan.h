@@ -39,9 +39,9 @@ struct scan_memory {
     uint64_t colour_ns; /* when it was looked for last; 0: never */
 };
 
-/* Set what the frame's worker is to be handed. */
-void scan_recall(struct scan_memory *memory, const struct config_scan *config,
-                 const struct models *models, struct frame *frame, uint64_t now_ns);
+/* Set what the frame's worker is to be handed; frame->generation is that of the weights now. */
+void scan_recall(struct scan_memory *memory, const struct config_scan *config, struct frame *frame,
+                 uint64_t now_ns);
 
 /* Take what a checked result says. Sets frame->colour. */
 void scan_remember(struct scan_memory *memory, struct frame *frame, const struct job_result *result,

@@ -27,6 +27,8 @@
 #include "daemon/models.h"
 #include "daemon/pool.h"
 #include "daemon/status.h"
+#include "engine/kernel/cpu.h"
+#include "engine/kernel/rates.h"
 #include "proto/http.h"
 
 #define ACCEPT_PER_TURN    16   /* then connections that are open get their turn */
@@ -255,6 +257,20 @@ static int find_group(const struct config *config, gid_t *ret_group)
     return 0;
 }
 
+/* The daemon measures, once for all workers: each must pack weights as the others do. */
+static int init_kernels(struct server *server)
+{
+    uint32_t mask = KERNEL_CPU_ALL;
+    int r = kernel_cpu_mask_parse(server->config->cpu_mask, &mask);
+    if (r < 0) {
+        log_error("cpu-mask: there is no instruction set '%s'", server->config->cpu_mask);
+        return r;
+    }
+    kernel_table_init(&server->kernels, kernel_cpu_detect() & mask);
+    kernel_table_measure(&server->kernels);
+    return 0;
+}
+
 static int start_pool(struct server *server)
 {
     const struct config *config = server->config;
@@ -272,6 +288,7 @@ static int start_pool(struct server *server)
         .finished = on_pool_finished,
         .context = server,
     };
+    memcpy(options.rates, server->kernels.rates, sizeof(options.rates));
     for (uint32_t i = 0; i < server->models->count; i++) {
         const struct model *model = &server->models->list[i];
         options.models[i] = (struct pool_model){
@@ -438,6 +455,9 @@ int server_run(const struct config *config)
     int r = find_group(config, &server->client_gid);
     if (r == 0) {
         r = load_models(config, &server->models);
+    }
+    if (r == 0) {
+        r = init_kernels(server);
     }
     if (r == 0) {
         r = run(server);

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "daemon/authorise.h"
 #include "daemon/listen.h"
+#include "engine/kernel/kernel.h"
 
 struct admission;
 struct models;
@@ -29,6 +30,7 @@ struct server {
     struct pool *pool;
     struct admission *admission;
     uint32_t workers;
+    struct kernel_table kernels; /* as all workers have it */
     uid_t service_uid;
     gid_t client_gid;
     uint64_t started_ns;

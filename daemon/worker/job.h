@@ -20,6 +20,12 @@
  * mapped read-only and cached by inode), or in the passed regular file (PREAD: read into private
  * memory).
  *
+ * WEIGHTS: an adapter's weights of one layer take the place of what it had before (fd: a sealed
+ * memfd, struct job_weights, which stays mapped; none, and length 0: the model's own again). An
+ * adapter begins as a copy of the operating point that its first message names, and keeps to that.
+ * Frames that name it use its present weights. Between frames, and a generation in any number of
+ * messages: the daemon sends no frame between them.
+ *
  * SCANS  The worker makes the planes of level 0 at its size, the others from them by averaging. Of
  * a mosaic's samples the scan sees whole quads: half the frame's width and height. Where motion is
  * asked for, the daemon hands back what the worker returned with the camera's frame before (struct
@@ -42,6 +48,8 @@
 #define JOB_FD_DOORBELL 3
 #define JOB_FD_REGION   4
 #define JOB_MODELS_MAX  16u
+/* Adapters: sets of trained layers over one operating point of a model. */
+#define JOB_ADAPTERS_MAX 16u
 /* Packed codes of a frame, returned for the ring of recent frames. */
 #define JOB_CODES_MAX (256u * 1024u)
 /* Packed codes of the level on which frames of a camera are compared. */
@@ -50,7 +58,7 @@
 #define JOB_MASKS_MAX   8u
 #define JOB_CORNERS_MAX 16u
 
-enum job_op { JOB_OP_MODEL = 1, JOB_OP_FRAME };
+enum job_op { JOB_OP_MODEL = 1, JOB_OP_FRAME, JOB_OP_WEIGHTS };
 enum job_source { JOB_SOURCE_REGION = 0, JOB_SOURCE_MAP, JOB_SOURCE_PREAD };
 
 /* A polygon of the upright frame, closed by itself: even-odd rule. Corners in 1/100 percent of its
@@ -82,13 +90,13 @@ struct job_scan {
 struct job_message {
     uint32_t op; /* enum job_op */
     uint32_t model;
-    uint64_t generation;        /* MODEL: of the weights handed over */
+    uint64_t generation;        /* MODEL, WEIGHTS: of the weights handed over */
     uint64_t sequence;          /* echoed in the reply */
-    uint64_t length;            /* bytes of the model or frame */
+    uint64_t length;            /* bytes of the model, frame or weights */
     uint32_t source;            /* enum job_source */
     uint32_t kind;              /* enum image_kind */
     uint32_t want_codes;        /* FRAME: return packed codes, those of the model that answers */
-    uint32_t point;             /* FRAME: operating point of the model */
+    uint32_t point;             /* FRAME, WEIGHTS: operating point of the model */
     uint32_t wakes;             /* FRAME: 1 + the model behind it in a cascade; 0: none */
     uint32_t wake_label;        /* index among the model's labels */
     int32_t wake_margin;        /* see engine/network/cascade.h */
@@ -96,6 +104,16 @@ struct job_message {
     uint32_t want_colour;       /* FRAME: find out whether the picture has colour, even if that
                                    takes a second look at it (image_measure_light) */
     struct job_scan scan;       /* FRAME */
+    uint32_t adapter; /* FRAME: 1 + the adapter to use; 0: the model as it is. WEIGHTS: 1 + it */
+    uint32_t layer;   /* WEIGHTS: of the point */
+};
+
+/* At the start of a memfd of WEIGHTS. Offsets from there, multiples of 64; 0: none. */
+struct job_weights {
+    uint64_t group; /* as network_plan_pack made it, for the plan of one image */
+    /* The arrays of the layer, from which plans of scans pack their own. */
+    uint64_t weight_s8, bias_s32, mult;
+    uint32_t preshift, shift, narrow;
 };
 
 struct job_done {

@@ -36,12 +36,30 @@ static bool parse_number(const char *text, uint64_t *ret_value)
     return true;
 }
 
+/* "A,B,...": as many as the table has. */
+static bool parse_rates(const char *text, uint32_t rates[KERNEL_RATES])
+{
+    for (uint32_t i = 0; i < KERNEL_RATES; i++) {
+        char *end;
+        errno = 0;
+        unsigned long long value = strtoull(text, &end, 10);
+        if (errno != 0 || text[0] < '0' || text[0] > '9' || value == 0 || value > UINT32_MAX ||
+            *end != (i + 1 < KERNEL_RATES ? ',' : '\0')) {
+            return false;
+        }
+        rates[i] = (uint32_t)value;
+        text = end + 1;
+    }
+    return true;
+}
+
 static bool parse_options(int argc, char **argv, struct worker_options *ret_options)
 {
     static const struct option names[] = {
         {"frame-bytes-max", required_argument, NULL, 'f'},
         {"pixels-max", required_argument, NULL, 'p'},
         {"cpu-mask", required_argument, NULL, 'c'},
+        {"rates", required_argument, NULL, 'r'},
         {0},
     };
     struct worker_options options = {.cpu_mask = KERNEL_CPU_ALL};
@@ -58,6 +76,9 @@ static bool parse_options(int argc, char **argv, struct worker_options *ret_opti
             break;
         case 'c':
             valid = valid && kernel_cpu_mask_parse(optarg, &options.cpu_mask) == 0;
+            break;
+        case 'r':
+            valid = valid && parse_rates(optarg, options.rates);
             break;
         default:
             valid = false;

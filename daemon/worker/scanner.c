@@ -19,6 +19,9 @@ static void drop(struct scanner *scanner, struct scanner_scan *scan)
 {
     if (scan->scan != NULL) {
         network_scan_destroy(scan->scan);
+        for (uint32_t i = 0; i < NETWORK_LAYERS_MAX; i++) {
+            free(scan->weights[i]);
+        }
         free(scan->slab);
         scanner->bytes -= scan->bytes;
         *scan = (struct scanner_scan){0};
@@ -147,10 +150,10 @@ static struct scanner_scan *find_place(struct scanner *scanner)
 static bool same_key(const struct scanner_key *a, const struct scanner_key *b)
 {
     const struct network_scan_settings *s = &a->settings, *t = &b->settings;
-    return a->model == b->model && a->width == b->width && a->height == b->height &&
-           s->point == t->point && s->label == t->label && s->object_min == t->object_min &&
-           s->factor == t->factor && s->stride == t->stride && s->threshold == t->threshold &&
-           s->overlap == t->overlap && s->boxes_max == t->boxes_max;
+    return a->model == b->model && a->adapter == b->adapter && a->width == b->width &&
+           a->height == b->height && s->point == t->point && s->label == t->label &&
+           s->object_min == t->object_min && s->factor == t->factor && s->stride == t->stride &&
+           s->threshold == t->threshold && s->overlap == t->overlap && s->boxes_max == t->boxes_max;
 }
 
 int scanner_get(struct scanner *scanner, const struct scanner_key *key,
@@ -187,6 +190,50 @@ int scanner_get(struct scanner *scanner, const struct scanner_key *key,
     made.used = ++scanner->ticks;
     *place = made;
     *ret_scan = place;
+    return 0;
+}
+
+/* Pack the layer for this scan's plan, over what was packed for the generation before. */
+static int adapt_layer(struct scanner *scanner, struct scanner_scan *scan, uint32_t layer,
+                       const struct worker_adapter *adapter)
+{
+    struct network_plan *plan = network_scan_plan(scan->scan);
+    const size_t bytes = network_plan_group_bytes(plan, layer);
+    struct network_layer values;
+    if (!adapter_layer(adapter, layer, &values)) {
+        return bytes > 0 ? network_plan_use(plan, layer, NULL) : 0;
+    }
+    if (bytes == 0) {
+        return -EINVAL;
+    }
+    if (scan->weights[layer] == NULL) {
+        scan->weights[layer] = aligned_alloc(ALIGN, bytes);
+        if (scan->weights[layer] == NULL) {
+            return -ENOMEM;
+        }
+        scan->bytes += bytes;
+        scanner->bytes += bytes;
+    }
+    int err = network_plan_pack(plan, layer, &values, scan->weights[layer]);
+    return err < 0 ? err : network_plan_use(plan, layer, scan->weights[layer]);
+}
+
+int scanner_adapt(struct scanner *scanner, struct scanner_scan *scan,
+                  const struct worker_adapter *adapter)
+{
+    if (scan->generation == adapter->generation || scan->levels == 0) {
+        return 0;
+    }
+    const uint32_t layers =
+        network_model_describe(adapter->base)->points[adapter->point].layer_count;
+    for (uint32_t i = 0; i < layers; i++) {
+        int err = adapt_layer(scanner, scan, i, adapter);
+        if (err < 0) {
+            drop(scanner, scan); /* its weights are of two generations */
+            return err;
+        }
+    }
+    scan->generation = adapter->generation;
     return 0;
 }
 

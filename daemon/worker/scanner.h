@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/worker/adapter.h"
 #include "daemon/worker/job.h"
 #include "engine/kernel/kernel.h"
 
@@ -21,6 +22,7 @@
 /* What a scan is laid out for. */
 struct scanner_key {
     uint32_t model;         /* index among the worker's */
+    uint32_t adapter;       /* 1 + that whose weights it takes; 0: the model's own */
     uint32_t width, height; /* of the frame as the scan sees it */
     struct network_scan_settings settings;
 };
@@ -29,6 +31,8 @@ struct scanner_key {
 struct scanner_scan {
     struct scanner_key key;
     struct network_scan *scan; /* NULL: free */
+    uint64_t generation;       /* of the adapter's weights */
+    void *weights[NETWORK_LAYERS_MAX];
     const struct network_input *input;
     size_t bytes;
     uint64_t used;
@@ -68,6 +72,11 @@ struct scanner {
 int scanner_get(struct scanner *scanner, const struct scanner_key *key,
                 const struct network_model *model, const struct kernel_table *kernels,
                 struct scanner_scan **ret_scan);
+
+/* Give the scan the present weights of its adapter, if it does not have them. Errors: -ENOMEM,
+ * -EINVAL  weights that do not fit it. */
+int scanner_adapt(struct scanner *scanner, struct scanner_scan *scan,
+                  const struct worker_adapter *adapter);
 
 /* Drop the scans of a model; UINT32_MAX: all. */
 void scanner_forget(struct scanner *scanner, uint32_t model);

@@ -17,7 +17,6 @@
 #include "daemon/worker/worker_scan.h"
 #include "engine/gradient/gradient.h"
 #include "engine/kernel/cpu.h"
-#include "engine/kernel/rates.h"
 #include "engine/network/cascade.h"
 
 /* Private copies above this are given back when they are no longer needed. */
@@ -104,7 +103,11 @@ int worker_init(struct worker *worker, const struct worker_options *options, int
 {
     *worker = (struct worker){.options = *options};
     kernel_table_init(&worker->kernels, kernel_cpu_detect() & options->cpu_mask);
-    kernel_table_measure(&worker->kernels);
+    if (options->rates[0] != 0) {
+        memcpy(worker->kernels.rates, options->rates, sizeof(options->rates));
+    } else {
+        kernel_table_measure(&worker->kernels);
+    }
     int err = map_region(worker, region_fd);
     if (err < 0) {
         goto fail;
@@ -143,6 +146,9 @@ static void unload(struct worker_model *model)
 
 void worker_finish(struct worker *worker)
 {
+    for (size_t i = 0; i < JOB_ADAPTERS_MAX; i++) {
+        adapter_finish(&worker->adapters[i]);
+    }
     for (size_t i = 0; i < JOB_MODELS_MAX; i++) {
         unload(&worker->models[i]);
     }
@@ -235,12 +241,26 @@ static int decode(struct worker *worker, struct picture *picture, const struct i
     return err;
 }
 
+/* What judges a frame: a model's operating point, with its own weights or an adapter's. */
+struct judge {
+    const struct worker_model *model;
+    uint32_t point;
+    const struct network_plan *plan;
+    uint64_t generation;
+};
+
+static struct judge judge_by(const struct worker_model *model, uint32_t point)
+{
+    return (struct judge){model, point, model->plans[point], model->generation};
+}
+
 /* The whole line for one model. Adds to the times and work of `result`, and writes what else is in
  * its head but its sequence; codes stay in worker->codes. */
-static int run(struct worker *worker, const struct worker_model *model, uint32_t point,
-               struct picture *picture, struct job_result *result)
+static int run(struct worker *worker, const struct judge *judge, struct picture *picture,
+               struct job_result *result)
 {
-    const struct network_input *input = network_model_input(model->model, point);
+    const struct worker_model *model = judge->model;
+    const struct network_input *input = network_model_input(model->model, judge->point);
     uint64_t start = clock_ns();
     int err = decode(worker, picture, &input->target);
     if (err < 0) {
@@ -250,15 +270,15 @@ static int run(struct worker *worker, const struct worker_model *model, uint32_t
     gradient_encode(&input->front, worker->planes, input->target.width, input->target.height,
                     picture->info.nominal_white, worker->codes);
     uint64_t encoded = clock_ns();
-    network_run(model->plans[point], worker->arena, worker->codes, result->scores);
+    network_run(judge->plan, worker->arena, worker->codes, result->scores);
     result->network_ns += clock_ns() - encoded;
     result->gradient_ns += encoded - decoded;
     result->decode_ns += decoded - start;
-    result->macs += network_plan_macs(model->plans[point]);
+    result->macs += network_plan_macs(judge->plan);
     result->info = picture->info;
     image_measure_light(worker->planes, input->target.channels, input->target.width,
                         input->target.height, picture->info.nominal_white, &result->light);
-    result->generation = model->generation;
+    result->generation = judge->generation;
     result->label_count = network_model_labels(model->model);
     return 0;
 }
@@ -303,7 +323,8 @@ static int prepare_point(struct worker *worker, struct worker_model *model, uint
     if (err == 0) {
         /* The first frame shall cost what every other does. */
         start_result(worker->region);
-        err = run(worker, model, point, &picture, worker->region);
+        const struct judge judge = judge_by(model, point);
+        err = run(worker, &judge, &picture, worker->region);
     }
     return err;
 }
@@ -331,6 +352,11 @@ static int load(struct worker *worker, const struct job_message *message, int fd
         return err;
     }
     scanner_forget(&worker->scanner, message->model);
+    for (size_t i = 0; i < JOB_ADAPTERS_MAX; i++) {
+        if (worker->adapters[i].model == message->model) {
+            adapter_finish(&worker->adapters[i]); /* it borrowed the old one */
+        }
+    }
     unload(&worker->models[message->model]);
     worker->models[message->model] = model;
     return 0;
@@ -403,30 +429,34 @@ static int run_stages(struct worker *worker, const struct job_message *message,
                       struct picture *picture, struct job_result *result)
 {
     const struct worker_model *model = &worker->models[message->model];
-    uint32_t point = message->point;
-    int err = run(worker, model, point, picture, result);
+    struct judge judge = judge_by(model, message->point);
+    if (message->adapter != 0) {
+        judge.plan = worker->adapters[message->adapter - 1].plan;
+        judge.generation = worker->adapters[message->adapter - 1].generation;
+    }
+    int err = run(worker, &judge, picture, result);
     if (err < 0) {
         return err;
     }
     if (message->wakes != 0) {
         const struct worker_model *next = &worker->models[message->wakes - 1];
         struct network_cascade cascade;
-        err = network_cascade_init(&cascade, model->plans[point], next->plans[0],
-                                   message->wake_label, message->wake_margin);
+        err = network_cascade_init(&cascade, judge.plan, next->plans[0], message->wake_label,
+                                   message->wake_margin);
         if (err < 0) {
             return err;
         }
         result->wake_margin = network_cascade_margin(&cascade, result->scores);
         result->awake = network_cascade_wakes(&cascade, result->scores);
         if (result->awake) {
-            model = next;
-            point = 0;
-            err = run(worker, model, point, picture, result);
+            judge = judge_by(next, 0);
+            err = run(worker, &judge, picture, result);
         }
     }
     if (err == 0 && message->want_codes) {
-        result->codes_bytes = (uint32_t)worker_pack_codes(
-            network_model_input(model->model, point), worker->codes, result->codes, JOB_CODES_MAX);
+        result->codes_bytes =
+            (uint32_t)worker_pack_codes(network_model_input(judge.model->model, judge.point),
+                                        worker->codes, result->codes, JOB_CODES_MAX);
     }
     return err;
 }
@@ -495,12 +525,20 @@ static void handle_frame(struct worker *worker, const struct job_message *messag
     result->sequence = message->sequence;
 }
 
-/* The models and the operating point that the message names are here. */
-static bool known_models(const struct worker *worker, const struct job_message *message)
+/* The models, the operating point and the adapter that the message names are here. */
+static bool known_networks(const struct worker *worker, const struct job_message *message)
 {
     const struct worker_model *model = &worker->models[message->model];
     if (model->model == NULL || message->point >= network_model_points(model->model)) {
         return false;
+    }
+    if (message->adapter != 0) {
+        const struct worker_adapter *adapter =
+            message->adapter <= JOB_ADAPTERS_MAX ? &worker->adapters[message->adapter - 1] : NULL;
+        if (adapter == NULL || adapter->plan == NULL || adapter->model != message->model ||
+            adapter->point != message->point) {
+            return false;
+        }
     }
     return message->wakes == 0 ||
            (message->wakes <= JOB_MODELS_MAX && worker->models[message->wakes - 1].model != NULL &&
@@ -515,7 +553,12 @@ static bool understood(const struct worker *worker, const struct job_message *me
     if (message->op == JOB_OP_MODEL) {
         return fd >= 0 && message->length <= SIZE_MAX;
     }
-    return message->op == JOB_OP_FRAME && known_models(worker, message) &&
+    if (message->op == JOB_OP_WEIGHTS) {
+        return worker->models[message->model].model != NULL && message->adapter != 0 &&
+               message->adapter <= JOB_ADAPTERS_MAX && message->length <= SIZE_MAX &&
+               (message->length == 0) == (fd < 0);
+    }
+    return message->op == JOB_OP_FRAME && known_networks(worker, message) &&
            message->length <= worker->options.frame_bytes_max &&
            message->source <= JOB_SOURCE_PREAD && message->kind <= IMAGE_KIND_SENSOR &&
            worker_scan_understood(worker, message) &&
@@ -531,6 +574,10 @@ int worker_handle(struct worker *worker, const struct job_message *message, int 
     }
     if (message->op == JOB_OP_MODEL) {
         done.status = load(worker, message, fd);
+    } else if (message->op == JOB_OP_WEIGHTS) {
+        done.status =
+            adapter_take(&worker->adapters[message->adapter - 1],
+                         worker->models[message->model].model, &worker->kernels, message, fd);
     } else {
         handle_frame(worker, message, fd, &done);
     }

@@ -10,15 +10,19 @@
 
 #include <stdbool.h>
 
+#include "daemon/worker/adapter.h"
 #include "daemon/worker/frame_map.h"
 #include "daemon/worker/job.h"
 #include "daemon/worker/scanner.h"
 #include "engine/kernel/kernel.h"
+#include "engine/kernel/rates.h"
 
 struct worker_options {
     size_t frame_bytes_max;
     uint64_t pixels_max;
     uint32_t cpu_mask;
+    /* Of the kernel table, so that all workers pack weights alike; the first 0: measured here. */
+    uint32_t rates[KERNEL_RATES];
 };
 
 struct worker_model {
@@ -42,6 +46,7 @@ struct worker {
     void *arena;
     size_t codes_bytes, planes_bytes, arena_bytes;
     struct worker_model models[JOB_MODELS_MAX];
+    struct worker_adapter adapters[JOB_ADAPTERS_MAX];
     struct scanner scanner;
     uint16_t colour[IMAGE_RGB * WORKER_COLOUR_SIDE * WORKER_COLOUR_SIDE];
     struct frame_maps maps;

@@ -60,6 +60,7 @@ static struct scanner_key make_key(const struct job_message *message,
     object_min = side > SIDE_MAX && object_min < limit ? limit : object_min;
     return (struct scanner_key){
         .model = message->model,
+        .adapter = message->adapter,
         .width = width,
         .height = height,
         .settings =
@@ -461,6 +462,8 @@ int worker_scan(struct worker *worker, const struct job_message *message,
                 const struct worker_frame *frame)
 {
     const struct worker_model *model = &worker->models[message->model];
+    const struct worker_adapter *adapter =
+        message->adapter != 0 ? &worker->adapters[message->adapter - 1] : NULL;
     struct job_result *result = worker->region;
     struct pass pass = {
         .worker = worker,
@@ -481,6 +484,9 @@ int worker_scan(struct worker *worker, const struct job_message *message,
                  at_least_one(result->info.width / pass.quad),
                  at_least_one(result->info.height / pass.quad));
     err = scanner_get(&worker->scanner, &key, model->model, &worker->kernels, &pass.scan);
+    if (err == 0 && adapter != NULL) {
+        err = scanner_adapt(&worker->scanner, pass.scan, adapter);
+    }
     if (err == 0) {
         err = run_pass(&pass, frame);
     }
@@ -488,7 +494,7 @@ int worker_scan(struct worker *worker, const struct job_message *message,
         return err;
     }
     result->scanned = 1;
-    result->generation = model->generation;
+    result->generation = adapter != NULL ? adapter->generation : model->generation;
     result->label_count = network_model_labels(model->model);
     return 0;
 }

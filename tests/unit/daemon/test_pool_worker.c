@@ -2,6 +2,7 @@
 /* Copyright 2026 The Ocellus Authors */
 /* The pool with the real, sandboxed worker: frames by every way, errors, models, memory given back.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,8 +15,11 @@
 
 #include <cmocka.h>
 
+#include "daemon/weights.h"
 #include "daemon/worker/builtin.h"
 #include "daemon/worker/sandbox.h"
+#include "engine/kernel/cpu.h"
+#include "engine/kernel/kernel.h"
 #include "pool_fixture.h"
 #include "tiny_model.h"
 
@@ -222,12 +226,121 @@ static void test_shrinking_file(void **state)
     close(fixture.options.models[0].memfd);
 }
 
+/* The weights of tiny_model_make(seed) for the one layer of model 0. */
+static struct pool_weights weights_of(unsigned seed, uint32_t adapter, uint64_t generation)
+{
+    struct pool_weights weights = {.adapter = adapter, .generation = generation};
+    struct kernel_table kernels;
+    struct network_model *model;
+    struct network_plan *plan;
+    size_t size;
+    void *bytes = tiny_model_make(seed, &size);
+    assert_non_null(bytes);
+    kernel_table_init(&kernels, kernel_cpu_detect());
+    assert_int_equal(network_model_load(bytes, size, &model, NULL), 0);
+    free(bytes);
+    assert_int_equal(network_plan_create(model, 0, 1, &kernels, &plan), 0);
+    assert_int_equal(weights_seal(model, 0, plan, 0,
+                                  network_model_describe(model)->points[0].layers, &weights.memfd,
+                                  &weights.bytes),
+                     0);
+    network_plan_destroy(plan);
+    network_model_destroy(model);
+    return weights;
+}
+
+/* Judges the picture by adapter 1 + ... or by none; expects the scores of the model of that seed.
+ */
+static void expect_adapter(struct pool_fixture *fixture, uint32_t adapter, uint64_t generation,
+                           const int32_t *scores)
+{
+    struct frame *frame = make_frame(builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_AUTO);
+    frame->adapter = adapter;
+    pool_fixture_frame(fixture, frame);
+    assert_int_equal(fixture->error, PROTO_OK);
+    assert_int_equal(fixture->result.generation, generation);
+    assert_memory_equal(fixture->result.scores, scores, TINY_LABELS * sizeof(scores[0]));
+}
+
+static void scores_of(unsigned seed, int32_t *scores)
+{
+    struct pool_fixture fixture;
+    size_t size;
+    void *bytes = tiny_model_make(seed, &size);
+    int fd = make_memfd(bytes, size);
+    struct pool_options options = pool_fixture_options(program, "all", fd, size);
+    free(bytes);
+    pool_fixture_open(&fixture, &options);
+    assert_true(pool_fixture_wait_ready(&fixture, 1, 5000));
+    expect(&fixture, make_frame(builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_AUTO), PROTO_OK);
+    memcpy(scores, fixture.result.scores, TINY_LABELS * sizeof(scores[0]));
+    pool_fixture_close(&fixture);
+    close(fd);
+}
+
+static void wait_idle(struct pool_fixture *fixture)
+{
+    while (!pool_has_idle(fixture->pool)) {
+        uv_run(fixture->loop, UV_RUN_ONCE);
+    }
+}
+
+/* What was published judges the next frame, in every worker, in one that came later, too; other
+ * adapters and the model itself stay what they are. */
+static void test_weights(void **state)
+{
+    int32_t own[TINY_LABELS], five[TINY_LABELS], six[TINY_LABELS];
+    struct pool_fixture fixture;
+    (void)state;
+    scores_of(0, own);
+    scores_of(5, five);
+    scores_of(6, six);
+    assert_true(memcmp(own, five, sizeof(own)) != 0 && memcmp(five, six, sizeof(six)) != 0);
+    open_pool(&fixture, 1);
+    expect_adapter(&fixture, 1, 7, own); /* nothing was published */
+
+    struct pool_weights weights[2] = {weights_of(5, 0, 20), weights_of(6, 3, 30)};
+    assert_int_equal(pool_publish(fixture.pool, weights, 2), 0);
+    assert_false(pool_has_idle(fixture.pool)); /* no frame comes between */
+    wait_idle(&fixture);
+    expect_adapter(&fixture, 1, 20, five);
+    expect_adapter(&fixture, 4, 30, six);
+    expect_adapter(&fixture, 2, 7, own);
+    expect_adapter(&fixture, 0, 7, own);
+
+    /* While a frame is at work. */
+    struct frame *frame = make_frame(builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_AUTO);
+    frame->adapter = 1;
+    assert_int_equal(pool_start_frame(fixture.pool, frame), 0);
+    weights[0] = weights_of(6, 0, 21);
+    assert_int_equal(pool_publish(fixture.pool, weights, 1), 0);
+    wait_idle(&fixture);
+    assert_memory_equal(fixture.result.scores, five, sizeof(five));
+    frame_destroy(frame);
+    expect_adapter(&fixture, 1, 21, six);
+
+    /* A new worker. */
+    expect(&fixture, make_frame(builtin_dng, sizeof(builtin_dng) - 50, IMAGE_KIND_AUTO),
+           PROTO_CORRUPT);
+    wait_idle(&fixture);
+    expect_adapter(&fixture, 1, 21, six);
+    expect_adapter(&fixture, 4, 30, six);
+
+    weights[0] = (struct pool_weights){.memfd = -1, .generation = 22};
+    assert_int_equal(pool_publish(fixture.pool, weights, 1), 0);
+    wait_idle(&fixture);
+    expect_adapter(&fixture, 1, 22, own);
+    weights[0] = weights_of(5, JOB_ADAPTERS_MAX, 1);
+    assert_int_equal(pool_publish(fixture.pool, weights, 1), -EINVAL);
+    close_pool(&fixture);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_way),      cmocka_unit_test(test_errors),
         cmocka_unit_test(test_bad_model),      cmocka_unit_test(test_memory_goes_back),
-        cmocka_unit_test(test_shrinking_file),
+        cmocka_unit_test(test_shrinking_file), cmocka_unit_test(test_weights),
     };
     if (argc != 2) {
         return 2;
