@@ -76,8 +76,7 @@ enum plan_finish {
     PLAN_FINISH_WIDE_SCORES, /* int64 sums */
 };
 
-/* A convolution with fewer outputs than this, times two, would leave more of a kernel's vectors
- * empty than full. */
+/* So many outputs, or fewer, leave half of a kernel's vectors empty or more. */
 #define PLAN_FOLD_MAX 8u
 
 /*
