@@ -253,11 +253,10 @@ static void normal_steps(double sigma, int8_t table[4096])
     }
 }
 
-static void drift_analog(struct lab_lrt_layer *l, uint64_t seed, uint64_t stream, uint64_t index)
+static void drift_analog(struct lab_lrt_layer *l, const int8_t table[4096], uint64_t seed,
+                         uint64_t stream, uint64_t index)
 {
-    int8_t table[4096];
     const size_t count = (size_t)l->out_c * l->patch;
-    normal_steps(10 / sqrt(1e5), table);
     for (size_t i = 0; i < count; i += 5) { /* five of 12 bits in a random number */
         uint64_t bits = train_random(seed, stream, index * count + i);
         for (size_t k = i; k < i + 5 && k < count; k++, bits >>= 12) {
@@ -285,10 +284,12 @@ void lab_lrt_drift(struct lab_lrt_net *net, enum lab_lrt_environment environment
     if (environment != LAB_LRT_ANALOG && environment != LAB_LRT_DIGITAL) {
         return;
     }
+    int8_t table[4096];
+    normal_steps(10 / sqrt(1e5), table);
     for (uint32_t i = 0; i < LAB_LRT_LAYERS; i++) {
         struct lab_lrt_layer *l = &net->layer[i];
         if (environment == LAB_LRT_ANALOG) {
-            drift_analog(l, seed, STREAM_DRIFT + i, index);
+            drift_analog(l, table, seed, STREAM_DRIFT + i, index);
         } else {
             drift_digital(l, seed, STREAM_DRIFT + i, index);
         }

@@ -159,7 +159,7 @@ static void step_sgd(struct lab_lrt_learner *learner, uint32_t layer)
         learner->scheme.max_norm ? train_max_norm(&learner->left[layer], to.count, g) : 1;
     const float scale = LAB_LRT_RATE / (divisor * lab_lrt_code(net));
     for (size_t i = 0; i < to.count; i++) {
-        learner->steps[i] = (int32_t)lrintf(fminf(fmaxf(scale * g[i], -256), 256));
+        learner->steps[i] = (int32_t)lab_lrt_grid(scale * g[i], 1, -256, 256);
     }
     if (train_cells_step(&to, 0, learner->steps, to.count, true) > 0) {
         lab_lrt_net_touch(net, layer);
