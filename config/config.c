@@ -8,20 +8,15 @@
  */
 #include "config/config.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "config/file.h"
 #include "config/value.h"
-
-#define FILE_BYTES_MAX (256u * 1024u)
 
 #define KEY(type, key, kind, field, min, max)                                                      \
     {                                                                                              \
@@ -149,14 +144,22 @@ static int enter_once(struct loader *loader, const char *title, unsigned *first)
     return 0;
 }
 
-static int enter_model(struct loader *loader, const char *title, const char *name)
+/* Its index, or model_count. */
+static uint32_t find_model(const struct config *config, const char *name)
 {
-    struct config *config = loader->config;
     uint32_t i = 0;
 
     while (i < config->model_count && strcmp(config->models[i].name, name) != 0) {
         i++;
     }
+    return i;
+}
+
+static int enter_model(struct loader *loader, const char *title, const char *name)
+{
+    struct config *config = loader->config;
+    uint32_t i = find_model(config, name);
+
     if (i == CONFIG_MODELS_MAX) {
         return FAIL_HERE(loader, "more than %u models", CONFIG_MODELS_MAX);
     }
@@ -220,7 +223,6 @@ static int enter_polygon(struct loader *loader, const char *title, const char *n
     struct config_scan *scan = &config->cameras[owner].scan;
     struct config_polygon *list = kind == ZONE ? scan->zones : scan->masks;
     uint32_t *count = kind == ZONE ? &scan->zone_count : &scan->mask_count;
-
     while (i < *count && strcmp(list[i].name, name) != 0) {
         i++;
     }
@@ -253,8 +255,8 @@ static int enter_section(struct loader *loader, const char *title)
     }
     if (!model && !camera) {
         return FAIL_HERE(loader,
-                         "unknown section [%s]; there are [daemon], [model NAME], [camera NAME], "
-                         "[zone CAMERA NAME], [mask CAMERA NAME]",
+                         "unknown section [%s]; there are [daemon], [model NAME], "
+                         "[camera NAME], [zone CAMERA NAME], [mask CAMERA NAME]",
                          title);
     }
     const char *name = strchr(title, ' ') + 1;
@@ -368,54 +370,14 @@ static int handle_pair(void *user, const char *section, const char *name, const 
     return 1;
 }
 
-/* The file's bytes, malloc'd. */
-static int read_file(struct loader *loader, const char *path, char **ret_text, size_t *ret_size)
-{
-    struct stat st;
-    size_t size = 0;
-    ssize_t n = 1;
-    char *text = malloc(FILE_BYTES_MAX + 1);
-    /* Not blocking: a FIFO of this name is to be refused, not waited for. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (text == NULL || fd < 0 || fstat(fd, &st) < 0) {
-        fail(loader, text == NULL ? -ENOMEM : -errno, path, 0, "%s",
-             text == NULL ? "out of memory" : strerror(errno));
-        goto out;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        fail(loader, -EBADMSG, path, 0, "not a regular file");
-        goto out;
-    }
-    while (n > 0 && size <= FILE_BYTES_MAX) {
-        n = read(fd, text + size, FILE_BYTES_MAX + 1 - size);
-        size += n > 0 ? (size_t)n : 0;
-    }
-    if (n < 0) {
-        fail(loader, -errno, path, 0, "%s", strerror(errno));
-    } else if (size > FILE_BYTES_MAX) {
-        fail(loader, -EBADMSG, path, 0, "larger than %u bytes", FILE_BYTES_MAX);
-    }
-out:
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (loader->result < 0) {
-        free(text);
-        return loader->result;
-    }
-    *ret_text = text;
-    *ret_size = size;
-    return 0;
-}
-
 static int load_file(struct loader *loader, const char *path)
 {
     static const char bom[] = "\xef\xbb\xbf";
     char *text = NULL;
     size_t size = 0;
 
-    if (read_file(loader, path, &text, &size) < 0) {
+    loader->result = config_file_read(path, &text, &size, loader->error);
+    if (loader->result < 0) {
         return loader->result;
     }
     loader->file = path;
@@ -437,57 +399,6 @@ static int load_file(struct loader *loader, const char *path)
              "the line cannot be read");
     }
     free(text);
-    return loader->result;
-}
-
-static int is_drop_in(const struct dirent *entry)
-{
-    size_t length = strlen(entry->d_name);
-
-    return entry->d_name[0] != '.' && length > 5 &&
-           strcmp(entry->d_name + length - 5, ".conf") == 0;
-}
-
-/* Bytes, not the locale, give the order. */
-static int compare_names(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-/* The paths of the drop-ins of `path`, in order. The caller frees them and the list. */
-static int list_drop_ins(struct loader *loader, const char *path, char ***ret_paths, int *ret_count)
-{
-    struct dirent **entries = NULL;
-    char *directory = NULL;
-    char **paths = NULL;
-    int count = 0, made = 0;
-
-    if (asprintf(&directory, "%s.d", path) < 0) {
-        return fail(loader, -ENOMEM, path, 0, "out of memory");
-    }
-    count = scandir(directory, &entries, is_drop_in, compare_names);
-    if (count < 0 && errno == ENOENT) {
-        count = 0;
-    }
-    paths = calloc((size_t)(count > 0 ? count : 1), sizeof(*paths));
-    if (count < 0 || paths == NULL) {
-        fail(loader, count < 0 ? -errno : -ENOMEM, directory, 0, "%s",
-             strerror(count < 0 ? errno : ENOMEM));
-    }
-    for (int i = 0; i < count; i++) {
-        if (loader->result == 0) {
-            if (asprintf(&paths[i], "%s/%s", directory, entries[i]->d_name) < 0) {
-                fail(loader, -ENOMEM, directory, 0, "out of memory");
-            } else {
-                made++;
-            }
-        }
-        free(entries[i]);
-    }
-    free(entries);
-    free(directory);
-    *ret_paths = paths;
-    *ret_count = made;
     return loader->result;
 }
 
@@ -520,16 +431,6 @@ static void set_defaults(struct config *config)
                     },
             },
     };
-}
-
-static bool has_model(const struct config *config, const char *name)
-{
-    for (uint32_t i = 0; i < config->model_count; i++) {
-        if (strcmp(config->models[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static const struct origin *daemon_origin(const struct loader *loader, const char *key)
@@ -571,21 +472,19 @@ static int check_model(struct loader *loader, uint32_t index)
                     "model '%s' needs both 'wakes' and 'wake-label', or neither", model->name);
     }
     if (model->wakes[0] != '\0' &&
-        (!has_model(loader->config, model->wakes) || strcmp(model->wakes, model->name) == 0)) {
+        (find_model(loader->config, model->wakes) == loader->config->model_count ||
+         strcmp(model->wakes, model->name) == 0)) {
         return fail(loader, -EBADMSG, origin->file, origin->line,
                     "model '%s' wakes '%s', which is no other [model]", model->name, model->wakes);
     }
     return 0;
 }
 
-static int check_polygons(struct loader *loader, uint32_t index, int kind)
+static int check_polygons(struct loader *loader, uint32_t camera, int kind,
+                          const struct config_polygon *list, uint32_t count)
 {
-    const struct config_scan *scan = &loader->config->cameras[index].scan;
-    const struct config_polygon *list = kind == ZONE ? scan->zones : scan->masks;
-    uint32_t count = kind == ZONE ? scan->zone_count : scan->mask_count;
-
     for (uint32_t i = 0; i < count; i++) {
-        const struct origin *origin = &loader->polygon_origin[index][kind][i];
+        const struct origin *origin = &loader->polygon_origin[camera][kind][i];
         if (list[i].count == 0) {
             return fail(loader, -EBADMSG, origin->file, origin->line, "%s '%s' has no area",
                         kind == ZONE ? "zone" : "mask", list[i].name);
@@ -602,16 +501,13 @@ static int check_camera(struct loader *loader, uint32_t index)
 
     if (camera->model[0] == '\0') {
         memcpy(camera->model, config->default_model, sizeof(camera->model));
-    } else if (!has_model(config, camera->model)) {
+    } else if (find_model(config, camera->model) == config->model_count) {
         return fail(loader, -EBADMSG, origin->file, origin->line, "there is no [model %s]",
                     camera->model);
     }
-    for (int kind = 0; kind < POLYGON_KINDS; kind++) {
-        if (check_polygons(loader, index, kind) < 0) {
-            return loader->result;
-        }
-    }
-    return 0;
+    const struct config_scan *scan = &camera->scan;
+    int r = check_polygons(loader, index, ZONE, scan->zones, scan->zone_count);
+    return r < 0 ? r : check_polygons(loader, index, MASK, scan->masks, scan->mask_count);
 }
 
 /* What only the whole can break. Fills in the names of default models. */
@@ -629,7 +525,7 @@ static int check_whole(struct loader *loader, const char *path)
     }
     if (config->default_model[0] == '\0') {
         memcpy(config->default_model, config->models[0].name, sizeof(config->default_model));
-    } else if (!has_model(config, config->default_model)) {
+    } else if (find_model(config, config->default_model) == config->model_count) {
         return fail_key(loader, path, "model", "there is no [model %s]", config->default_model);
     }
     memcpy(config->other.model, config->default_model, sizeof(config->other.model));
@@ -676,7 +572,7 @@ int config_load(const char *path, struct config **ret_config, struct config_erro
 
     r = load_file(loader, path);
     if (r == 0) {
-        r = list_drop_ins(loader, path, &paths, &count);
+        r = config_file_list_drop_ins(path, &paths, &count, &error);
     }
     for (int i = 0; i < count && r == 0; i++) {
         r = load_file(loader, paths[i]);
