@@ -188,7 +188,6 @@ static int enter_camera(struct loader *loader, const char *title, const char *na
 {
     struct config *config = loader->config;
     uint32_t i = find_camera(config, name);
-
     if (i == CONFIG_CAMERAS_MAX) {
         return FAIL_HERE(loader, "more than %u cameras", CONFIG_CAMERAS_MAX);
     }

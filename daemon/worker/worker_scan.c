@@ -130,32 +130,24 @@ static int look(struct pass *pass, const struct worker_frame *frame)
     return 0;
 }
 
+/* On the first level that is small enough, which is the last at the latest. */
 static void light_of_scan(struct pass *pass)
 {
     struct scanner_scan *scan = pass->scan;
-    const struct network_scan_level *first = network_scan_level(scan->scan, 0);
-    uint32_t side = 1;
-    /* As often as it takes a half of the sides: an exact area average. */
-    while ((uint64_t)(first->width / side) * (first->height / side) > LIGHT_PIXELS_MAX) {
-        side *= 2;
+    const struct network_scan_level *first = network_scan_level(scan->scan, 0), *level = first;
+    const uint16_t *planes = scan->planes;
+
+    for (uint32_t i = 1; i < scan->levels && level->width * level->height > LIGHT_PIXELS_MAX; i++) {
+        level = network_scan_level(scan->scan, i);
     }
-    struct image_target target = {at_least_one(first->width / side),
-                                  at_least_one(first->height / side), scan->input->target.channels,
-                                  IMAGE_FIT_STRETCH};
-    if (side == 1 || scan->levels < 2) {
-        target.width = first->width;
-        target.height = first->height;
-        measure_light(pass, scan->planes, &target);
-        return;
+    const struct image_target target = {level->width, level->height, scan->input->target.channels,
+                                        IMAGE_FIT_STRETCH};
+    if (level != first) {
+        image_average_planes(scan->ops, scan->planes, target.channels, first->width, first->height,
+                             level->width, level->height, scan->scratch, scan->smaller);
+        planes = scan->smaller;
     }
-    const struct network_scan_level *second = network_scan_level(scan->scan, 1);
-    if (target.width > second->width || target.height > second->height) {
-        target.width = second->width; /* what the buffers have room for */
-        target.height = second->height;
-    }
-    image_average_planes(scan->ops, scan->planes, target.channels, first->width, first->height,
-                         target.width, target.height, scan->scratch, scan->smaller);
-    measure_light(pass, scan->smaller, &target);
+    measure_light(pass, planes, &target);
 }
 
 /* The codes and boxes of the frame before can be compared with. */
@@ -442,7 +434,9 @@ static int run_pass(struct pass *pass, const struct worker_frame *frame)
         result->peak = INT32_MIN;
         return 0;
     }
+    start = clock_ns();
     light_of_scan(pass);
+    pass->scan->average_ns += clock_ns() - start;
     evaluate(pass);
     start = clock_ns();
     const uint64_t made = pass->scan->average_ns + pass->scan->gradient_ns;
