@@ -110,34 +110,56 @@ static void test_masks(void **state)
     scan_close(&fixture);
 }
 
+/* Take the margins of all windows away that model 2 refuses label 4. Returns how many candidates.
+ */
+static uint32_t refuse_windows(struct scan_engine *engine, struct scan_fixture *fixture)
+{
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < engine->levels; i++) {
+        const struct network_scan_level *level = network_scan_level(engine->scan, i);
+        for (uint32_t k = 0; k < level->columns * level->rows; k++) {
+            int8_t codes[TINY_CODES];
+            int32_t scores[TINY_LABELS];
+            network_scan_cut(engine->scan, i, engine->codes[i], k % level->columns,
+                             k / level->columns, codes);
+            network_run(fixture->worker.models[2].plans[0], fixture->worker.arena, codes, scores);
+            bool most = true;
+            for (uint32_t n = 0; n < TINY_LABELS; n++) {
+                most = most && scores[4] >= scores[n];
+            }
+            refused += !most && engine->margins[i][k] >= fixture->message.scan.threshold;
+            engine->margins[i][k] = most ? engine->margins[i][k] : INT32_MIN;
+        }
+    }
+    return refused;
+}
+
 /* A second model takes some of the boxes, and lets weaker ones through where it refuses. */
 static void test_confirm(void **state)
 {
-    const size_t plane = gradient_bits_bytes(TINY_CODES);
     struct scan_fixture fixture;
-    int8_t codes[TINY_CODES];
-    int32_t scores[TINY_LABELS];
+    struct scan_engine engine;
     (void)state;
     scan_open(&fixture);
     scan_load_seeded(&fixture, 2, 77);
     scan_noise(&fixture, 6);
     scan_put_ppm(&fixture, SCAN_WIDTH, SCAN_HEIGHT);
-    fixture.message.want_codes = 1;
     const struct job_result *result = scan_run(&fixture);
+    fixture.message.scan.threshold = result->boxes[0].margin / 3; /* few enough to look at all */
+    result = scan_run(&fixture);
     const uint32_t all = result->box_count;
     const uint64_t macs = result->macs;
+    scan_engine_run(&engine, &fixture, SCAN_WIDTH, SCAN_HEIGHT);
+    assert_int_equal(all, engine.count);
+    assert_true(refuse_windows(&engine, &fixture) > all);
+    engine.count =
+        network_scan_boxes(engine.scan, (const int32_t *const *)engine.margins, engine.boxes);
     fixture.message.scan.confirm = 3;
     fixture.message.scan.confirm_label = 4;
     result = scan_run(&fixture);
     assert_true(result->box_count > 0 && result->macs > macs);
-    for (uint32_t i = 0; i < result->box_count; i++) {
-        const uint8_t *packed = result->codes + i * 2 * plane;
-        assert_int_equal(gradient_unpack_ternary(packed, packed + plane, TINY_CODES, codes), 0);
-        network_run(fixture.worker.models[2].plans[0], fixture.worker.arena, codes, scores);
-        for (uint32_t k = 0; k < TINY_LABELS; k++) {
-            assert_true(scores[4] >= scores[k]);
-        }
-    }
+    scan_assert_boxes(result, engine.boxes, engine.count);
+    scan_engine_finish(&engine);
     fixture.message.scan.confirm_threshold = INT32_MAX;
     assert_int_equal(scan_run(&fixture)->box_count, 0);
     fixture.message.scan.confirm_threshold = -INT32_MAX;
