@@ -27,10 +27,10 @@
  * BOXES
  *   A window is a candidate where its margin, the score of `label` less the largest other one (held
  *   to int32), is `threshold` at least. Its edges on the level are brought to frame pixels, rounded
- *   half up and held to the frame. Of more than NETWORK_SCAN_CANDIDATES_MAX candidates only the
- *   first in the order below are looked at. Candidates are taken from the largest margin down
- * (ties: lower level, row, column first); one that overlaps a taken one by more than `overlap` is
- * dropped, the overlap being intersection over union in frame pixels. All in integers.
+ *   half up and held to the frame. Candidates are taken from the largest margin down (ties: lower
+ *   level, row, column first); one that overlaps a taken one by more than `overlap` is dropped, the
+ *   overlap being intersection over union in frame pixels. Only the first
+ *   NETWORK_SCAN_CANDIDATES_MAX in that order are looked at. All in integers.
  */
 #ifndef OCELLUS_ENGINE_NETWORK_SCAN_H
 #define OCELLUS_ENGINE_NETWORK_SCAN_H
