@@ -67,8 +67,7 @@ int network_scan_check(const struct network_model *model, uint32_t index, uint32
 }
 
 /* The point's layers with the first dense one as a convolution as large as the window's map there,
- * from one window to the next, and all after it over 1x1 maps. Pools have no arrays to be copied.
- */
+ * from one window to the next, and all after it over 1x1 maps. */
 static void unroll(const struct network_point *point, uint16_t stride, struct network_layer *layers)
 {
     struct network_shape map = network_input_shape(&point->input);
