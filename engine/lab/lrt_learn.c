@@ -214,6 +214,7 @@ static void flush(struct lab_lrt_learner *learner, uint32_t layer, float batch)
 void lab_lrt_learn(struct lab_lrt_learner *learner, uint32_t label)
 {
     const uint8_t kind = learner->scheme.kind;
+    const uint32_t patience = learner->scheme.patience > 0 ? learner->scheme.patience : 1;
     if (kind == LAB_LRT_INFERENCE) {
         return;
     }
@@ -224,7 +225,7 @@ void lab_lrt_learn(struct lab_lrt_learner *learner, uint32_t label)
     }
     for (uint32_t i = 0; i < LAB_LRT_LAYERS; i++) {
         const uint32_t batch =
-            dense(&learner->net->layer[i]) ? LAB_LRT_BATCH_DENSE : LAB_LRT_BATCH_CONV;
+            (dense(&learner->net->layer[i]) ? LAB_LRT_BATCH_DENSE : LAB_LRT_BATCH_CONV) * patience;
         if (kind == LAB_LRT_SGD) {
             step_sgd(learner, i);
         } else if (kind == LAB_LRT_LOWRANK) {

@@ -25,7 +25,8 @@ struct lab_lrt_scheme {
     bool still_bias; /* biases and norms do not learn */
     bool no_norm;    /* norms pass their input on */
     uint32_t rank;
-    float kappa; /* 0: no term is skipped */
+    float kappa;       /* 0: no term is skipped */
+    uint32_t patience; /* weights after so many times the paper's batches; 0: once */
 };
 
 #define LAB_LRT_RATE        0.01f

@@ -151,6 +151,14 @@ void lab_lrt_study_init(struct lab_lrt_study *study, const struct lab_lrt_sizes 
     gated.gated = true;
     snprintf(gated.name, sizeof(gated.name), "control-lowrank-max-gated");
     study->gated = add(study, &gated);
+    for (uint32_t e = 0; e < LAB_LRT_ENVIRONMENTS; e++) {
+        struct lab_lrt_cell patient = study->cell[study->environment[e][LOWRANK_MAX]];
+        patient.pictures = sizes->environment;
+        patient.scheme.patience = LAB_LRT_PATIENCE;
+        snprintf(patient.name, sizeof(patient.name), "%s-lowrank-max-patient",
+                 lab_lrt_environment_name(e));
+        study->patient[e] = add(study, &patient);
+    }
     for (uint32_t seed = 0; seed < sizes->seeds; seed++) {
         for (uint32_t i = 0; i < LAB_LRT_ABLATIONS; i++) {
             add_ablation(study, i, 0, seed);

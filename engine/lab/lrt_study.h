@@ -14,6 +14,7 @@
 #define LAB_LRT_ABLATIONS 8u
 #define LAB_LRT_RANKS     6u
 #define LAB_LRT_WIDTHS    4u
+#define LAB_LRT_PATIENCE  16u
 
 struct lab_lrt_sizes {
     const char *title;
@@ -32,6 +33,7 @@ struct lab_lrt_study {
     struct lab_lrt_cell cell[LAB_LRT_CELLS_MAX];
     /* Indices into cell. */
     uint32_t environment[LAB_LRT_ENVIRONMENTS][LAB_LRT_SCHEMES], gated;
+    uint32_t patient[LAB_LRT_ENVIRONMENTS];     /* low rank, max-norm, LAB_LRT_PATIENCE */
     uint32_t ablation[LAB_LRT_ABLATIONS][2][8]; /* without and with max-norm; seeds */
     uint32_t rank[LAB_LRT_WIDTHS][LAB_LRT_RANKS];
     double prepared; /* accuracy of the prepared network */
