@@ -13,18 +13,34 @@
  *             next record holds it. Predictions and train_online_layer have it
  *   Accumulators, recent labelled codes and the holdout are memory only, and no part of the state.
  *
- * ONE LABEL  train_online_learn predicts, counts, then learns: biases of the trained layers step at
- *   once; the codes go to the recent ones or, every few labels, to the holdout.
+ * ONE LABEL  train_online_learn predicts, counts, then learns: biases of the trained layers take a
+ *   small step along the gradient of the cross-entropy; the input of the first trained layer, 8
+ *   bits a value, goes to the recent ones or, once there are HOLDOUT_FROM of them, one
+ * in HOLDOUT_EACH is drawn for the holdout (a reservoir).
  *
- * FLUSH  train_online_flush goes over the recent labelled codes several times with low-rank
- *   accumulators (lowrank.h), beside it makes a prototype head, tries what it got, and keeps the
- *   better by the rule below; what changes then goes out as one record, and is in the state when
- *   the call returns. Cells are written once per flush. Nothing is kept that makes the holdout (or,
- *   while that is small, the leave-one-out score) worse: do no harm.
+ * FLUSH  train_online_flush goes over the recent labels `passes` times in shuffled order. Each
+ * label asks for a margin: the score of its class less the largest other one. Where the state at
+ * the start gives `margin` or more, its scores are to stay as they are; else these two are to move
+ * by equal parts until they give it. dz is the score less that aim (least mean squares), and goes
+ *   back through the requantisation (derivative mult * 2^-shift, inside the clip) and the tap that
+ *   a pool took. Each layer's step is a sum of outer products in rank `rank` (lowrank.h) on top of
+ *   the codes; these change once, when the record is applied.
+ *     NLMS      step = rate * |dz|^2 / (layers * S^2), S = sum over pixels of |dt| |a|: of a dense
+ *               layer the exact projection; at most as long as 2 / lambda with lambda the running
+ *               largest eigenvalue of the autocorrelation of the layer's inputs
+ *     max-norm  dt and a are divided by their max-norms, step = rate in codes / 127; capped alike
  *
- * PROTOTYPES are means of the features that the last layer reads, per class; their scores are
- *   linear in the features, and are folded into the arrays of the last layer that
- *   train_online_layer gives. Whoever runs the network need not know of them.
+ * PROTOTYPES are means of the features that the last layer reads, per class (prototype.h); their
+ *   scores are linear in the features, and are folded into the arrays of the last layer that
+ *   train_online_layer gives. Whoever runs the network need not know of them. A record with
+ *   prototypes replaces those before.
+ *
+ * THE RULE  Both heads are made from the recent labels less one part and tried on that part:
+ *   leave-one-out up to FOLDS labels, FOLDS parts beyond. The one that gets more labels right is
+ *   kept, of equals the low-rank one; prototypes only where each class has a label. Do no harm:
+ *   where it gets fewer of the labels that are new since the last flush right than the state before
+ *   did, or where the holdout then comes out worse, nothing is changed. The parts also tell the
+ * leave-one-out score, and the labels that the others contradict.
  */
 #ifndef OCELLUS_ENGINE_TRAIN_ONLINE_H
 #define OCELLUS_ENGINE_TRAIN_ONLINE_H
@@ -35,8 +51,11 @@
 
 #include "engine/network/model.h"
 
-#define TRAIN_ONLINE_LAYERS_MAX 8u    /* that are trained */
-#define TRAIN_ONLINE_RECENT_MAX 4096u /* labelled codes kept */
+#define TRAIN_ONLINE_LAYERS_MAX   8u    /* that are trained */
+#define TRAIN_ONLINE_RECENT_MAX   4096u /* labelled codes kept */
+#define TRAIN_ONLINE_HOLDOUT_FROM 32u
+#define TRAIN_ONLINE_HOLDOUT_EACH 4u
+#define TRAIN_ONLINE_FOLDS        20u
 
 enum train_online_head {
     TRAIN_ONLINE_AUTO = 0, /* the rule picks */
@@ -48,17 +67,19 @@ enum train_online_head {
 enum train_online_norm { TRAIN_ONLINE_MAX_NORM = 0, TRAIN_ONLINE_NLMS };
 
 struct train_online_settings {
-    uint32_t layer_count;                     /* 0: chosen from the model */
-    uint32_t layers[TRAIN_ONLINE_LAYERS_MAX]; /* indices of the point, ascending; s8 conv or dense
-                                                 with u7 or scores outputs */
-    uint32_t rank;                            /* 1..10 */
-    float rate;                               /* of weights, in units of a code's full range */
-    float bias_rate;                          /* of biases */
-    uint32_t flush;                           /* labels after which a flush is due, 1..RECENT_MAX */
-    uint32_t passes;                          /* over the recent codes in a flush, 1..1000 */
-    uint32_t recent;                          /* labelled codes kept, 1..RECENT_MAX */
-    uint32_t holdout;                         /* labelled codes kept apart, 0..RECENT_MAX */
-    float hold;                               /* rho_min */
+    uint32_t layer_count; /* 0: the last layer */
+    /* Indices of the point, ascending; s8 conv or dense with u7 or scores outputs. */
+    uint32_t layers[TRAIN_ONLINE_LAYERS_MAX];
+    uint32_t rank; /* 1..10 */
+    float rate;    /* of weights, 0..1; see FLUSH */
+    /* Of biases, 0..1: so much of the way that the gradient asks of the scores, at each label. */
+    float bias_rate;
+    float margin;     /* that a label asks for, in units of 2^16 of a score; 0..1000 */
+    uint32_t flush;   /* labels after which a flush is due, 1..RECENT_MAX */
+    uint32_t passes;  /* over the recent labels in a flush, 1..1000 */
+    uint32_t recent;  /* labelled codes kept, 1..RECENT_MAX */
+    uint32_t holdout; /* labelled codes kept apart, 0..RECENT_MAX */
+    float hold;       /* rho_min */
     float kappa;
     uint8_t norm; /* enum train_online_norm */
     uint8_t head; /* enum train_online_head */
@@ -75,7 +96,7 @@ void train_online_defaults(const struct network_model *model, uint32_t point,
                            struct train_online_settings *ret_settings);
 
 /*
- * Lay out a trainer in one allocation, of a size that never grows. The model must outlive it.
+ * Lay out a trainer; its memory does not grow later. The model must outlive it.
  * Errors: -ENOTSUP  the point has no layers that can be trained, or one between them that gradients
  * cannot pass (*ret_reason, may be NULL, points to a static sentence); -EINVAL  settings out of
  * range, likewise; -ENOMEM.
@@ -88,7 +109,7 @@ void train_online_destroy(struct train_online *online);
 /* All memory that it holds. */
 size_t train_online_bytes(const struct train_online *online);
 
-/* Names the base: model, point and trained layers. Equal on all machines. */
+/* Names the base: the arrays of the point's 8-bit layers, and which of them are trained. */
 uint64_t train_online_base(const struct train_online *online);
 
 /* Scores of the present state, equal to network_run's with the layers of train_online_layer. */
@@ -110,9 +131,10 @@ int train_online_learn(struct train_online *online, const void *codes, uint32_t 
 
 /* How many labelled codes a verdict rests on, and how many of them came out right. */
 struct train_online_verdict {
-    uint32_t count, before, after; /* of the holdout */
-    uint32_t recent_count, recent_before, recent_after;
-    uint8_t head; /* what was kept: enum train_online_head, not AUTO */
+    uint32_t count, before, after; /* of the holdout; after: if the update is kept */
+    /* Of the recent labels; parts: right when left out, by the head that was picked. */
+    uint32_t recent_count, recent_before, recent_after, recent_parts;
+    uint8_t head; /* what was picked: enum train_online_head, not AUTO */
 };
 
 /*
@@ -161,9 +183,9 @@ int train_online_layer(const struct train_online *online, uint32_t layer,
 
 struct train_online_layer_status {
     uint32_t layer;
-    float lambda; /* largest eigenvalue of the autocorrelation of its inputs, codes over 127; 0:
-                     not known */
-    float rate;   /* in force: the settings' or 2 / lambda times a safety factor */
+    float lambda; /* largest eigenvalue of the autocorrelation of its inputs, as codes; 0: not known
+                   */
+    float cap;    /* share of steps that 2 / lambda held, 0..1 */
     float energy; /* of the largest singular value, of all, in the last flush; 0..1 */
     uint64_t terms, skipped;
     uint64_t cells, cells_written; /* cells_written: writes in all */
@@ -174,7 +196,7 @@ struct train_online_status {
     uint64_t labels, correct; /* predicted before learning */
     float loss;               /* running mean, weight 0.95 */
     uint32_t recent, holdout;
-    uint32_t loo_right, loo_count; /* leave-one-out score of the recent labels */
+    uint32_t loo_right, loo_count; /* of the recent labels left out, at the last flush */
     uint64_t records, record_bytes;
     uint64_t refused; /* flushes and imports that would have done harm */
     struct train_online_verdict last;
