@@ -76,7 +76,6 @@ static const struct value_key polygon_keys[] = {
 #define KEYS_MAX     COUNT(daemon_keys)
 
 enum { ZONE, MASK, POLYGON_KINDS };
-
 /* Where something was written, for errors that are only seen when everything is read. */
 struct origin {
     const char *file;

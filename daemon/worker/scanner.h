@@ -16,7 +16,7 @@
 #include "engine/kernel/kernel.h"
 
 #define SCANNER_COUNT 4u
-/* Of all scans together, their arenas included. 1080p on a window of 96 takes about 20 MiB. */
+/* Of all scans together, their arenas included. */
 #define SCANNER_BYTES_MAX ((size_t)256 << 20)
 
 /* What a scan is laid out for. */

@@ -145,6 +145,15 @@ def test_a_client_may_wish(seeing, frame, picture):
         assert nothing["confidence"] == pytest.approx(1 - nothing["scores"][0]["probability"], abs=2e-6)
 
 
+@pytest.mark.parametrize("mask", ["c", "avx2"])
+def test_every_instruction_set_says_the_same(start_daemon, seeing, things, frame, mask):
+    other = start_daemon(models={"things": things}, settings={"workers": 1, "cpu_mask": mask},
+                         cameras={"yard": {"scan": "yes", **SCAN}})
+    with seeing.eye() as eye, other.eye() as same:
+        one, two = eye.infer(frame, camera="yard"), same.infer(frame, camera="yard")
+    assert one["boxes"] == two["boxes"] and one["scores"] == two["scores"] and one["light"] == two["light"]
+
+
 def test_zones_and_masks(seeing, frame):
     with seeing.eye() as eye:
         result = eye.infer(frame, camera="parts")

@@ -31,6 +31,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < result->score_count; i++) {
             length += strlen(result->scores[i].label);
         }
+        for (size_t i = 0; i < result->box_count; i++) {
+            const char *zone = result->boxes[i].zone;
+            length += strlen(result->boxes[i].label) + (zone != NULL ? strlen(zone) : 0);
+        }
         check(result->score_count > 0 && length <= size && result->json[0] == '{');
         cJSON *again = cJSON_Parse(result->json);
         check(again != NULL);

@@ -17,10 +17,11 @@ static void check(const struct proto_request *request)
     const struct proto_sensor *sensor = &request->sensor;
     if (!proto_name_valid(request->camera) ||
         (request->model[0] != '\0' && !proto_name_valid(request->model)) ||
-        (unsigned)request->kind > PROTO_KIND_SENSOR || sensor->width > UINT16_MAX ||
-        sensor->height > UINT16_MAX || sensor->stride > 1u << 24 || sensor->cfa > PROTO_CFA_MONO ||
-        sensor->packing > PROTO_PACKING_MIPI12 || sensor->black > UINT16_MAX ||
-        sensor->white > UINT16_MAX || sensor->nominal_white > UINT16_MAX) {
+        (unsigned)request->kind > PROTO_KIND_SENSOR || (unsigned)request->scan > PROTO_SCAN_NO ||
+        sensor->width > UINT16_MAX || sensor->height > UINT16_MAX || sensor->stride > 1u << 24 ||
+        sensor->cfa > PROTO_CFA_MONO || sensor->packing > PROTO_PACKING_MIPI12 ||
+        sensor->black > UINT16_MAX || sensor->white > UINT16_MAX ||
+        sensor->nominal_white > UINT16_MAX) {
         abort();
     }
     if (request->data != NULL) {
