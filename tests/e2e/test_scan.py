@@ -147,7 +147,7 @@ def test_a_client_may_wish(seeing, frame, picture):
 
 @pytest.mark.parametrize("mask", ["c", "avx2"])
 def test_every_instruction_set_says_the_same(start_daemon, seeing, things, frame, mask):
-    other = start_daemon(models={"things": things}, settings={"workers": 1, "cpu_mask": mask},
+    other = start_daemon(models={"things": things}, settings={"workers": 1, "cpu_mask": mask, "worker_timeout": "20s", "deadline": "20s"},
                          cameras={"yard": {"scan": "yes", **SCAN}})
     with seeing.eye() as eye, other.eye() as same:
         one, two = eye.infer(frame, camera="yard"), same.infer(frame, camera="yard")
