@@ -64,16 +64,20 @@ static int32_t threshold_of(const struct network_scan_meaning *meaning, uint32_t
                                   : (int32_t)lround(margin);
 }
 
-/* The point can scan, with this stride. */
-static int check_point(const struct model *model, uint32_t point, uint32_t stride,
+/* The point can scan, with these settings. */
+static int check_point(const struct model *model, uint32_t point, const struct config_scan *config,
                        const char **ret_reason)
 {
+    const struct network_input *input = network_model_input(model->network, point);
     uint32_t step;
     if (network_scan_check(model->network, point, &step, ret_reason) < 0) {
         return -EINVAL;
     }
-    if (stride % step != 0) {
+    if (config->stride % step != 0) {
         return refuse(ret_reason, "scan-stride is no multiple of the model's step");
+    }
+    if (config->motion && input->front.coding != GRADIENT_CODING_TERNARY) {
+        return refuse(ret_reason, "motion needs a model whose codes are ternary");
     }
     return 0;
 }
@@ -145,7 +149,7 @@ int scan_settings(const struct models *models, const struct config_scan *config,
     }
     for (uint32_t i = 0; i < used->point_count; i++) {
         if ((point == SCAN_EVERY_POINT || point == i) &&
-            check_point(used, i, config->stride, ret_reason) < 0) {
+            check_point(used, i, config, ret_reason) < 0) {
             return -EINVAL;
         }
     }

@@ -2,7 +2,8 @@
 /* Copyright 2026 The Ocellus Authors */
 /*
  * Scans that are laid out, with their buffers: planes, codes and margins of each level. A worker
- * keeps a few, since a camera's frames are of one size. It decodes nothing.
+ * keeps some, since a camera's frames are of one size and cameras are often alike. It decodes
+ * nothing.
  */
 #ifndef OCELLUS_DAEMON_WORKER_SCANNER_H
 #define OCELLUS_DAEMON_WORKER_SCANNER_H
@@ -15,7 +16,7 @@
 #include "daemon/worker/job.h"
 #include "engine/kernel/kernel.h"
 
-#define SCANNER_COUNT 4u
+#define SCANNER_COUNT 16u
 /* Of all scans together, their arenas included. */
 #define SCANNER_BYTES_MAX ((size_t)256 << 20)
 

@@ -302,13 +302,25 @@ def test_a_model_that_cannot_scan(start_daemon, things, frame):
     ({"model": "things", "scan": "yes", "scan-label": "cat"}, "scan-label names no label"),
     ({"model": "things", "scan": "yes", "scan-confirm": "nobody"}, "scan-confirm names neither"),
     ({"model": "things", "scan": "yes", "scan-confirm": "cifar10-lg3"}, "without the label"),
+    ({"model": "flat", "scan": "yes", "motion": "on"}, "motion needs a model whose codes are ternary"),
+    ({"model": "flat", "scan": "yes", "scan-stride": 3}, ""),
+    ({"model": "things", "scan": "yes", "scan-confirm": "flat"}, "does not take the same windows"),
 ])
 def test_settings_that_do_not_fit_the_model(things, tmp_path, camera, words):
-    daemon = Daemon(tmp_path, models={"things": things, "cifar10-lg3": MODELS / "cifar10-lg3.safetensors"},
+    layer, tensors = matcher("")
+    tensors["fc.weight"] = ("I8", [2, SIDE * SIDE], bytes(2 * SIDE * SIDE))
+    front = {"source": "srgb", "width": SIDE, "height": SIDE, "planes": "grey", "fit": "cover", "coding": "u7"}
+    flat = write_model(tmp_path / "flat.safetensors", {
+        "format": 1, "name": "flat", "labels": ["nothing", "thing"], "input": front, "layers": [layer],
+        "scan": {"label": "thing", "slope": 1.0, "offset": 0.0}}, tensors)
+    daemon = Daemon(tmp_path, models={"things": things, "flat": flat, "cifar10-lg3": MODELS / "cifar10-lg3.safetensors"},
                     cameras={"yard": camera})
-    ended = subprocess.run([BUILD / "daemon" / "ocellusd", "--config", daemon.config], stdin=subprocess.DEVNULL,
-                           capture_output=True, text=True, timeout=60)
-    assert ended.returncode != 0 and words in ended.stderr and "camera yard" in ended.stderr
+    ended = subprocess.run([BUILD / "daemon" / "ocellusd", "--config", daemon.config, "--check-config"],
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    if words:
+        assert ended.returncode != 0 and words in ended.stderr and "camera yard" in ended.stderr
+    else:
+        assert ended.returncode == 0, ended.stderr
 
 
 def test_annotate(seeing, frame, tmp_path):
