@@ -161,6 +161,9 @@ int store_snapshot(struct store *store, const void *payload, size_t size, int64_
         io->unlink(io->context, temporary);
         return -ENOSPC;
     }
+    if (err == -EMFILE || err == -ENFILE) { /* nothing was begun */
+        return err;
+    }
     if (err == 0) {
         err = store_log_create(store, store->epoch + 1, salt, store->committed, &log, &chain);
     }

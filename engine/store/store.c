@@ -146,11 +146,8 @@ static int cut_tail(struct store *store, const struct store_scan *scan)
     const struct store_io *io = &store->io;
     /* The lost commit, and this. */
     store_budget_charge(&store->budget, 2 * store_cut_cost(store, scan->end, scan->size));
+    /* Not synced: the next commit's sync is, and until then what is cut is still a tail. */
     int err = io->truncate(io->context, store->log, scan->end);
-    if (err == 0) {
-        err = io->sync(io->context, store->log);
-        store->syncs++;
-    }
     store->opened.state = STORE_CUT;
     store->opened.reason = "an unfinished commit was cut off";
     return err;

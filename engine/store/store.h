@@ -57,7 +57,8 @@
  *   A write costs the 4 KiB blocks of the file that it touches. Every sync of a file or of the
  *   directory costs journal_allowance, and so does every making, renaming, removing, cutting and
  *   allocating. Cutting a tail costs its blocks twice, once for the commit that was lost; a commit
- *   is allowed only where the budget also has that left. What a crash wiped out whole is not seen.
+ *   is allowed only where the budget also has that left. What is charged is
+ *   remembered by the next record: a crash forgets what came after the last one.
  *   Of budget_day a quarter may be spent at once, and three quarters come back evenly in 24 hours:
  *   in no 24 hours is more spent than budget_day. While open, time is CLOCK_MONOTONIC. Between two
  *   runs it is CLOCK_REALTIME: a clock that went back gives nothing, one that jumped ahead at most
@@ -171,8 +172,8 @@ struct store_ledger {
     uint64_t charged;      /* bytes, since the store was made, by the model above */
     uint64_t record_bytes; /* of records and snapshots alone */
     uint64_t syncs, records, snapshots;
-    uint64_t budget_left; /* bytes, now */
-    uint64_t committed;   /* sequence number */
+    int64_t budget_left; /* bytes, now; negative after a tail that had to be cut */
+    uint64_t committed;  /* sequence number */
 };
 
 void store_get_ledger(struct store *store, struct store_ledger *ret_ledger);

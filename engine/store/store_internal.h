@@ -128,7 +128,7 @@ uint64_t store_log_create_cost(const struct store *store);
 /* Cost of cutting a log at `from` whose bytes up to `to` may have been written. */
 static inline uint64_t store_cut_cost(const struct store *store, uint64_t from, uint64_t to)
 {
-    return store_blocks(from, to) + 2 * (uint64_t)store->settings.journal_allowance;
+    return store_blocks(from, to) + store->settings.journal_allowance;
 }
 
 /* What a log holds: reads it, tells `each` record by record (may be NULL). */
