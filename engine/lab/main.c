@@ -98,7 +98,8 @@ static const struct lab_command commands[] = {
         .name = "mine",
         .operands = "MODEL FRAMES",
         .operand_count = 2,
-        .options = BIT(CPU_MASK) | BIT(LIMIT) | BIT(OUT) | BIT(POSITIVE) | BIT(THRESHOLD),
+        .options = BIT(CPU_MASK) | BIT(LIMIT) | BIT(OBJECT_MIN) | BIT(OUT) | BIT(POSITIVE) |
+                   BIT(THRESHOLD),
         .required = BIT(OUT),
         .summary = "scan frames for windows that a model should learn from",
         .about = "Writes to --out, in a folder named background, the windows of FRAMES that the\n"
@@ -148,8 +149,8 @@ static const struct lab_command commands[] = {
         .operands = "MODEL FRAMES",
         .operand_count = 2,
         .options = BIT(BITS) | BIT(COMPARE) | BIT(CPU_MASK) | BIT(EXPOSURE) | BIT(JSON) |
-                   BIT(LIMIT) | BIT(NOISE) | BIT(OUT) | BIT(OUTPUT) | BIT(POSITIVE) | BIT(SEED) |
-                   BIT(THRESHOLD),
+                   BIT(LIMIT) | BIT(NOISE) | BIT(OBJECT_MIN) | BIT(OUT) | BIT(OUTPUT) |
+                   BIT(POSITIVE) | BIT(SEED) | BIT(THRESHOLD),
         .summary = "find objects in frames, and measure it where they are known",
         .about = "Of frames with a truth.csv, as compose writes it: the share of objects found at\n"
                  "1, 0.3 and 0.1 false boxes a frame with Wilson intervals, what a score is worth\n"

@@ -238,7 +238,9 @@ static int open_all(struct mining *mining, const struct lab_args *args)
                                &mining->positive);
     }
     if (r == 0) {
-        lab_scanner_defaults(&mining->model, mining->positive, &settings);
+        r = lab_scanner_settings(args, &mining->model, mining->positive, &settings);
+    }
+    if (r == 0) {
         r = lab_scanner_init(&mining->scanner, &mining->model, &settings, &mining->kernels);
     }
     if (r == 0) {

@@ -44,6 +44,9 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_LIMIT] = {"limit", 0, "N", "at most N pictures, spread over the classes"},
     [LAB_OPTION_NOISE] = {"noise", 0, NULL, "add shot and read noise"},
     [LAB_OPTION_OBJECTS] = {"objects", 0, "N", "objects in a frame, 0 to 16 (default 1)"},
+    [LAB_OPTION_OBJECT_MIN] =
+        {"object-min", 0, "N",
+         "rows of the smallest window in a frame (default: twice the model's)"},
     [LAB_OPTION_OUT] = {"out", 0, "DIR", "folder for the results (of train: the recipe's name)"},
     [LAB_OPTION_OUTPUT] = {"output", 'o', "FILE", "where the result is written"},
     [LAB_OPTION_PLAN] = {"plan", 0, NULL, "print the steps of a run and their kernels, too"},

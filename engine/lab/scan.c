@@ -64,7 +64,9 @@ static int open_all(struct lab_scan *scan, const struct lab_args *args, uint64_t
         r = lab_model_positive(&scan->model, args->values[LAB_OPTION_POSITIVE], &scan->positive);
     }
     if (r == 0) {
-        lab_scanner_defaults(&scan->model, scan->positive, &settings);
+        r = lab_scanner_settings(args, &scan->model, scan->positive, &settings);
+    }
+    if (r == 0) {
         r = lab_scanner_init(&scan->scanner, &scan->model, &settings, &scan->kernels);
     }
     if (r == 0) {

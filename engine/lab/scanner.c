@@ -10,6 +10,7 @@
 #include "engine/kernel/kernel.h"
 #include "engine/lab/file.h"
 #include "engine/lab/lab.h"
+#include "engine/lab/options.h"
 
 #define PICTURE_BYTES_MAX ((size_t)64 << 20)
 #define ALIGNMENT         64u
@@ -17,15 +18,20 @@
 #define OVERLAP           102u  /* 0.4 */
 #define SCORES_PER_UNIT   65536.0
 
-void lab_scanner_defaults(const struct lab_model *model, uint32_t label,
-                          struct network_scan_settings *ret_settings)
+int lab_scanner_settings(const struct lab_args *args, const struct lab_model *model, uint32_t label,
+                         struct network_scan_settings *ret_settings)
 {
+    uint64_t object_min = 2 * (uint64_t)model->input->target.height;
+    if (lab_args_number(args, LAB_OPTION_OBJECT_MIN, 1, UINT16_MAX, &object_min) < 0) {
+        return -EINVAL;
+    }
     *ret_settings = (struct network_scan_settings){.label = label,
-                                                   .object_min = 2 * model->input->target.height,
+                                                   .object_min = (uint32_t)object_min,
                                                    .factor = FACTOR,
                                                    .threshold = INT32_MIN,
                                                    .overlap = OVERLAP,
                                                    .boxes_max = NETWORK_SCAN_BOXES_MAX};
+    return 0;
 }
 
 int lab_scanner_init(struct lab_scanner *scanner, const struct lab_model *model,

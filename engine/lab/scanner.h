@@ -32,10 +32,12 @@ struct lab_scanner {
     uint16_t nominal_white; /* of the last frame */
 };
 
-/* How a model is scanned where nobody says otherwise: objects from twice the window's height on, a
- * factor of 1.12, its own step, overlap 0.4. threshold is the least. */
-void lab_scanner_defaults(const struct lab_model *model, uint32_t label,
-                          struct network_scan_settings *ret_settings);
+struct lab_args;
+
+/* How a model is scanned: objects from --object-min rows on, or twice the window's height; a factor
+ * of 1.12, its own step, overlap 0.4, every margin. Errors: -EINVAL, told on standard error. */
+int lab_scanner_settings(const struct lab_args *args, const struct lab_model *model, uint32_t label,
+                         struct network_scan_settings *ret_settings);
 
 /* `model` and `kernels` must outlive it. Errors, told on standard error: -ENOTSUP (the model cannot
  * scan), -ENOMEM. */

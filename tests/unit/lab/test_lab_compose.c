@@ -3,7 +3,8 @@
 /*
  * Composed frames against their truth: a white object on black lies in its box and fills its
  * middle, whatever the seed; decoys have no box; the same seed gives the same bytes, as a sensor
- * the same scenes. And of such frames, mined windows: a planted pattern is found, once.
+ * the same scenes. Of frames with a planted pattern, mine takes its window, once, and scan boxes
+ * it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -386,6 +387,50 @@ static void test_mine(void **state)
     free(path);
 }
 
+/* The planted ones are the surest boxes, and the model learns what its margins mean. */
+static void test_scan(void **state)
+{
+    struct lab_command command = {.name = "scan"};
+    struct lab_args args = {.command = &command};
+    struct network_model *model;
+    uint8_t *bytes;
+    size_t size;
+    (void)state;
+    args.operands[0] = strdup(place("model")); /* place() keeps four names at a time */
+    args.operands[1] = strdup(place("planted"));
+    args.values[LAB_OPTION_OUT] = strdup(place("report"));
+    args.values[LAB_OPTION_OUTPUT] = strdup(place("measured"));
+    args.values[LAB_OPTION_THRESHOLD] = "0";
+    args.values[LAB_OPTION_JSON] = "";
+    assert_int_equal(lab_scan(&args), LAB_EXIT_OK);
+
+    struct lab_scenes scenes;
+    struct lab_boxes boxes;
+    assert_int_equal(lab_scenes_init(&scenes, args.operands[1]), 0);
+    assert_int_equal(lab_scenes_boxes(&scenes, place("report/boxes.csv"), &boxes), 0);
+    static const double wanted[] = {20, 36, 50, 8}; /* of one.pgm and two.pgm; flat.pgm is first */
+    for (uint32_t frame = 1; frame < 3; frame++) {
+        uint32_t count;
+        const struct lab_box *box = lab_boxes_of(&boxes, frame, &count);
+        assert_true(count > 0 && box->score > 0 && box->width == 16 && box->height == 16);
+        assert_true(box->x == wanted[2 * frame - 2] && box->y == wanted[2 * frame - 1]);
+    }
+    lab_boxes_finish(&boxes);
+    lab_scenes_finish(&scenes);
+
+    read_file("measured", &bytes, &size);
+    assert_int_equal(network_model_load(bytes, size, &model, NULL), 0);
+    assert_non_null(network_model_scan(model));
+    assert_int_equal(network_model_scan(model)->label, 1);
+    assert_true(network_model_scan(model)->slope > 0);
+    network_model_destroy(model);
+    free(bytes);
+    free((char *)args.operands[0]);
+    free((char *)args.operands[1]);
+    free((char *)args.values[LAB_OPTION_OUT]);
+    free((char *)args.values[LAB_OPTION_OUTPUT]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_sensor_sees_the_same),
         cmocka_unit_test(test_mosaic_and_errors),
         cmocka_unit_test(test_mine),
+        cmocka_unit_test(test_scan),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
