@@ -23,6 +23,7 @@ void lab_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *lab_image_error(int error);
 
 /* The commands; each returns an enum lab_exit. */
+int lab_adapt(const struct lab_args *args);
 int lab_bench(const struct lab_args *args);
 int lab_calibrate(const struct lab_args *args);
 int lab_capture(const struct lab_args *args);

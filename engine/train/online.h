@@ -15,13 +15,13 @@
  *
  * ONE LABEL  train_online_learn predicts, counts, then learns: biases of the trained layers take a
  *   small step along the gradient of the cross-entropy; the input of the first trained layer, 8
- *   bits a value, goes to the recent ones or, once there are HOLDOUT_FROM of them, one
- * in HOLDOUT_EACH is drawn for the holdout (a reservoir).
+ *   bits a value, goes to the recent ones. After HOLDOUT_FROM labels one in HOLDOUT_EACH is drawn
+ *   for the holdout (a reservoir) instead, and teaches nothing.
  *
- * FLUSH  train_online_flush goes over the recent labels `passes` times in shuffled order. Each
- * label asks for a margin: the score of its class less the largest other one. Where the state at
- * the start gives `margin` or more, its scores are to stay as they are; else these two are to move
- * by equal parts until they give it. dz is the score less that aim (least mean squares), and goes
+ * FLUSH  train_online_flush goes over the recent labels `passes` times in shuffled order. Each one
+ *   asks for a margin: the score of its class less the largest other one. Where the state at the
+ *   start gives `margin` or more, its scores are to stay as they are; else these two are to move
+ *   by equal parts until they give it. dz is the score less that aim (least mean squares), and goes
  *   back through the requantisation (derivative mult * 2^-shift, inside the clip) and the tap that
  *   a pool took. Each layer's step is a sum of outer products in rank `rank` (lowrank.h) on top of
  *   the codes; these change once, when the record is applied.
@@ -36,11 +36,12 @@
  *   prototypes replaces those before.
  *
  * THE RULE  Both heads are made from the recent labels less one part and tried on that part:
- *   leave-one-out up to FOLDS labels, FOLDS parts beyond. The one that gets more labels right is
- *   kept, of equals the low-rank one; prototypes only where each class has a label. Do no harm:
- *   where it gets fewer of the labels that are new since the last flush right than the state before
- *   did, or where the holdout then comes out worse, nothing is changed. The parts also tell the
- * leave-one-out score, and the labels that the others contradict.
+ *   leave-one-out up to FOLDS labels, FOLDS parts beyond. The low-rank one is kept unless
+ *   prototypes get more than a tenth of the labels more right; prototypes only where each class
+ *   has a label. Do no harm: nothing is changed where, of the labels that are new since the last
+ *   flush, it gets fewer right than the state before did (by more than one in 20, which is
+ *   chance), or where the holdout then comes out worse. The parts also tell the leave-one-out
+ *   score, and the labels that the others contradict.
  */
 #ifndef OCELLUS_ENGINE_TRAIN_ONLINE_H
 #define OCELLUS_ENGINE_TRAIN_ONLINE_H

@@ -320,7 +320,9 @@ struct online_choice online_choose(struct train_online *online)
             break;
         }
         choice = count_right(online, TRAIN_ONLINE_PROTOTYPE, share, online->trial_margins);
-        if (best.head == TRAIN_ONLINE_BIAS || choice.right > best.right) {
+        if (best.head == TRAIN_ONLINE_BIAS ||
+            choice.right >
+                best.right + (asked == TRAIN_ONLINE_AUTO ? online->recent.count / 10 : 0)) {
             best = choice;
             memcpy(online->margins, online->trial_margins, size);
         }

@@ -10,6 +10,7 @@
 #include "engine/train/online_internal.h"
 
 #define NEGLIGIBLE 1e-3f /* singular values beside the largest */
+#define SLACK      20u   /* one label in so many may come out worse when left out: chance */
 
 /* ---- the record ---- */
 
@@ -161,23 +162,29 @@ static int make_record(struct train_online *online, const struct online_choice *
     return r == -EBADMSG || r == -ERANGE ? -ECANCELED : r;
 }
 
-/* Of the labels that no flush has had, how many the state gets right; all count as had then. */
-static uint32_t fresh_right(struct train_online *online)
+/* Labels that no flush has had, and how many of them the state gets right; all count as had then.
+ */
+static uint32_t take_fresh(struct train_online *online, uint32_t *ret_right)
 {
     const uint32_t classes = online->classes;
-    uint32_t right = 0;
+    uint32_t count = 0, right = 0;
 
     for (uint32_t i = 0; i < online->recent.count; i++) {
         const float *z = online->starts + (size_t)i * classes;
         uint32_t best = 0;
 
+        if (online->recent.learned[i]) {
+            continue;
+        }
         for (uint32_t c = 1; c < classes; c++) {
             best = z[c] > z[best] ? c : best;
         }
-        right += best == online->recent.labels[i] && !online->recent.learned[i];
+        right += best == online->recent.labels[i];
+        count++;
         online->recent.learned[i] = true;
     }
-    return right;
+    *ret_right = right;
+    return count;
 }
 
 int train_online_flush(struct train_online *online, const void **ret_record, size_t *ret_size,
@@ -187,6 +194,7 @@ int train_online_flush(struct train_online *online, const void **ret_record, siz
                                            .recent_count = online->recent.count};
     struct train_delta delta;
     struct online_choice choice;
+    uint32_t fresh, right;
     size_t size = 0;
     int r;
 
@@ -199,11 +207,13 @@ int train_online_flush(struct train_online *online, const void **ret_record, siz
     choice = online_choose(online);
     verdict.head = choice.head;
     verdict.recent_parts = choice.right;
+    fresh = take_fresh(online, &right);
     online->status.loo_right = choice.right;
     online->status.loo_count = online->recent.count;
 
-    r = choice.fresh < fresh_right(online) ? -ECANCELED
-                                           : make_record(online, &choice, &verdict, &delta, &size);
+    r = choice.fresh + fresh / SLACK < right
+            ? -ECANCELED
+            : make_record(online, &choice, &verdict, &delta, &size);
     if (r == 0) {
         online_commit(online, &delta, size);
         *ret_record = online->record;
