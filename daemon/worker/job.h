@@ -135,8 +135,8 @@ struct job_motion {
     uint32_t width, height; /* of the frame */
     uint32_t box_count;
     struct job_box boxes[NETWORK_SCAN_BOXES_MAX];
-    uint32_t level; /* the first whose packed codes take JOB_MOTION_MAX bytes at most */
-    uint32_t bytes; /* of codes; 0: frames cannot be compared */
+    uint32_t level;                /* that was compared */
+    uint32_t bytes;                /* of codes; 0: frames cannot be compared */
     uint8_t codes[JOB_MOTION_MAX]; /* ternary: plus plane, then minus plane */
 };
 

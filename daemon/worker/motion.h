@@ -16,7 +16,7 @@
 #define MOTION_BLOCK 8u
 /* A block has changed when more than one in so many of its codes has: noise in a lit scene flips
  * fewer, an edge that moves through the block flips more. */
-#define MOTION_CODES 16u
+#define MOTION_CODES 8u
 /* Levels that are compared have no more blocks. */
 #define MOTION_BLOCKS_MAX 4096u
 /* Areas told apart; where there are more, one around all of them stands for them. */

@@ -12,8 +12,11 @@
 #include "engine/image/image.h"
 #include "engine/network/model.h"
 
-#define ALIGN    ((size_t)64)
-#define SIDE_MAX 4096u /* of a target of image_decode */
+#define ALIGN ((size_t)64)
+/* Frames are compared on the first level that has no more, else on the last: small enough to
+ * average noise away, large enough to show the smallest object move. */
+#define MOTION_PIXELS_MAX ((size_t)16384)
+#define SIDE_MAX          4096u /* of a target of image_decode */
 
 static void drop(struct scanner *scanner, struct scanner_scan *scan)
 {
@@ -76,6 +79,7 @@ static size_t place(struct scanner_scan *scan, void *slab)
             scan->scratch = take(slab, &used, image_average_bytes(first->width, level->width));
         }
         if (scan->motion_bytes == 0 && packed <= JOB_MOTION_MAX &&
+            (pixels <= MOTION_PIXELS_MAX || i + 1 == scan->levels) &&
             input->front.coding == GRADIENT_CODING_TERNARY) {
             scan->motion_level = i;
             scan->motion_bytes = (uint32_t)packed;
