@@ -4,13 +4,15 @@
 is known exactly."""
 
 import concurrent.futures
+import csv
 import json
 import subprocess
+import tarfile
 import time
 
 import ocellus
 import pytest
-from conftest import BUILD, MODELS, Daemon, pnm
+from conftest import BUILD, MODELS, SHARED, Daemon, pnm
 from test_points import write_model
 
 SIDE = 16  # of the window
@@ -84,6 +86,7 @@ def frame():
     return scene()
 
 
+PATIENT = {"deadline": "20s", "worker_timeout": "20s"}
 SCAN = {"scan-object-min": 10, "scan-factor": 1.1, "scan-confidence": 80, "scan-overlap": 20}
 
 
@@ -147,8 +150,7 @@ def test_a_client_may_wish(seeing, frame, picture):
 
 @pytest.mark.parametrize("mask", ["c", "avx2"])
 def test_every_instruction_set_says_the_same(start_daemon, seeing, things, frame, mask):
-    other = start_daemon(models={"things": things}, settings={"workers": 1, "cpu_mask": mask, "worker_timeout": "20s", "deadline": "20s"},
-                         cameras={"yard": {"scan": "yes", **SCAN}})
+    other = start_daemon(models={"things": things}, settings={**PATIENT, "workers": 1, "cpu_mask": mask}, cameras={"yard": {"scan": "yes", **SCAN}})
     with seeing.eye() as eye, other.eye() as same:
         one, two = eye.infer(frame, camera="yard"), same.infer(frame, camera="yard")
     assert one["boxes"] == two["boxes"] and one["scores"] == two["scores"] and one["light"] == two["light"]
@@ -344,3 +346,73 @@ def test_annotate(seeing, frame, tmp_path):
     assert len(jsoned["boxes"]) == 3
     assert infer("--annotate", tmp_path / "no" / "such.jpg").returncode == 1
     assert infer("--annotate", drawn, source).returncode == 2
+
+
+def overlap(one, other):
+    """Intersection over union of two boxes x, y, width, height."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    both = max(width, 0) * max(height, 0)
+    return both / (one[2] * one[3] + other[2] * other[3] - both)
+
+
+def place(box):
+    return box["x"], box["y"], box["width"], box["height"]
+
+
+@pytest.fixture(scope="module")
+def persons(tmp_path_factory):
+    """Frames with persons on photographs: {"jpeg": {name: bytes}, "raw": the same scenes}, and where they are."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"no data sets at {SHARED}")
+    folder = tmp_path_factory.mktemp("persons")
+    (folder / "crops").mkdir()
+    (folder / "photographs").mkdir()
+    with tarfile.open(SHARED / "data" / "person-inria.tar.xz", "r|xz") as archive:
+        for member in archive:
+            if len(list((folder / "crops").iterdir())) == 20:
+                break
+            if member.name.startswith("test/person/") and member.name.endswith("a.jpg"):
+                (folder / "crops" / member.name.rpartition("/")[2]).write_bytes(archive.extractfile(member).read())
+    for name in ("HP_Photosmart_M417_HPIM0005", "Nikon_CoolPix_S3100_DSCN0138"):  # it was not trained with these
+        (folder / "photographs" / f"{name}.jpg").write_bytes((SHARED / "data" / "jpeg" / f"{name}.JPG").read_bytes())
+    compose = [BUILD / "engine" / "lab" / "ocellus-lab", "compose", folder / "crops", folder / "photographs",
+               "--images", "16"]
+    frames = {}
+    for name, options in (("jpeg", []), ("raw", ["--exposure", "1/2"])):
+        subprocess.run([*compose, "--out", folder / name, *options], check=True, capture_output=True)
+        frames[name] = {path.stem: path.read_bytes() for path in sorted((folder / name).glob("0*"))}
+    truth = {}
+    with open(folder / "jpeg" / "truth.csv", newline="") as table:
+        for row in csv.DictReader(line for line in table if not line.startswith("#")):
+            box = tuple(int(row[key]) for key in ("x", "y", "width", "height"))
+            truth.setdefault(row["frame"].partition(".")[0], []).append(box)
+    return frames, truth
+
+
+def test_the_shipped_model_finds_persons(start_daemon, persons):
+    frames, truth = persons
+    daemon = start_daemon(models={"person": MODELS / "person.safetensors"}, settings=PATIENT,
+                          cameras={"porch": {"scan": "yes"}})
+    found, seen = {}, {}
+    with daemon.eye() as eye, daemon.web() as web:
+        for source, pictures in frames.items():
+            hits = false = 0
+            for name, picture in pictures.items():
+                result = web.infer(picture, camera="porch")
+                assert result["image"]["format"] == source
+                assert eye.infer(picture, camera="porch")["boxes"] == result["boxes"]
+                boxes = [place(box) for box in result["boxes"]]
+                hits += sum(any(overlap(box, person) >= 0.5 for box in boxes) for person in truth[name])
+                false += sum(all(overlap(box, person) < 0.5 for person in truth[name]) for box in boxes)
+                seen[source, name] = result["boxes"]
+            found[source] = (hits, false)
+    count = sum(map(len, truth.values()))
+    print(found, "of", count)
+    assert found["jpeg"][0] >= 0.6 * count and found["jpeg"][1] <= len(frames["jpeg"]) / 2
+    # A sensor's quads are half as fine: a window is 128 rows of it. What is larger is found there, too.
+    large = [(name, place(box)) for name in frames["jpeg"] for box in seen["jpeg", name]
+             if box["height"] >= 160 and box["confidence"] >= 0.9]
+    same = [any(overlap(place(other), box) >= 0.5 for other in seen["raw", name]) for name, box in large]
+    print(sum(same), "of", len(large), "large boxes in the sensor's frames")
+    assert len(large) >= 5 and sum(same) >= 0.8 * len(large)
