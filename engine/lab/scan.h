@@ -23,7 +23,7 @@ struct lab_scan {
     bool exposed;     /* by a simulated sensor */
     uint32_t exposure_num, exposure_den, bits;
     bool noise;
-    double seconds; /* of all frames, files read to boxes */
+    double seconds; /* processor time of all frames, files read to boxes */
 
     struct lab_boxes boxes, other;
     struct lab_froc froc, other_froc; /* zeroed where there is nothing to compare with */

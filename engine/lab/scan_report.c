@@ -82,7 +82,7 @@ static void print_text(const struct lab_scan *scan)
                scan->bits, scan->exposure_num, scan->exposure_den,
                scan->noise ? "shot and read noise" : "no noise");
     }
-    printf("boxes       %u, %.1f frames a second from file to boxes, one thread\n",
+    printf("boxes       %u, %.1f frames a second of processor time from file to boxes\n",
            scan->boxes.count, scan->frames / scan->seconds);
     if (scan->froc.objects > 0) {
         print_curve(scan);

@@ -14,8 +14,9 @@
 
 #define PICTURE_BYTES_MAX ((size_t)64 << 20)
 #define ALIGNMENT         64u
-#define FACTOR            1147u /* 1.12 */
-#define OVERLAP           102u  /* 0.4 */
+#define FACTOR            1147u        /* 1.12 */
+#define OVERLAP           102u         /* 0.4 */
+#define LEAST             (-4 * 65536) /* a confidence of 1.8 % */
 #define SCORES_PER_UNIT   65536.0
 
 int lab_scanner_settings(const struct lab_args *args, const struct lab_model *model, uint32_t label,
@@ -28,7 +29,7 @@ int lab_scanner_settings(const struct lab_args *args, const struct lab_model *mo
     *ret_settings = (struct network_scan_settings){.label = label,
                                                    .object_min = (uint32_t)object_min,
                                                    .factor = FACTOR,
-                                                   .threshold = INT32_MIN,
+                                                   .threshold = LEAST,
                                                    .overlap = OVERLAP,
                                                    .boxes_max = NETWORK_SCAN_BOXES_MAX};
     return 0;

@@ -35,7 +35,8 @@ struct lab_scanner {
 struct lab_args;
 
 /* How a model is scanned: objects from --object-min rows on, or twice the window's height; a factor
- * of 1.12, its own step, overlap 0.4, every margin. Errors: -EINVAL, told on standard error. */
+ * of 1.12, its own step, overlap 0.4, boxes from a margin of -4 natural-log units on. Errors:
+ * -EINVAL, told on standard error. */
 int lab_scanner_settings(const struct lab_args *args, const struct lab_model *model, uint32_t label,
                          struct network_scan_settings *ret_settings);
 

@@ -27,7 +27,8 @@
 
 #define WIDTH  96u
 #define HEIGHT 80u
-#define SIDE   8u /* of the mined windows */
+#define SIDE   8u   /* of the mined windows */
+#define WEIGHT 0.1f /* so small that misses are boxes, too */
 
 static char root[64];
 
@@ -288,8 +289,8 @@ static void put_model(void)
     for (size_t i = 0; i < sizeof(codes); i++) {
         uint32_t x = i / 2 % SIDE, y = (uint32_t)(i / 2 / SIDE);
         bool inner = x > 0 && x + 1 < SIDE && y > 0 && y + 1 < SIDE; /* the same in a frame */
-        weight[sizeof(codes) + i] = inner ? codes[i] : 0;
-        bias[1] -= inner && codes[i] != 0 ? 0.75f : 0.0f;
+        weight[sizeof(codes) + i] = inner ? codes[i] * WEIGHT : 0;
+        bias[1] -= inner && codes[i] != 0 ? 0.75f * WEIGHT : 0.0f;
     }
     const struct network_layer layer = {.op = NETWORK_OP_DENSE,
                                         .name = "fc",
