@@ -155,8 +155,12 @@ static void print_result(const struct options *options, const char *file,
         free(name);
         return;
     }
-    printf("%s: %s %.1f%%  (decode %.2f ms, gradient %.2f, network %.2f, total %.2f)", file,
-           result->label, result->confidence * 100, times->decode / 1000, times->gradient / 1000,
+    printf("%s: %s %.1f%%  (decode %.2f ms", file, result->label, result->confidence * 100,
+           times->decode / 1000);
+    if (result->scanned) {
+        printf(", average %.2f", times->average / 1000);
+    }
+    printf(", gradient %.2f, network %.2f, total %.2f)", times->gradient / 1000,
            times->network / 1000, times->total / 1000);
     if (result->cascade.detector != NULL) {
         printf("; %s: %s %.1f%%", result->cascade.detector, result->cascade.label,
