@@ -324,7 +324,7 @@ static void test_cifar10_lg3_is_as_good_as_its_card_says(void **state)
 static void test_person_is_as_good_as_its_card_says(void **state)
 {
     (void)state;
-    check_shipped("person", "person-inria", 882);
+    check_shipped("person", "person-inria", 858);
 }
 
 int main(int argc, char **argv)
