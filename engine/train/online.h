@@ -161,6 +161,10 @@ int train_online_apply(struct train_online *online, const void *record, size_t s
 int train_online_import(struct train_online *online, const void *record, size_t size,
                         struct train_online_verdict *ret_verdict);
 
+/* Drop labelled codes, held out or not, whose tag is larger: what they taught is to be taken back,
+ * and the next flush shall not learn it again. Prototypes and weights stay. */
+void train_online_forget(struct train_online *online, uint64_t tag);
+
 /* Everything but the settings and the labelled codes, back to the base. */
 void train_online_reset(struct train_online *online);
 

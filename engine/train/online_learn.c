@@ -215,3 +215,38 @@ int train_online_learn(struct train_online *online, const void *codes, uint32_t 
     *ret_answer = answer;
     return 0;
 }
+
+/* The kept ones close up in their places; which is overwritten next need not be the oldest then. */
+static void forget(struct train_online *online, struct online_labelled *labelled, uint64_t tag)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < labelled->count; i++) {
+        if (labelled->tags[i] > tag) {
+            continue;
+        }
+        if (kept != i) {
+            memcpy(labelled->latent + kept * online->latent_values,
+                   labelled->latent + i * online->latent_values, online->latent_values);
+            labelled->labels[kept] = labelled->labels[i];
+            labelled->tags[kept] = labelled->tags[i];
+            labelled->learned[kept] = labelled->learned[i];
+        }
+        kept++;
+    }
+    labelled->count = kept;
+}
+
+void train_online_forget(struct train_online *online, uint64_t tag)
+{
+    uint32_t fresh = 0;
+
+    forget(online, &online->recent, tag);
+    forget(online, &online->holdout, tag);
+    online->next = online->recent.count % online->recent.room;
+    online->status.loo_count = 0;
+    for (uint32_t i = 0; i < online->recent.count; i++) {
+        fresh += !online->recent.learned[i];
+    }
+    online->since = online->since < fresh ? online->since : fresh;
+}
