@@ -17,6 +17,7 @@
 
 #include "config/file.h"
 #include "config/value.h"
+#include "config/whole.h"
 
 #define KEY(type, key, kind, field, min, max)                                                      \
     {                                                                                              \
@@ -54,6 +55,7 @@ static const struct value_key model_keys[] = {
 static const struct value_key camera_keys[] = {
     KEY(struct config_camera, "model", VALUE_NAME, model, 0, 0),
     KEY(struct config_camera, "point", VALUE_NAME, point, 0, 0),
+    KEY(struct config_camera, "adapter", VALUE_NAME, adapter, 0, 0),
     KEY(struct config_camera, "enabled", VALUE_BOOL, enabled, 0, 0),
     KEY(struct config_camera, "scan", VALUE_BOOL, scan.enabled, 0, 0),
     KEY(struct config_camera, "scan-label", VALUE_LABEL, scan.label, 0, 0),
@@ -66,6 +68,17 @@ static const struct value_key camera_keys[] = {
     KEY(struct config_camera, "scan-confirm", VALUE_NAME, scan.confirm, 0, 0),
     KEY(struct config_camera, "motion", VALUE_BOOL, scan.motion, 0, 0),
     KEY(struct config_camera, "motion-whole", VALUE_MS, scan.motion_whole_ms, 100, 3600000),
+};
+static const struct value_key adaptation_keys[] = {
+    KEY(struct config, "state", VALUE_PATH, adaptation.state, 0, 0),
+    KEY(struct config, "trainer-group", VALUE_GROUP, adaptation.trainer_group, 0, 0),
+    KEY(struct config, "adapters-max", VALUE_COUNT, adaptation.adapters_max, 1, 16),
+    KEY(struct config, "budget-day", VALUE_BYTES, adaptation.budget_day, 1u << 20,
+        UINT64_C(1) << 40),
+    KEY(struct config, "journal-allowance", VALUE_BYTES, adaptation.journal_allowance, 0, 1u << 20),
+    KEY(struct config, "ring-bytes", VALUE_BYTES, adaptation.ring_bytes, 4u << 10, 64u << 20),
+    KEY(struct config, "flush", VALUE_COUNT, adaptation.flush, 0, 4096),
+    KEY(struct config, "commit-after", VALUE_MS, adaptation.commit_after_ms, 1000, 86400000),
 };
 static const struct value_key polygon_keys[] = {
     {"area", VALUE_CORNERS, offsetof(struct config_polygon, count),
@@ -91,7 +104,8 @@ struct loader {
     const char *file;
     const char *text, *end;
     unsigned line;
-    unsigned daemon_line, model_line[CONFIG_MODELS_MAX], camera_line[CONFIG_CAMERAS_MAX];
+    unsigned daemon_line, adaptation_line, model_line[CONFIG_MODELS_MAX],
+        camera_line[CONFIG_CAMERAS_MAX];
     unsigned polygon_line[CONFIG_CAMERAS_MAX][POLYGON_KINDS][CONFIG_POLYGONS_MAX];
 
     /* the section being read */
@@ -248,13 +262,17 @@ static int enter_section(struct loader *loader, const char *title)
                      loader->daemon_origin);
         return enter_once(loader, title, &loader->daemon_line);
     }
+    if (strcmp(title, "adaptation") == 0) {
+        open_section(loader, adaptation_keys, COUNT(adaptation_keys), loader->config, NULL);
+        return enter_once(loader, title, &loader->adaptation_line);
+    }
     if (strncmp(title, "zone ", 5) == 0 || strncmp(title, "mask ", 5) == 0) {
         return enter_polygon(loader, title, title + 5, title[0] == 'z' ? ZONE : MASK);
     }
     if (!model && !camera) {
         return FAIL_HERE(loader,
-                         "unknown section [%s]; there are [daemon], [model NAME], "
-                         "[camera NAME], [zone CAMERA NAME], [mask CAMERA NAME]",
+                         "unknown section [%s]; there are [daemon], [adaptation], "
+                         "[model NAME], [camera NAME], [zone CAMERA NAME], [mask CAMERA NAME]",
                          title);
     }
     const char *name = strchr(title, ' ') + 1;
@@ -382,7 +400,7 @@ static int load_file(struct loader *loader, const char *path)
     loader->text = text;
     loader->end = text + size;
     loader->line = 0;
-    loader->daemon_line = 0;
+    loader->daemon_line = loader->adaptation_line = 0;
     memset(loader->model_line, 0, sizeof(loader->model_line));
     memset(loader->camera_line, 0, sizeof(loader->camera_line));
     memset(loader->polygon_line, 0, sizeof(loader->polygon_line));
@@ -398,37 +416,6 @@ static int load_file(struct loader *loader, const char *path)
     }
     free(text);
     return loader->result;
-}
-
-static void set_defaults(struct config *config)
-{
-    *config = (struct config){
-        .http_socket = "/run/ocellus/http.sock",
-        .varlink_socket = "/run/ocellus/varlink.sock",
-        .socket_mode = 0660,
-        .worker_path = OCELLUS_WORKER_PATH,
-        .cpu_mask = "all",
-        .frame_bytes_max = 32u << 20,
-        .queue_bytes_max = 128u << 20,
-        .cameras_max = 64,
-        .deadline_ms = 1000,
-        .worker_timeout_ms = 800,
-        .worker_frames_max = 100000,
-        .pixels_max = 100000000,
-        .other =
-            {
-                .enabled = true,
-                .scan =
-                    {
-                        .object_min = 20,
-                        .factor = 1147,
-                        .confidence = 50,
-                        .overlap = 40,
-                        .boxes_max = 16,
-                        .motion_whole_ms = 10000,
-                    },
-            },
-    };
 }
 
 static const struct origin *daemon_origin(const struct loader *loader, const char *key)
@@ -532,6 +519,13 @@ static int check_whole(struct loader *loader, const char *path)
             return loader->result;
         }
     }
+    uint32_t camera;
+    const char *reason;
+    if (config_link_adapters(config, &camera, &reason) < 0) {
+        const struct origin *origin = &loader->camera_origin[camera][0];
+        return fail(loader, -EBADMSG, origin->file, origin->line, "camera '%s', adapter '%s': %s",
+                    config->cameras[camera].name, config->cameras[camera].adapter, reason);
+    }
     if (config->camera_count > config->cameras_max) {
         return fail_key(loader, path, "cameras-max", "'cameras-max' is less than the %u [camera]s",
                         config->camera_count);
@@ -564,7 +558,7 @@ int config_load(const char *path, struct config **ret_config, struct config_erro
         snprintf(error.reason, sizeof(error.reason), "out of memory");
         goto out;
     }
-    set_defaults(config);
+    config_set_defaults(config);
     loader->config = config;
     loader->error = &error;
 

@@ -15,6 +15,7 @@
 
 #define CONFIG_MODELS_MAX   16u
 #define CONFIG_CAMERAS_MAX  64u
+#define CONFIG_ADAPTERS_MAX 16u
 #define CONFIG_NAME_BYTES   64u
 #define CONFIG_POLYGONS_MAX 8u   /* zones, and masks, of one camera */
 #define CONFIG_CORNERS_MAX  16u  /* of one polygon */
@@ -61,11 +62,32 @@ struct config_scan {
 
 struct config_camera { /* [camera NAME] */
     char name[CONFIG_NAME_BYTES];
-    char model[CONFIG_NAME_BYTES]; /* model = NAME of a [model]; default: the default model */
-    char point[CONFIG_NAME_BYTES]; /* point = NAME of an operating point of the model, or auto: a
-                                      cheaper one under load; default empty: the model's first */
-    bool enabled;                  /* enabled = yes|no; frames of a disabled camera are refused */
+    char model[CONFIG_NAME_BYTES];   /* model = NAME of a [model]; default: the default model */
+    char point[CONFIG_NAME_BYTES];   /* point = NAME of an operating point of the model, or auto: a
+                                        cheaper one under load; default empty: the model's first */
+    char adapter[CONFIG_NAME_BYTES]; /* adapter = NAME: the camera learns; cameras that name the
+                                        same learn together; default empty: it does not */
+    bool enabled;                    /* enabled = yes|no; frames of a disabled camera are refused */
     struct config_scan scan;
+    uint32_t adapter_slot; /* 1 + the index of its adapter; 0: none */
+};
+
+struct config_adapter { /* what cameras name */
+    char name[CONFIG_NAME_BYTES];
+    char model[CONFIG_NAME_BYTES], point[CONFIG_NAME_BYTES]; /* of all its cameras */
+};
+
+struct config_adaptation { /* [adaptation] */
+    char state[4096];      /* state = DIR, for what is learned; default: $STATE_DIRECTORY */
+    char trainer_group[CONFIG_NAME_BYTES]; /* trainer-group = GROUP of those who may label besides
+                                              root and the daemon's user; default empty: none */
+    uint32_t adapters_max;                 /* adapters-max = 4; 1..16 */
+    uint64_t budget_day;        /* budget-day = 4M: bytes for the block device, all adapters */
+    uint64_t journal_allowance; /* journal-allowance = 4K: bytes charged for each sync beyond the
+                                   blocks that are written */
+    uint64_t ring_bytes;        /* ring-bytes = 256K: codes of recent frames, each camera */
+    uint32_t flush;             /* flush = 0 labels, then weights change; 0: the trainer's choice */
+    uint32_t commit_after_ms;   /* commit-after = 600s: a label is not held in memory for longer */
 };
 
 struct config {
@@ -95,6 +117,9 @@ struct config {
     uint32_t model_count;
     struct config_camera cameras[CONFIG_CAMERAS_MAX];
     uint32_t camera_count;
+    struct config_adaptation adaptation;
+    struct config_adapter adapters[CONFIG_ADAPTERS_MAX];
+    uint32_t adapter_count;
     struct config_camera other; /* a camera without a section: the default of everything */
 };
 
