@@ -67,6 +67,7 @@ PUBLIC const char *ocellus_error_name(enum ocellus_error error)
         [OCELLUS_METHOD_NOT_FOUND] = "method not found",
         [OCELLUS_WORKER_FAILED] = "worker failed",
         [OCELLUS_INTERNAL] = "internal",
+        [OCELLUS_GONE] = "gone",
         [OCELLUS_UNREACHABLE] = "unreachable",
         [OCELLUS_DISCONNECTED] = "disconnected",
         [OCELLUS_MEMORY] = "out of memory",
@@ -81,7 +82,8 @@ static enum ocellus_error from_proto(enum proto_error error)
     _Static_assert((int)PROTO_UNSUPPORTED == (int)OCELLUS_UNSUPPORTED, "same list");
     _Static_assert((int)PROTO_METHOD_NOT_FOUND == (int)OCELLUS_METHOD_NOT_FOUND, "same list");
     _Static_assert((int)PROTO_INTERNAL == (int)OCELLUS_INTERNAL, "same list");
-    _Static_assert(PROTO_ERROR_COUNT == PROTO_INTERNAL + 1, "same list");
+    _Static_assert((int)PROTO_GONE == (int)OCELLUS_GONE, "same list");
+    _Static_assert(PROTO_ERROR_COUNT == PROTO_GONE + 1, "same list");
     return (enum ocellus_error)error;
 }
 
@@ -427,15 +429,11 @@ PUBLIC void ocellus_result_destroy(struct ocellus_result *result)
     result_destroy(result);
 }
 
-PUBLIC enum ocellus_error ocellus_client_status(struct ocellus_client *client, char **ret_json)
+/* Calls, and hands out the parameters of the reply as text. Frees the request. */
+static enum ocellus_error call_for_text(struct ocellus_client *client, cJSON *request,
+                                        char **ret_json)
 {
-    cJSON *request = cJSON_CreateObject();
     cJSON *root = NULL, *parameters = NULL;
-
-    if (!add_text(request, "method", "io.ocellus.Status")) {
-        cJSON_Delete(request);
-        request = NULL;
-    }
     enum ocellus_error error = call(client, request, -1, &root, &parameters);
     if (error != OCELLUS_OK) {
         return error;
@@ -447,4 +445,76 @@ PUBLIC enum ocellus_error ocellus_client_status(struct ocellus_client *client, c
     }
     *ret_json = json;
     return OCELLUS_OK;
+}
+
+/* {"method":...,"parameters":{}}; *ret_parameters belongs to it. NULL: out of memory. */
+static cJSON *make_request(const char *method, cJSON **ret_parameters)
+{
+    cJSON *root = cJSON_CreateObject();
+    *ret_parameters =
+        add_text(root, "method", method) ? cJSON_AddObjectToObject(root, "parameters") : NULL;
+    if (*ret_parameters == NULL) {
+        cJSON_Delete(root);
+        return NULL;
+    }
+    return root;
+}
+
+/* Numbers that cJSON would round. */
+static bool add_large(cJSON *object, const char *name, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+    return cJSON_AddRawToObject(object, name, text) != NULL;
+}
+
+PUBLIC enum ocellus_error ocellus_client_status(struct ocellus_client *client, char **ret_json)
+{
+    cJSON *request = cJSON_CreateObject();
+    if (!add_text(request, "method", "io.ocellus.Status")) {
+        cJSON_Delete(request);
+        request = NULL;
+    }
+    return call_for_text(client, request, ret_json);
+}
+
+PUBLIC enum ocellus_error ocellus_client_label(struct ocellus_client *client, uint64_t frame,
+                                               int box, const char *label, char **ret_json)
+{
+    cJSON *parameters;
+    cJSON *request = make_request("io.ocellus.Label", &parameters);
+    if (request != NULL &&
+        !(add_large(parameters, "frame", frame) && add_text(parameters, "label", label) &&
+          (box < 0 || add_large(parameters, "box", (uint64_t)box)))) {
+        cJSON_Delete(request);
+        request = NULL;
+    }
+    return call_for_text(client, request, ret_json);
+}
+
+PUBLIC enum ocellus_error ocellus_client_adapt(struct ocellus_client *client,
+                                               enum ocellus_adapt what, const char *adapter,
+                                               uint64_t sequence, const char *data, char **ret_json)
+{
+    static const char *const methods[] = {
+        [OCELLUS_ADAPT_STATUS] = "io.ocellus.AdaptationStatus",
+        [OCELLUS_ADAPT_SYNC] = "io.ocellus.Sync",
+        [OCELLUS_ADAPT_UNDO] = "io.ocellus.Undo",
+        [OCELLUS_ADAPT_ROLLBACK] = "io.ocellus.Rollback",
+        [OCELLUS_ADAPT_RESET] = "io.ocellus.Reset",
+        [OCELLUS_ADAPT_EXPORT] = "io.ocellus.Export",
+        [OCELLUS_ADAPT_IMPORT] = "io.ocellus.Import",
+    };
+    cJSON *parameters;
+    if ((unsigned)what >= sizeof(methods) / sizeof(methods[0])) {
+        return fail(client, OCELLUS_BAD_REQUEST, "there is no such change");
+    }
+    cJSON *request = make_request(methods[what], &parameters);
+    if (request != NULL &&
+        !(add_text(parameters, "adapter", adapter) && add_text(parameters, "data", data) &&
+          (what != OCELLUS_ADAPT_ROLLBACK || add_large(parameters, "sequence", sequence)))) {
+        cJSON_Delete(request);
+        request = NULL;
+    }
+    return call_for_text(client, request, ret_json);
 }

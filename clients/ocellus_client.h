@@ -47,6 +47,7 @@ enum ocellus_error {
     OCELLUS_METHOD_NOT_FOUND, /* an older daemon */
     OCELLUS_WORKER_FAILED,    /* the sandboxed worker died on this frame */
     OCELLUS_INTERNAL,         /* out of memory in the daemon and the like */
+    OCELLUS_GONE,             /* it was there, and is no longer kept */
     /* Seen on this side. */
     OCELLUS_UNREACHABLE,  /* nobody listens at the socket, or this user may not connect; errno says
                              which */
@@ -180,6 +181,31 @@ void ocellus_result_destroy(struct ocellus_result *result);
 
 /* The daemon's state as JSON on one line, see ocellus-protocol(7). Release it with free(3). */
 enum ocellus_error ocellus_client_status(struct ocellus_client *client, char **ret_json);
+
+/*
+ * Teach the adapter of a frame's camera what it shows. frame: the number of a recent result; box:
+ * the index of one of its boxes, -1: the whole frame. The caller frees *ret_json, one line, which
+ * ocellus-protocol(7) describes. Errors: those of the daemon; OCELLUS_GONE the frame is too old.
+ */
+enum ocellus_error ocellus_client_label(struct ocellus_client *client, uint64_t frame, int box,
+                                        const char *label, char **ret_json);
+
+/* What an adapter is made to do. */
+enum ocellus_adapt {
+    OCELLUS_ADAPT_STATUS = 0, /* of all adapters: takes no name */
+    OCELLUS_ADAPT_SYNC,
+    OCELLUS_ADAPT_UNDO,
+    OCELLUS_ADAPT_ROLLBACK, /* to `sequence` */
+    OCELLUS_ADAPT_RESET,
+    OCELLUS_ADAPT_EXPORT, /* the reply's member data */
+    OCELLUS_ADAPT_IMPORT, /* of such data, a string of base64 */
+};
+
+/* adapter: NULL where there is one only. sequence and data: of the two that take them, else 0 and
+ * NULL. The caller frees *ret_json as above. */
+enum ocellus_error ocellus_client_adapt(struct ocellus_client *client, enum ocellus_adapt what,
+                                        const char *adapter, uint64_t sequence, const char *data,
+                                        char **ret_json);
 
 #ifdef __cplusplus
 }

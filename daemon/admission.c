@@ -193,6 +193,19 @@ static uint32_t choose_point(const struct admission *admission, uint32_t count)
     return point < count ? point : count - 1;
 }
 
+/* A camera's adapter judges its frames, where they name no other model or point. */
+static void set_adapter(const struct admission *admission, const struct camera *camera,
+                        struct frame *frame)
+{
+    const struct model *model = &admission->models->list[camera->model_index];
+    const struct config_camera *settings = camera->settings;
+    const bool own = frame->model_index == camera->model_index &&
+                     (int)frame->point_index == models_find_point(model, settings->point);
+    frame->adapter = own ? settings->adapter_slot : 0;
+    frame->adapter_name = settings->adapter;
+    frame->want_codes = frame->adapter != 0;
+}
+
 /* Hand the camera's waiting frame to the pool. False when the pool has no worker for it now. */
 static bool start_waiting(struct admission *admission, struct camera *camera)
 {
@@ -202,6 +215,7 @@ static bool start_waiting(struct admission *admission, struct camera *camera)
         frame->point_index =
             choose_point(admission, admission->models->list[frame->model_index].point_count);
     }
+    set_adapter(admission, camera, frame);
     frame->generation = pool_generation(admission->pool, frame);
     scan_recall(&camera->memory, frame->scan_config, frame, uv_hrtime());
     do {

@@ -20,9 +20,13 @@ bool authorise_allows(uint32_t column, enum peer_class class, bool allow_other)
     return (column & AUTHORISE(class)) != 0;
 }
 
-/* 1 when `group` is among the supplementary groups of the peer, 0 when not, or a negative errno. */
-static int in_peer_groups(int fd, gid_t group)
+/* 1 when `group` is the peer's or among its supplementary groups, 0 when not, or a negative errno.
+ */
+static int in_group(int fd, const struct ucred *credentials, gid_t group)
 {
+    if (group == (gid_t)-1 || credentials->gid == group) {
+        return group != (gid_t)-1;
+    }
     gid_t few[32];
     gid_t *groups = few;
     socklen_t size = sizeof(few);
@@ -50,7 +54,7 @@ static int in_peer_groups(int fd, gid_t group)
     return found;
 }
 
-static int local_peer(int fd, uid_t service, gid_t group, struct peer *ret_peer)
+static int local_peer(int fd, uid_t service, gid_t group, gid_t trainers, struct peer *ret_peer)
 {
     struct ucred credentials;
     socklen_t size = sizeof(credentials);
@@ -62,20 +66,19 @@ static int local_peer(int fd, uid_t service, gid_t group, struct peer *ret_peer)
         peer.class = PEER_ROOT;
     } else if (credentials.uid == service) {
         peer.class = PEER_SERVICE;
-    } else if (credentials.gid == group) {
-        peer.class = PEER_GROUP;
     } else {
-        int member = in_peer_groups(fd, group);
-        if (member < 0) {
-            return member;
+        int trainer = in_group(fd, &credentials, trainers);
+        int member = trainer == 0 ? in_group(fd, &credentials, group) : 0;
+        if (trainer < 0 || member < 0) {
+            return trainer < 0 ? trainer : member;
         }
-        peer.class = member ? PEER_GROUP : PEER_OTHER;
+        peer.class = trainer ? PEER_TRAINER : member ? PEER_GROUP : PEER_OTHER;
     }
     *ret_peer = peer;
     return 0;
 }
 
-int authorise_peer(int fd, uid_t service, gid_t group, struct peer *ret_peer)
+int authorise_peer(int fd, uid_t service, gid_t group, gid_t trainers, struct peer *ret_peer)
 {
     union {
         struct sockaddr any;
@@ -89,7 +92,7 @@ int authorise_peer(int fd, uid_t service, gid_t group, struct peer *ret_peer)
         return -errno;
     }
     if (domain == AF_UNIX) {
-        return local_peer(fd, service, group, ret_peer);
+        return local_peer(fd, service, group, trainers, ret_peer);
     }
     size = sizeof(address);
     if (getpeername(fd, &address.any, &size) < 0) {

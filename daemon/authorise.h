@@ -16,6 +16,7 @@
 enum peer_class {
     PEER_ROOT = 0,
     PEER_SERVICE, /* the user that the daemon runs as */
+    PEER_TRAINER, /* in the trainers' group; may do all that PEER_GROUP may */
     PEER_GROUP,   /* in the group of the sockets */
     PEER_OTHER,   /* any other local user that could open the socket */
     PEER_TCP,
@@ -32,19 +33,20 @@ struct peer {
 #define AUTHORISE(class)          (1u << (class))
 #define AUTHORISE_OTHER_IF_CONFIG (1u << PEER_CLASS_COUNT) /* OTHER when allow-other = yes */
 
+#define AUTHORISE_TRAINERS                                                                         \
+    (AUTHORISE(PEER_ROOT) | AUTHORISE(PEER_SERVICE) | AUTHORISE(PEER_TRAINER))
 #define AUTHORISE_CLIENTS                                                                          \
-    (AUTHORISE(PEER_ROOT) | AUTHORISE(PEER_SERVICE) | AUTHORISE(PEER_GROUP) |                      \
-     AUTHORISE(PEER_TCP) | AUTHORISE_OTHER_IF_CONFIG)
+    (AUTHORISE_TRAINERS | AUTHORISE(PEER_GROUP) | AUTHORISE(PEER_TCP) | AUTHORISE_OTHER_IF_CONFIG)
 #define AUTHORISE_EVERYONE (AUTHORISE_CLIENTS | AUTHORISE(PEER_OTHER))
 
 bool authorise_allows(uint32_t column, enum peer_class class, bool allow_other);
 
 /*
- * The peer of a connected stream socket. `service` and `group` are the ids of the daemon's user and
- * of the sockets' group. Errors: negative errno of the calls that ask the kernel; the connection
- * must be closed then.
+ * The peer of a connected stream socket. `service`, `group` and `trainers` are the ids of the
+ * daemon's user, of the sockets' group and of the trainers' ((gid_t)-1: none). Errors: negative
+ * errno of the calls that ask the kernel; the connection must be closed then.
  */
-int authorise_peer(int fd, uid_t service, gid_t group, struct peer *ret_peer);
+int authorise_peer(int fd, uid_t service, gid_t group, gid_t trainers, struct peer *ret_peer);
 
 /* Do two connections come from the same user or address? */
 bool authorise_same_peer(const struct peer *a, const struct peer *b);

@@ -16,6 +16,7 @@
 #include <cjson/cJSON.h>
 
 #include "daemon/admission.h"
+#include "daemon/http_body.h"
 #include "daemon/limits.h"
 #include "daemon/method.h"
 #include "daemon/server.h"
@@ -55,6 +56,7 @@ struct http_connection {
     const struct method *method;
     struct method_call call; /* bytes, length and reserved are the body so far */
     size_t progress;         /* body bytes since the timer was set */
+    enum http_body body;
 
     uv_write_t write;
     uv_shutdown_t shutdown;
@@ -120,7 +122,8 @@ static int grow_body(struct http_connection *connection, size_t needed)
     struct admission *admission = connection->base.server->admission;
     struct method_call *call = &connection->call;
     const struct http_head *head = http_reader_head(connection->reader);
-    size_t most = connection->base.server->config->frame_bytes_max;
+    size_t most =
+        http_body_limit(connection->body, connection->base.server->config->frame_bytes_max);
     if (needed > most) {
         return -EFBIG;
     }
@@ -128,7 +131,7 @@ static int grow_body(struct http_connection *connection, size_t needed)
         return 0;
     }
     if (!head->chunked) {
-        most = (size_t)head->content_length; /* was checked: not over frame-bytes-max */
+        most = (size_t)head->content_length; /* was checked: not over the limit */
     }
     size_t size = call->reserved > 0 ? call->reserved * 2 : BODY_FIRST_BYTES;
     size = size < needed ? needed : size;
@@ -151,7 +154,7 @@ static int on_body(void *context, const char *data, size_t size)
 {
     struct http_connection *connection = context;
     struct method_call *call = &connection->call;
-    if (!connection->method->takes_frame) {
+    if (connection->body == HTTP_BODY_NONE) {
         return -EINVAL;
     }
     int r = grow_body(connection, call->length + size);
@@ -179,7 +182,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     struct http_connection *connection = handle->data;
     struct method_call *call = &connection->call;
     (void)suggested;
-    bool direct = connection->state == STATE_BODY && connection->method->takes_frame &&
+    bool direct = connection->state == STATE_BODY && connection->body == HTTP_BODY_FRAME &&
                   !http_reader_head(connection->reader)->chunked && !has_input(connection);
     /* Where the body cannot grow the input buffer serves, and its first byte brings the error up.
      */
@@ -361,17 +364,8 @@ static enum proto_error check_head(struct http_connection *connection, const cha
         *ret_message = "you may not call this method";
         return PROTO_FORBIDDEN;
     }
-    if (connection->method->takes_frame) {
-        if (proto_request_from_query(rest, head->query, &connection->call.request, ret_message) <
-            0) {
-            return PROTO_BAD_REQUEST;
-        }
-        if (head->content_length > server->config->frame_bytes_max) {
-            *ret_message = "the frame is larger than frame-bytes-max";
-            return PROTO_TOO_LARGE;
-        }
-    }
-    return PROTO_OK;
+    return http_body_check(connection->method, head, rest, server->config->frame_bytes_max,
+                           &connection->call.request, &connection->body, ret_message);
 }
 
 static void on_head(struct http_connection *connection, bool more_is_here)
@@ -402,17 +396,39 @@ static void on_head(struct http_connection *connection, bool more_is_here)
     }
 }
 
+static void start_with_json(struct http_connection *connection)
+{
+    struct method_call *call = &connection->call;
+    cJSON *root;
+    const char *message;
+    enum proto_error error = http_body_read_json(connection->method, (const char *)call->bytes,
+                                                 call->length, &call->request, &root, &message);
+    method_call_drop(connection->base.server, call);
+    call->parameters = root;
+    if (error != PROTO_OK) {
+        send_error(connection, error, message);
+    } else {
+        method_start(connection->base.server, connection->method, &connection->call);
+    }
+    call->parameters = NULL;
+    cJSON_Delete(root);
+}
+
 static void on_end(struct http_connection *connection)
 {
     struct server *server = connection->base.server;
     uv_timer_stop(&connection->timer);
     connection->state = STATE_BUSY;
     connection->keep_alive = http_reader_keep_alive(connection->reader);
-    if (connection->method->takes_frame && connection->call.length == 0) {
+    if (connection->body == HTTP_BODY_FRAME && connection->call.length == 0) {
         send_error(connection, PROTO_BAD_REQUEST, "the body is empty");
         return;
     }
-    method_start(server, connection->method, &connection->call);
+    if (connection->body == HTTP_BODY_JSON) {
+        start_with_json(connection);
+    } else {
+        method_start(server, connection->method, &connection->call);
+    }
 }
 
 /* The reader stopped with this error. */
@@ -425,7 +441,7 @@ static void on_reader_error(struct http_connection *connection, int error, const
                                    : PROTO_BAD_REQUEST,
                reason);
     } else if (error == -EFBIG) {
-        refuse(connection, PROTO_TOO_LARGE, "the frame is larger than frame-bytes-max");
+        refuse(connection, PROTO_TOO_LARGE, http_body_too_large(connection->body));
     } else if (error == -ENOBUFS) {
         refuse(connection, PROTO_TOO_BUSY, "too many frames are held already");
     } else if (error == -EINVAL) {

@@ -233,12 +233,20 @@ static enum proto_error check_call(struct varlink_connection *connection, struct
         return PROTO_BAD_REQUEST;
     }
     slot->call.parameters = call->parameters;
-    if (slot->method->takes_frame) {
-        return proto_request_from_json(call->parameters, &slot->call.request, ret_message) < 0
-                   ? PROTO_BAD_REQUEST
-                   : varlink_frame_take(
-                         server, connection->scanner.terminator == VARLINK_TERMINATOR_NEWLINE,
-                         &slot->call, fds, fd_count, ret_message);
+    const enum method_takes takes = slot->method->takes;
+    struct proto_request *request = &slot->call.request;
+    if (takes == METHOD_TAKES_FRAME || takes == METHOD_TAKES_LABEL) {
+        int r = takes == METHOD_TAKES_FRAME
+                    ? proto_request_from_json(call->parameters, request, ret_message)
+                    : proto_label_from_json(call->parameters, request, ret_message);
+        if (r < 0) {
+            return PROTO_BAD_REQUEST;
+        }
+        if (takes == METHOD_TAKES_FRAME || request->fd >= 0 || request->data != NULL) {
+            return varlink_frame_take(server,
+                                      connection->scanner.terminator == VARLINK_TERMINATOR_NEWLINE,
+                                      &slot->call, fds, fd_count, ret_message);
+        }
     }
     if (fd_count > 0) {
         *ret_message = "this method takes no descriptors";

@@ -51,6 +51,7 @@ struct frame {
     bool want_colour;
     enum image_colour colour; /* of its camera's pictures, as far as is known */
     uint32_t adapter;         /* 1 + the adapter that judges it; 0: the model as it is */
+    const char *adapter_name; /* of the configuration */
     uint64_t generation;      /* of the weights that judge it */
     bool cancelled;           /* nobody waits for its result any more: it only has to come back */
 };

@@ -36,5 +36,9 @@
 /* milliseconds before a worker that died at start is tried again, doubling to the second */
 #define LIMIT_WORKER_BACKOFF_MS     50u
 #define LIMIT_WORKER_BACKOFF_MAX_MS 5000u
+/* bytes of a JSON body by HTTP: as of a Varlink message */
+#define LIMIT_JSON_BYTES LIMIT_VARLINK_MESSAGE_BYTES
+/* labels and changes of adapters that wait for the trainer, each with its bytes; then busy */
+#define LIMIT_TRAINER_QUEUE 64u
 
 #endif

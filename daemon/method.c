@@ -11,8 +11,10 @@
 #include <cjson/cJSON.h>
 
 #include "daemon/admission.h"
+#include "daemon/method_adapt.h"
 #include "daemon/server.h"
 #include "daemon/status.h"
+#include "daemon/trainer.h"
 #include "proto/http.h"
 #include "proto/varlink.h"
 
@@ -70,7 +72,9 @@ static void set_sensor(struct image_sensor *sensor, const struct proto_sensor *d
     };
 }
 
-static void run_infer(struct server *server, struct method_call *call)
+void method_submit_frame(struct server *server, struct method_call *call,
+                         void (*done)(struct frame *frame, enum proto_error error,
+                                      const char *message, const struct proto_result *result))
 {
     struct frame *frame = call->frame;
     memcpy(frame->camera, call->request.camera, sizeof(frame->camera));
@@ -84,9 +88,14 @@ static void run_infer(struct server *server, struct method_call *call)
         set_sensor(&frame->sensor, &call->request.sensor);
     }
     frame->arrived_ns = uv_hrtime();
-    frame->done = on_frame_done;
+    frame->done = done;
     frame->door = call;
     admission_submit(server->admission, frame);
+}
+
+static void run_infer(struct server *server, struct method_call *call)
+{
+    method_submit_frame(server, call, on_frame_done);
 }
 
 /* True when the call had parameters, and was answered therefore. */
@@ -183,7 +192,7 @@ static const struct method methods[] = {
         .verbs = HTTP_VERB_PUT | HTTP_VERB_POST,
         .allow = "PUT, POST",
         .column = AUTHORISE_CLIENTS,
-        .takes_frame = true,
+        .takes = METHOD_TAKES_FRAME,
         .result_name = "result",
         .run = run_infer,
     },
@@ -194,6 +203,77 @@ static const struct method methods[] = {
         .allow = "GET",
         .column = AUTHORISE_CLIENTS,
         .run = run_status,
+    },
+    {
+        .name = "io.ocellus.Label",
+        .path = "/v1/labels",
+        .verbs = HTTP_VERB_POST,
+        .allow = "POST",
+        .column = AUTHORISE_TRAINERS,
+        .takes = METHOD_TAKES_LABEL,
+        .run = method_label,
+    },
+    {
+        .name = "io.ocellus.AdaptationStatus",
+        .path = "/v1/adaptation",
+        .verbs = HTTP_VERB_GET,
+        .allow = "GET",
+        .column = AUTHORISE_CLIENTS,
+        .run = method_adaptation_status,
+    },
+    {
+        .name = "io.ocellus.Sync",
+        .path = "/v1/adaptation/sync",
+        .verbs = HTTP_VERB_POST,
+        .allow = "POST",
+        .column = AUTHORISE_TRAINERS,
+        .takes = METHOD_TAKES_JSON,
+        .run = method_sync,
+    },
+    {
+        .name = "io.ocellus.Undo",
+        .path = "/v1/adaptation/undo",
+        .verbs = HTTP_VERB_POST,
+        .allow = "POST",
+        .column = AUTHORISE_TRAINERS,
+        .takes = METHOD_TAKES_JSON,
+        .run = method_undo,
+    },
+    {
+        .name = "io.ocellus.Rollback",
+        .path = "/v1/adaptation/rollback",
+        .verbs = HTTP_VERB_POST,
+        .allow = "POST",
+        .column = AUTHORISE_TRAINERS,
+        .takes = METHOD_TAKES_JSON,
+        .run = method_rollback,
+    },
+    {
+        .name = "io.ocellus.Reset",
+        .path = "/v1/adaptation/reset",
+        .verbs = HTTP_VERB_POST,
+        .allow = "POST",
+        .column = AUTHORISE_TRAINERS,
+        .takes = METHOD_TAKES_JSON,
+        .run = method_reset,
+    },
+    {
+        .name = "io.ocellus.Export",
+        .path = "/v1/adaptation/export",
+        .verbs = HTTP_VERB_POST,
+        .allow = "POST",
+        .column = AUTHORISE_TRAINERS,
+        .takes = METHOD_TAKES_JSON,
+        .run = method_export,
+    },
+    {
+        .name = "io.ocellus.Import",
+        .path = "/v1/adaptation/import",
+        .verbs = HTTP_VERB_POST,
+        .allow = "POST",
+        .column = AUTHORISE_TRAINERS,
+        .takes = METHOD_TAKES_JSON,
+        .run = method_import,
     },
     {
         .path = "/healthz",
@@ -244,7 +324,7 @@ const struct method *method_by_path(const char *path, const char **ret_rest)
         const struct method *method = &methods[i];
         size_t length = method->path != NULL ? strlen(method->path) : 0;
         if (length > 0 && strncmp(method->path, path, length) == 0 &&
-            (method->takes_frame ? path[length] != '\0' : path[length] == '\0')) {
+            (method->path[length - 1] == '/') == (path[length] != '\0')) {
             *ret_rest = path + length;
             return method;
         }
@@ -264,10 +344,18 @@ void method_call_drop(struct server *server, struct method_call *call)
     call->reserved = 0;
 }
 
+void method_call_drop_frame(struct server *server, struct method_call *call)
+{
+    admission_release(server->admission, call->frame->reserved);
+    frame_destroy(call->frame);
+    call->frame = NULL;
+}
+
 void method_start(struct server *server, const struct method *method, struct method_call *call)
 {
     call->frame = NULL;
-    if (method->takes_frame) {
+    call->request_in_flight = NULL;
+    if (call->bytes != NULL || call->fd >= 0) {
         struct frame *frame = frame_create();
         if (frame == NULL) {
             method_call_drop(server, call);
@@ -290,5 +378,9 @@ void method_cancel(struct server *server, struct method_call *call)
     if (call->frame != NULL) {
         admission_cancel(server->admission, call->frame);
         call->frame = NULL;
+    }
+    if (call->request_in_flight != NULL) {
+        call->request_in_flight->done = NULL; /* what it asks for happens all the same */
+        call->request_in_flight = NULL;
     }
 }

@@ -20,13 +20,23 @@ struct cJSON;
 struct server;
 struct method_call;
 
+struct trainer_request;
+
+/* What a request brings besides parameters on Varlink. */
+enum method_takes {
+    METHOD_TAKES_NOTHING = 0,
+    METHOD_TAKES_FRAME, /* a request, and a frame in bytes or fd */
+    METHOD_TAKES_JSON,  /* on HTTP parameters: an object in the body */
+    METHOD_TAKES_LABEL, /* a request: with a frame, or on HTTP as JSON */
+};
+
 struct method {
     const char *name;  /* on Varlink; NULL: not there */
-    const char *path;  /* on HTTP; NULL: not there. With takes_frame a camera's name follows */
+    const char *path;  /* on HTTP; NULL: not there. One that ends in / is followed by a name */
     unsigned verbs;    /* on HTTP: enum http_verb, or-ed */
     const char *allow; /* verbs as the Allow header has them */
     uint32_t column;   /* who may call: AUTHORISE(...) or-ed */
-    bool takes_frame;  /* request, and a frame in bytes or fd */
+    enum method_takes takes;
     const char
         *result_name; /* on Varlink the result is a member of this name; NULL: it is the object */
     void (*run)(struct server *server, struct method_call *call);
@@ -34,8 +44,8 @@ struct method {
 
 struct method_call {
     /* Set by the door. */
-    const struct cJSON *parameters; /* Varlink: valid until method_start returns; NULL: none */
-    struct proto_request request;   /* of a method that takes a frame */
+    const struct cJSON *parameters; /* valid until method_start returns; NULL: none */
+    struct proto_request request;   /* of a method that takes a frame or a label */
     enum job_source source;
     uint8_t *bytes; /* source REGION: malloc'd; taken over by method_start, as is fd */
     size_t length;
@@ -48,6 +58,8 @@ struct method_call {
     void *door;
 
     struct frame *frame; /* in flight; NULL: none */
+    struct trainer_request *request_in_flight;
+    struct server *server; /* of those */
 };
 
 /* NULL when there is none. */
@@ -64,6 +76,12 @@ const struct method *method_at(unsigned index);
 
 /* Free a frame that is not to be sent after all, and give its budget back. */
 void method_call_drop(struct server *server, struct method_call *call);
+
+/* For methods: send the call's frame, or free it. */
+void method_submit_frame(struct server *server, struct method_call *call,
+                         void (*done)(struct frame *frame, enum proto_error error,
+                                      const char *message, const struct proto_result *result));
+void method_call_drop_frame(struct server *server, struct method_call *call);
 
 /* Run a method that the peer may call. */
 void method_start(struct server *server, const struct method *method, struct method_call *call);

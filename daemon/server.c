@@ -18,6 +18,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon/adaptation.h"
 #include "daemon/admission.h"
 #include "daemon/door_http.h"
 #include "daemon/door_varlink.h"
@@ -115,7 +116,8 @@ static void admit_connection(struct server *server, const struct listener *liste
 {
     struct peer peer;
     bool http = listener->door == LISTEN_HTTP;
-    if (authorise_peer(fd, server->service_uid, server->client_gid, &peer) < 0) {
+    if (authorise_peer(fd, server->service_uid, server->client_gid, server->trainer_gid, &peer) <
+        0) {
         close(fd);
     } else if (!has_room(server, &peer)) {
         send_refusal(fd, http);
@@ -208,6 +210,9 @@ static void on_pool_finished(void *context, struct frame *frame, enum proto_erro
     struct proto_result described;
     if (result != NULL) {
         admission_observe(server->admission, frame, result);
+        if (frame->adapter != 0) {
+            adaptation_keep(server->adaptation, frame, result);
+        }
         models_describe(server->models, frame, result, &described);
     }
     admission_finished(server->admission, frame, error, message,
@@ -240,21 +245,30 @@ static int load_models(const struct config *config, struct models **ret_models)
     return r;
 }
 
-/* The group whose members are clients: of the sockets, else our own. */
-static int find_group(const struct config *config, gid_t *ret_group)
+/* The group of that name; `none` where the name is empty. */
+static int find_group(const char *key, const char *name, gid_t none, gid_t *ret_group)
 {
-    if (config->socket_group[0] == '\0') {
-        *ret_group = getegid();
+    if (name[0] == '\0') {
+        *ret_group = none;
         return 0;
     }
     errno = 0;
-    const struct group *group = getgrnam(config->socket_group);
+    const struct group *group = getgrnam(name);
     if (group == NULL) {
-        log_error("socket-group: there is no group '%s'", config->socket_group);
+        log_error("%s: there is no group '%s'", key, name);
         return errno != 0 ? -errno : -ENOENT;
     }
     *ret_group = group->gr_gid;
     return 0;
+}
+
+/* Members of the sockets' group, else of our own, are clients. */
+static int find_groups(const struct config *config, gid_t *ret_clients, gid_t *ret_trainers)
+{
+    int r = find_group("socket-group", config->socket_group, getegid(), ret_clients);
+    return r < 0 ? r
+                 : find_group("trainer-group", config->adaptation.trainer_group, (gid_t)-1,
+                              ret_trainers);
 }
 
 /* The daemon measures, once for all workers: each must pack weights as the others do. */
@@ -309,8 +323,10 @@ static int start_pool(struct server *server)
     r = admission_create(&server->loop, config, server->models, server->pool, &server->admission);
     if (r < 0) {
         log_error("%s", strerror(-r));
+        return r;
     }
-    return r;
+    return adaptation_create(&server->loop, config, server->models, &server->kernels, server->pool,
+                             &server->adaptation);
 }
 
 static int start_listening(struct server *server)
@@ -356,6 +372,8 @@ static void stop(struct server *server)
     while (server->connections != NULL) {
         server->connections->close(server->connections);
     }
+    adaptation_destroy(server->adaptation); /* what is learned gets durable here */
+    server->adaptation = NULL;
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -419,8 +437,8 @@ static int run(struct server *server)
 int server_check(const struct config *config)
 {
     struct models *models;
-    gid_t group;
-    int r = find_group(config, &group);
+    gid_t clients, trainers;
+    int r = find_groups(config, &clients, &trainers);
     if (r == 0 && access(config->worker_path, X_OK) < 0) {
         r = -errno;
         log_error("worker: %s: %s", config->worker_path, strerror(-r));
@@ -452,7 +470,7 @@ int server_run(const struct config *config)
     server->service_uid = geteuid();
     server->started_ns = uv_hrtime();
 
-    int r = find_group(config, &server->client_gid);
+    int r = find_groups(config, &server->client_gid, &server->trainer_gid);
     if (r == 0) {
         r = load_models(config, &server->models);
     }

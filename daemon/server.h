@@ -18,6 +18,7 @@
 #include "daemon/listen.h"
 #include "engine/kernel/kernel.h"
 
+struct adaptation;
 struct admission;
 struct models;
 struct pool;
@@ -29,10 +30,11 @@ struct server {
     struct models *models;
     struct pool *pool;
     struct admission *admission;
+    struct adaptation *adaptation; /* NULL: no camera learns */
     uint32_t workers;
     struct kernel_table kernels; /* as all workers have it */
     uid_t service_uid;
-    gid_t client_gid;
+    gid_t client_gid, trainer_gid; /* (gid_t)-1: there are no trainers */
     uint64_t started_ns;
 
     struct connection *connections; /* a list */

@@ -11,6 +11,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "daemon/adaptation.h"
 #include "daemon/admission.h"
 #include "daemon/limits.h"
 #include "daemon/models.h"
@@ -188,6 +189,7 @@ struct cJSON *status_to_json(const struct server *server)
     put_number(&builder, memory, "daemon", (double)resident_bytes());
     put_number(&builder, memory, "workers", (double)pool_resident_bytes(server->pool));
     put_number(&builder, memory, "queue", (double)reserved);
+    put_number(&builder, memory, "learning", (double)adaptation_bytes(server->adaptation));
     if (!builder.good) {
         cJSON_Delete(root);
         return NULL;

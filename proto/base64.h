@@ -14,4 +14,10 @@
  */
 int proto_base64_decode(const char *text, size_t length, uint8_t *out, size_t *ret_size);
 
+/* Characters of `size` bytes, without the NUL. */
+#define PROTO_BASE64_LENGTH(size) (((size) + 2u) / 3u * 4u)
+
+/* Encode into out, which has room for PROTO_BASE64_LENGTH(size) + 1, with a NUL. */
+void proto_base64_encode(const void *bytes, size_t size, char *out);
+
 #endif

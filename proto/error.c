@@ -24,6 +24,7 @@ static const struct {
     [PROTO_METHOD_NOT_FOUND] = {"org.varlink.service.MethodNotFound", 405},
     [PROTO_WORKER_FAILED] = {"io.ocellus.WorkerFailed", 500},
     [PROTO_INTERNAL] = {"io.ocellus.Internal", 500},
+    [PROTO_GONE] = {"io.ocellus.Gone", 410},
 };
 
 static enum proto_error known(enum proto_error error)

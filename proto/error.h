@@ -21,6 +21,7 @@ enum proto_error {
     PROTO_METHOD_NOT_FOUND, /* 405  Varlink: org.varlink.service.MethodNotFound */
     PROTO_WORKER_FAILED,    /* 500  the sandboxed worker died or answered nonsense on this frame */
     PROTO_INTERNAL,         /* 500  out of memory and the like */
+    PROTO_GONE,             /* 410  it was there, and is no longer kept */
     PROTO_ERROR_COUNT,
 };
 

@@ -46,14 +46,21 @@ enum field {
     FIELD_BLACK,
     FIELD_WHITE,
     FIELD_NOMINAL_WHITE,
+    FIELD_LABEL,
+    FIELD_FRAME,
+    FIELD_BOX,
+    FIELD_ADAPTER,
+    FIELD_CODES,
     FIELD_COUNT,
 };
 
 #define BIT(field)    (1u << (field))
-#define SENSOR_FIELDS (BIT(FIELD_COUNT) - BIT(FIELD_WIDTH))
+#define SENSOR_FIELDS (BIT(FIELD_LABEL) - BIT(FIELD_WIDTH))
 #define QUERY_FIELDS                                                                               \
     (BIT(FIELD_MODEL) | BIT(FIELD_POINT) | BIT(FIELD_SCAN) | BIT(FIELD_FORMAT) | SENSOR_FIELDS)
-#define CALL_FIELDS (BIT(FIELD_WIDTH) - 1u)
+#define CALL_FIELDS        (BIT(FIELD_WIDTH) - 1u)
+#define LABEL_QUERY_FIELDS (QUERY_FIELDS | BIT(FIELD_CAMERA) | BIT(FIELD_LABEL) | BIT(FIELD_BOX))
+#define LABEL_CALL_FIELDS  (CALL_FIELDS | (BIT(FIELD_COUNT) - BIT(FIELD_LABEL)))
 
 static const char *const kind_words[] = {"jpeg", "raw", "pnm", "sensor", NULL};
 static const char *const scan_words[] = {"default", "yes", "no", NULL};
@@ -146,6 +153,37 @@ static int set_sensor_field(struct progress *progress, enum field field, const s
     }
 }
 
+static int set_label_field(struct progress *progress, enum field field, const struct value *value)
+{
+    struct proto_request *request = progress->request;
+    switch (field) {
+    case FIELD_LABEL:
+        if (value->text == NULL || value->text[0] == '\0' ||
+            strlen(value->text) >= sizeof(request->label)) {
+            return fail(progress, "label is the name of a class, at most 63 bytes");
+        }
+        memcpy(request->label, value->text, strlen(value->text) + 1);
+        return 0;
+    case FIELD_FRAME:
+        if (value->number <= 0) {
+            return fail(progress, "frame is the number that a result has");
+        }
+        request->frame = (uint64_t)value->number;
+        return 0;
+    case FIELD_BOX:
+        if (value->number < 0 || value->number > UINT16_MAX) {
+            return fail(progress, "box is the index of a box, counted from 0");
+        }
+        request->box = (int32_t)value->number;
+        return 0;
+    case FIELD_ADAPTER:
+        return set_name(progress, request->adapter, value);
+    default:
+        request->codes = value->text;
+        return value->text != NULL ? 0 : fail(progress, "codes is a string of base64");
+    }
+}
+
 static int set_field(struct progress *progress, enum field field, const struct value *value)
 {
     struct proto_request *request = progress->request;
@@ -173,6 +211,12 @@ static int set_field(struct progress *progress, enum field field, const struct v
     case FIELD_DATA:
         request->data = value->text;
         return value->text != NULL ? 0 : fail(progress, "data is a string of base64");
+    case FIELD_LABEL:
+    case FIELD_FRAME:
+    case FIELD_BOX:
+    case FIELD_ADAPTER:
+    case FIELD_CODES:
+        return set_label_field(progress, field, value);
     default:
         return set_sensor_field(progress, field, value);
     }
@@ -182,8 +226,9 @@ static int set_field(struct progress *progress, enum field field, const struct v
 static enum field find_field(const char *name, unsigned allowed)
 {
     static const char *const names[FIELD_COUNT] = {
-        "camera", "model",  "point",  "scan", "format",  "fd",    "data",  "sensor",
-        "width",  "height", "stride", "cfa",  "packing", "black", "white", "nominal_white",
+        "camera", "model",         "point",  "scan",   "format", "fd",      "data",
+        "sensor", "width",         "height", "stride", "cfa",    "packing", "black",
+        "white",  "nominal_white", "label",  "frame",  "box",    "adapter", "codes",
     };
     for (unsigned i = 0; i < FIELD_COUNT; i++) {
         if ((allowed & BIT(i)) != 0 && strcmp(name, names[i]) == 0) {
@@ -233,7 +278,7 @@ static int finish(struct progress *progress)
 
 static void start(struct progress *progress, struct proto_request *request)
 {
-    *request = (struct proto_request){.camera = "default", .fd = -1};
+    *request = (struct proto_request){.camera = "default", .fd = -1, .box = -1};
     *progress = (struct progress){.request = request};
 }
 
@@ -241,7 +286,7 @@ static int64_t parse_whole(const char *text)
 {
     int64_t number = 0;
     size_t length = strlen(text);
-    if (length == 0 || length > 10) { /* every number of ours is shorter */
+    if (length == 0 || length > 16) { /* every number of ours is shorter */
         return -1;
     }
     for (size_t i = 0; i < length; i++) {
@@ -254,7 +299,7 @@ static int64_t parse_whole(const char *text)
 }
 
 /* One name=value of the query. */
-static int set_pair(struct progress *progress, const char *pair, size_t length)
+static int set_pair(struct progress *progress, const char *pair, size_t length, unsigned allowed)
 {
     char name[QUERY_TEXT_MAX], text[QUERY_TEXT_MAX];
     const char *equals = memchr(pair, '=', length);
@@ -265,12 +310,36 @@ static int set_pair(struct progress *progress, const char *pair, size_t length)
         http_percent_decode(tail, (size_t)(pair + length - tail), text, sizeof(text)) < 0) {
         return fail(progress, "a query parameter is too long or badly escaped");
     }
-    enum field field = find_field(name, QUERY_FIELDS);
+    enum field field = find_field(name, allowed);
     if (field == FIELD_COUNT) {
         return fail(progress, "unknown query parameter");
     }
     struct value value = {.text = text, .number = parse_whole(text)};
     return set_field(progress, field, &value);
+}
+
+static int read_query(struct progress *progress, const char *query, unsigned allowed)
+{
+    const char *next = *query != '\0' ? query : NULL;
+    int r = 0;
+    while (r == 0 && next != NULL) {
+        size_t length = strcspn(next, "&");
+        r = set_pair(progress, next, length, allowed);
+        next = next[length] == '&' ? next + length + 1 : NULL;
+    }
+    return r == 0 ? finish(progress) : r;
+}
+
+/* Hand out what was read, or why it was refused. */
+static int give(const struct progress *progress, int r, struct proto_request *ret_request,
+                const char **ret_reason)
+{
+    if (r < 0) {
+        *ret_reason = progress->reason;
+        return r;
+    }
+    *ret_request = *progress->request;
+    return 0;
 }
 
 int proto_request_from_query(const char *camera, const char *query,
@@ -282,21 +351,24 @@ int proto_request_from_query(const char *camera, const char *query,
 
     struct value value = {.text = camera, .number = -1};
     int r = set_field(&progress, FIELD_CAMERA, &value);
-    const char *next = *query != '\0' ? query : NULL;
-    while (r == 0 && next != NULL) {
-        size_t length = strcspn(next, "&");
-        r = set_pair(&progress, next, length);
-        next = next[length] == '&' ? next + length + 1 : NULL;
-    }
     if (r == 0) {
-        r = finish(&progress);
+        r = read_query(&progress, query, QUERY_FIELDS);
     }
-    if (r < 0) {
-        *ret_reason = progress.reason;
-        return r;
+    return give(&progress, r, ret_request, ret_reason);
+}
+
+int proto_label_from_query(const char *query, struct proto_request *ret_request,
+                           const char **ret_reason)
+{
+    struct proto_request request;
+    struct progress progress;
+    start(&progress, &request);
+
+    int r = read_query(&progress, query, LABEL_QUERY_FIELDS);
+    if (r == 0 && (progress.given & BIT(FIELD_LABEL)) == 0) {
+        r = fail(&progress, "a label is missing");
     }
-    *ret_request = request;
-    return 0;
+    return give(&progress, r, ret_request, ret_reason);
 }
 
 static int set_members(struct progress *progress, const cJSON *object, unsigned allowed)
@@ -328,6 +400,14 @@ static int set_members(struct progress *progress, const cJSON *object, unsigned 
     return 0;
 }
 
+static int read_parameters(struct progress *progress, const cJSON *parameters, unsigned allowed)
+{
+    int r = parameters != NULL && !cJSON_IsObject(parameters)
+                ? fail(progress, "parameters is an object")
+                : set_members(progress, parameters, allowed);
+    return r == 0 ? finish(progress) : r;
+}
+
 int proto_request_from_json(const struct cJSON *parameters, struct proto_request *ret_request,
                             const char **ret_reason)
 {
@@ -335,19 +415,49 @@ int proto_request_from_json(const struct cJSON *parameters, struct proto_request
     struct progress progress;
     start(&progress, &request);
 
-    int r = parameters != NULL && !cJSON_IsObject(parameters)
-                ? fail(&progress, "parameters is an object")
-                : set_members(&progress, parameters, CALL_FIELDS);
-    if (r == 0) {
-        r = finish(&progress);
-    }
+    int r = read_parameters(&progress, parameters, CALL_FIELDS);
     if (r == 0 && (request.fd >= 0) == (request.data != NULL)) {
         r = fail(&progress, "a frame comes either as fd or as data");
     }
-    if (r < 0) {
-        *ret_reason = progress.reason;
-        return r;
+    return give(&progress, r, ret_request, ret_reason);
+}
+
+/* A label says what it is of: a frame by number, codes, or an image. */
+static int check_label(struct progress *progress)
+{
+    const struct proto_request *request = progress->request;
+    const bool image = request->fd >= 0 || request->data != NULL;
+    const unsigned of_image = CALL_FIELDS | SENSOR_FIELDS;
+
+    if ((progress->given & BIT(FIELD_LABEL)) == 0) {
+        return fail(progress, "a label is missing");
     }
-    *ret_request = request;
+    if ((request->frame != 0) + (request->codes != NULL) + image != 1 ||
+        (request->fd >= 0 && request->data != NULL)) {
+        return fail(progress, "a label is of one thing: frame, codes, fd or data");
+    }
+    if (!image && (progress->given & of_image) != 0) {
+        return fail(progress, "only an image has a camera, a model or a format");
+    }
+    if ((request->codes != NULL) != ((progress->given & BIT(FIELD_ADAPTER)) != 0)) {
+        return fail(progress, "codes need an adapter, and nothing else has one");
+    }
+    if (request->codes != NULL && request->box >= 0) {
+        return fail(progress, "codes have no box");
+    }
     return 0;
+}
+
+int proto_label_from_json(const struct cJSON *parameters, struct proto_request *ret_request,
+                          const char **ret_reason)
+{
+    struct proto_request request;
+    struct progress progress;
+    start(&progress, &request);
+
+    int r = read_parameters(&progress, parameters, LABEL_CALL_FIELDS);
+    if (r == 0) {
+        r = check_label(&progress);
+    }
+    return give(&progress, r, ret_request, ret_reason);
 }

@@ -70,6 +70,12 @@ struct proto_request {
     /* Varlink only */
     int fd;           /* index of the descriptor, -1: none */
     const char *data; /* base64, borrowed from the tree; NULL: none */
+    /* Of a label only */
+    char label[64];
+    uint64_t frame;                   /* number of a result, below 2^53; 0: none */
+    int32_t box;                      /* index of a box, -1: none */
+    char adapter[PROTO_CAMERA_BYTES]; /* with codes */
+    const char *codes;                /* base64, borrowed from the tree; NULL: none */
 };
 
 struct cJSON;
@@ -85,5 +91,19 @@ int proto_request_from_query(const char *camera, const char *query,
 /* Read the parameters of io.ocellus.Infer; NULL: none. Fields may be null. Errors as above. */
 int proto_request_from_json(const struct cJSON *parameters, struct proto_request *ret_request,
                             const char **ret_reason);
+
+/*
+ * A label. The parameters of io.ocellus.Label, and of the body of a POST /v1/labels:
+ *   {"label":"cat","frame":7204631552000001,"box":0}     box: of a scanned frame
+ *   {"label":"cat","adapter":"porch","codes":"<base64>"} packed as workers return them
+ *   {"label":"cat","camera":"porch","fd":0}              or data, and all that Infer takes
+ * and the query of a POST /v1/labels whose body is an image:
+ *   ?label=cat&camera=porch                              and all that a frame's query takes
+ * Errors as above.
+ */
+int proto_label_from_json(const struct cJSON *parameters, struct proto_request *ret_request,
+                          const char **ret_reason);
+int proto_label_from_query(const char *query, struct proto_request *ret_request,
+                           const char **ret_reason);
 
 #endif

@@ -93,6 +93,7 @@ static bool add_model(cJSON *root, const struct proto_result *result)
                 add_string(model, "point", result->point) &&
                 add_string(model, "id", result->model_id) &&
                 add_whole(model, "generation", (int64_t)result->generation) &&
+                (result->adapter == NULL || add_string(model, "adapter", result->adapter)) &&
                 add_whole(root, "macs", (int64_t)result->macs);
     if (!good || result->cascade.detector == NULL) {
         return good;

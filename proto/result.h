@@ -6,7 +6,8 @@
  *
  *   {"camera":"porch","frame":7204631552000001,"label":"cat","confidence":0.83,
  *    "scores":[{"label":"cat","probability":0.83,"score":131072}, ...in the model's order...],
- *    "model":{"name":"cifar10-lg3","point":"default","id":"<sha256>","generation":0},
+ *    "model":{"name":"cifar10-lg3","point":"default","id":"<sha256>","generation":0,
+ *             "adapter":"porch"},                                        where one judged it
  *    "macs":7962624,
  *    "cascade":{"detector":"face","label":"face","confidence":0.97,"awake":true},   of a cascade
  *    "image":{"format":"jpeg","width":640,"height":480,"orientation":1,"reduction":4},
@@ -83,7 +84,8 @@ struct proto_result {
         bool awake;       /* the result is the second stage's */
     } cascade;
     uint64_t generation;
-    const char *format; /* "jpeg", "raw", "pnm", "sensor" */
+    const char *adapter; /* that judged it; NULL: none */
+    const char *format;  /* "jpeg", "raw", "pnm", "sensor" */
     uint32_t width, height, orientation, reduction;
     struct proto_times times;
     uint32_t warnings; /* bits 0..2: "constant", "damaged", "truncated" */

@@ -120,6 +120,10 @@ class Varlink:
         finally:
             os.close(fd)
 
+    def label(self, frame, label, box=None):
+        """Teach the adapter of a frame's camera what it shows; `frame` is the number of a recent result."""
+        return self.call("io.ocellus.Label", {"frame": frame, "label": label} | ({} if box is None else {"box": box}))
+
     def status(self):
         return self.call("io.ocellus.Status")
 

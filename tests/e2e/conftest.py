@@ -52,16 +52,16 @@ def children(pid):
 class Daemon:
     """One ocellusd in a private directory. Settings are keys of [daemon]; an underscore stands for a dash."""
 
-    def __init__(self, directory, settings=None, models=None, cameras=None):
+    def __init__(self, directory, settings=None, models=None, cameras=None, adaptation=None):
         self.directory = pathlib.Path(directory)
         self.http = str(self.directory / "http.sock")
         self.varlink = str(self.directory / "varlink.sock")
         self.config = self.directory / "ocellus.conf"
         self.process = None
         self.expected = []
-        self.write_config(settings or {}, models, cameras or {})
+        self.write_config(settings or {}, models, cameras or {}, adaptation)
 
-    def write_config(self, settings, models, cameras):
+    def write_config(self, settings, models, cameras, adaptation=None):
         if models is None:
             models = {path.stem: path for path in sorted(MODELS.glob("*.safetensors"))}
         if not models:
@@ -72,6 +72,9 @@ class Daemon:
             keys["model"] = "cifar10-lg3"
         keys.update({name.replace("_", "-"): value for name, value in settings.items()})
         lines = ["[daemon]"] + [f"{name} = {value}" for name, value in keys.items()]
+        if adaptation is not None:
+            keys = {"state": self.directory / "state", **adaptation}
+            lines += ["[adaptation]"] + [f"{name.replace('_', '-')} = {value}" for name, value in keys.items()]
         for name, path in models.items():
             lines += [f"[model {name}]", f"path = {path}"]
         for name, fields in cameras.items():

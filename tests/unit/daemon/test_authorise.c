@@ -23,14 +23,23 @@ static const char *method_title(const struct method *method)
 /* Written out, so that a change of the method table has to be made twice. */
 static const struct {
     const char *method;
-    const char *allowed; /* root, service, group, other, other with allow-other = yes, tcp */
+    const char
+        *allowed; /* root, service, trainer, group, other, other with allow-other = yes, tcp */
 } expected[] = {
-    {"io.ocellus.Infer", "yyynyy"},
-    {"io.ocellus.Status", "yyynyy"},
-    {"/healthz", "yyyyyy"},
-    {"/readyz", "yyyyyy"},
-    {"org.varlink.service.GetInfo", "yyyyyy"},
-    {"org.varlink.service.GetInterfaceDescription", "yyyyyy"},
+    {"io.ocellus.Infer", "yyyynyy"},
+    {"io.ocellus.Status", "yyyynyy"},
+    {"io.ocellus.Label", "yyynnnn"},
+    {"io.ocellus.AdaptationStatus", "yyyynyy"},
+    {"io.ocellus.Sync", "yyynnnn"},
+    {"io.ocellus.Undo", "yyynnnn"},
+    {"io.ocellus.Rollback", "yyynnnn"},
+    {"io.ocellus.Reset", "yyynnnn"},
+    {"io.ocellus.Export", "yyynnnn"},
+    {"io.ocellus.Import", "yyynnnn"},
+    {"/healthz", "yyyyyyy"},
+    {"/readyz", "yyyyyyy"},
+    {"org.varlink.service.GetInfo", "yyyyyyy"},
+    {"org.varlink.service.GetInterfaceDescription", "yyyyyyy"},
 };
 
 static void test_every_cell(void **state)
@@ -40,15 +49,15 @@ static void test_every_cell(void **state)
     for (const struct method *method; (method = method_at(count)) != NULL; count++) {
         assert_in_range(count, 0, sizeof(expected) / sizeof(expected[0]) - 1);
         assert_string_equal(method_title(method), expected[count].method);
-        char seen[7] = "";
+        char seen[8] = "";
         for (unsigned class = 0; class < PEER_CLASS_COUNT; class ++) {
             for (int other = 0; other <= 1; other++) {
                 bool allowed =
                     authorise_allows(method->column, (enum peer_class) class, other == 1);
                 if (class == PEER_OTHER) {
-                    seen[3 + other] = allowed ? 'y' : 'n';
+                    seen[4 + other] = allowed ? 'y' : 'n';
                 } else if (other == 0) {
-                    seen[class < PEER_OTHER ? class : 5] = allowed ? 'y' : 'n';
+                    seen[class < PEER_OTHER ? class : 6] = allowed ? 'y' : 'n';
                 } else {
                     assert_int_equal(
                         allowed, authorise_allows(method->column, (enum peer_class) class, false));
@@ -79,19 +88,23 @@ static void test_local_peers(void **state)
     struct peer peer;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     if (geteuid() == 0) {
-        assert_int_equal(authorise_peer(pair[0], 0, (gid_t)-1, &peer), 0);
+        assert_int_equal(authorise_peer(pair[0], 0, (gid_t)-1, (gid_t)-1, &peer), 0);
         assert_int_equal(peer.class, PEER_ROOT);
     } else {
-        assert_int_equal(authorise_peer(pair[0], geteuid(), (gid_t)-1, &peer), 0);
+        assert_int_equal(authorise_peer(pair[0], geteuid(), (gid_t)-1, (gid_t)-1, &peer), 0);
         assert_int_equal(peer.class, PEER_SERVICE);
-        assert_int_equal(authorise_peer(pair[0], geteuid() + 1, getegid(), &peer), 0);
+        assert_int_equal(authorise_peer(pair[0], geteuid() + 1, getegid(), (gid_t)-1, &peer), 0);
         assert_int_equal(peer.class, PEER_GROUP);
+        assert_int_equal(authorise_peer(pair[0], geteuid() + 1, (gid_t)-1, getegid(), &peer), 0);
+        assert_int_equal(peer.class, PEER_TRAINER);
+        assert_int_equal(authorise_peer(pair[0], geteuid() + 1, (gid_t)-1, (gid_t)-1, &peer), 0);
+        assert_int_equal(peer.class, PEER_OTHER);
     }
     assert_int_equal(peer.uid, geteuid());
     assert_true(authorise_same_peer(&peer, &peer));
     close(pair[0]);
     close(pair[1]);
-    assert_true(authorise_peer(pair[0], 0, 0, &peer) < 0);
+    assert_true(authorise_peer(pair[0], 0, 0, 0, &peer) < 0);
 }
 
 static void test_tcp_peers(void **state)
@@ -106,7 +119,7 @@ static void test_tcp_peers(void **state)
     assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
     int server = accept(listener, NULL, NULL);
     struct peer peer, other;
-    assert_int_equal(authorise_peer(server, getuid(), getgid(), &peer), 0);
+    assert_int_equal(authorise_peer(server, getuid(), getgid(), getgid(), &peer), 0);
     assert_int_equal(peer.class, PEER_TCP);
     assert_true(IN6_IS_ADDR_V4MAPPED(&peer.address));
     assert_int_equal(peer.address.s6_addr[12], 127);
