@@ -18,6 +18,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "clients/adapt.h"
 #include "clients/annotate.h"
 #include "clients/ocellus_client.h"
 #include "clients/status.h"
@@ -31,16 +32,22 @@ struct options {
     const char *socket;
     struct ocellus_frame frame;
     const char *annotate; /* NULL: draw nothing */
+    struct adapt_options adapt;
     bool json;
 };
 
 static const char usage_text[] =
     "usage: ocellus infer FILE... [--camera NAME] [--model NAME] [--point NAME] [--json]\n"
     "                             [--scan yes|no] [--annotate OUT.jpg] [--socket PATH]\n"
+    "       ocellus label FRAME LABEL [--box N] [--json] [--socket PATH]\n"
+    "       ocellus adapt [status | sync | undo | reset | rollback NUMBER | export FILE |\n"
+    "                      import FILE] [--adapter NAME] [--json] [--socket PATH]\n"
     "       ocellus status [--json] [--socket PATH]\n"
     "       ocellus --help | --version\n"
     "\n"
     "infer   classify JPEG, camera RAW, DNG and PGM/PPM files; - is standard input\n"
+    "label   teach a camera's adapter what a recent frame shows\n"
+    "adapt   what adapters learned, and how to keep it or take it back\n"
     "status  what the daemon is and does\n"
     "\n"
     "  -c, --camera NAME  the camera the frames came from (default: default)\n"
@@ -48,6 +55,8 @@ static const char usage_text[] =
     "  -p, --point NAME   an operating point of the model, or auto\n"
     "  -S, --scan yes|no  look for objects in the whole scene (default: as the camera does)\n"
     "  -a, --annotate OUT draw the boxes of a scan on the picture; with one FILE\n"
+    "  -A, --adapter NAME the adapter, where there are several\n"
+    "  -b, --box N        the box of a scanned frame, counted from 0\n"
     "  -j, --json         one JSON object per line\n"
     "  -s, --socket PATH  the daemon's socket (default: $OCELLUS_SOCKET, else " OCELLUS_SOCKET ")\n"
     "\n"
@@ -300,19 +309,50 @@ static int run_status(const struct options *options, int count)
     return code;
 }
 
+static bool read_box(const char *text, int *ret_box)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || value > 63) {
+        return false;
+    }
+    *ret_box = (int)value;
+    return true;
+}
+
+static int run_adapt(const struct options *options, bool label, char **arguments, int count)
+{
+    static const int codes[] = {
+        [ADAPT_DONE] = EXIT_ALL,
+        [ADAPT_FAILED] = EXIT_SOME_FAILED,
+        [ADAPT_USAGE] = EXIT_USAGE,
+        [ADAPT_GONE] = EXIT_NO_DAEMON,
+    };
+    struct ocellus_client *client = NULL;
+    int code = open_client(options, &client);
+    if (code != EXIT_ALL) {
+        return code;
+    }
+    code = codes[label ? adapt_label(client, &options->adapt, arguments, count)
+                       : adapt_change(client, &options->adapt, arguments, count)];
+    ocellus_client_close(client);
+    return code;
+}
+
 /* -1: go on; else the exit status. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option long_options[] = {
-        {"camera", required_argument, NULL, 'c'}, {"model", required_argument, NULL, 'm'},
-        {"point", required_argument, NULL, 'p'},  {"json", no_argument, NULL, 'j'},
-        {"socket", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
-        {"scan", required_argument, NULL, 'S'},   {"annotate", required_argument, NULL, 'a'},
-        {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
+        {"camera", required_argument, NULL, 'c'},  {"model", required_argument, NULL, 'm'},
+        {"point", required_argument, NULL, 'p'},   {"json", no_argument, NULL, 'j'},
+        {"socket", required_argument, NULL, 's'},  {"help", no_argument, NULL, 'h'},
+        {"scan", required_argument, NULL, 'S'},    {"annotate", required_argument, NULL, 'a'},
+        {"adapter", required_argument, NULL, 'A'}, {"box", required_argument, NULL, 'b'},
+        {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:m:p:S:a:js:h", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:m:p:S:a:A:b:js:h", long_options, NULL)) != -1) {
         switch (option) {
         case 'c':
             options->frame.camera = optarg;
@@ -329,8 +369,16 @@ static int parse_options(int argc, char **argv, struct options *options)
         case 'a':
             options->annotate = optarg;
             break;
+        case 'A':
+            options->adapt.adapter = optarg;
+            break;
+        case 'b':
+            if (!read_box(optarg, &options->adapt.box)) {
+                return usage_error("--box is a number from 0 to 63");
+            }
+            break;
         case 'j':
-            options->json = true;
+            options->json = options->adapt.json = true;
             break;
         case 's':
             options->socket = optarg;
@@ -354,11 +402,12 @@ int main(int argc, char **argv)
     const char *from_environment = getenv("OCELLUS_SOCKET");
     struct options options = {.socket = from_environment != NULL && from_environment[0] != '\0'
                                             ? from_environment
-                                            : OCELLUS_SOCKET};
+                                            : OCELLUS_SOCKET,
+                              .adapt.box = -1};
     int code = parse_options(argc, argv, &options);
 
     if (code < 0 && optind == argc) {
-        code = usage_error("what shall I do? infer or status");
+        code = usage_error("what shall I do? infer, label, adapt or status");
     }
     if (code < 0) {
         const char *command = argv[optind++];
@@ -369,6 +418,8 @@ int main(int argc, char **argv)
             code = run_infer(&options, argv + optind, argc - optind);
         } else if (strcmp(command, "status") == 0) {
             code = run_status(&options, argc - optind);
+        } else if (strcmp(command, "label") == 0 || strcmp(command, "adapt") == 0) {
+            code = run_adapt(&options, command[0] == 'l', argv + optind, argc - optind);
         } else {
             code = usage_error("unknown command '%s'", command);
         }
