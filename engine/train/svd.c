@@ -172,7 +172,7 @@ void TRAIN_NAME(train_svd)(uint32_t q, const double *a, double *u, double *value
 {
     const uint32_t parts = (uint32_t)PARTS * (q > LANE ? 2 : 1);
     struct column columns[TRAIN_SVD_MAX];
-    uint32_t order[TRAIN_SVD_MAX];
+    uint32_t order[TRAIN_SVD_MAX] = {0};
     double largest = 0, scale;
     int exponent;
 

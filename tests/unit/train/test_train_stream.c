@@ -81,7 +81,7 @@ static void test_statistics(void **state)
 
 static int64_t requantise(int64_t t, int32_t mult, uint32_t preshift, uint32_t shift)
 {
-    const int64_t h = ((t << preshift) * mult) >> 32;
+    const int64_t h = (t * (INT64_C(1) << preshift) * mult) >> 32;
 
     return (h + (INT64_C(1) << (shift - 1))) >> shift;
 }
@@ -142,8 +142,16 @@ static void test_limits(void **state)
     assert_true(llabs(mean - (INT64_C(1) << 36)) <= 512);
     assert_true(variance >= 1);
     assert_int_equal(train_stream_fold(&norm, 0, 0, 1, 8, 8, &bias, &mult), -ERANGE);
+    for (uint32_t i = 0; i < 100; i++) { /* a deviation of 2^20 */
+        value = -value;
+        assert_int_equal(train_stream_add(&norm, 1, &value), 0);
+    }
+    assert_int_equal(train_stream_fold(&norm, 0, 1, INT32_MIN, 8, 8, &bias, &mult), -ERANGE);
+    value = 0;
+    for (uint32_t i = 0; i < 1000; i++) { /* none */
+        assert_int_equal(train_stream_add(&norm, 1, &value), 0);
+    }
     assert_int_equal(train_stream_fold(&norm, 0, INT32_MAX, 1, 0, 31, &bias, &mult), -ERANGE);
-    assert_int_equal(train_stream_fold(&norm, 0, 1, INT32_MIN, 31, 1, &bias, &mult), -ERANGE);
 }
 
 int main(void)
