@@ -443,7 +443,7 @@ static bool get_node(struct cursor *cursor, struct online_node *node, bool keep)
         memcpy(node->durable.bias, node->trial.bias, node->rows * sizeof(int32_t));
         memcpy(node->live, node->trial.bias, node->rows * sizeof(int32_t));
     }
-    return online_within(node, node->trial.codes, node->trial.bias);
+    return true;
 }
 
 static bool get_head(struct cursor *cursor, struct train_prototypes *head, uint32_t exponent)
@@ -472,14 +472,32 @@ static bool read_snapshot(struct train_online *online, const uint8_t *bytes, siz
     return cursor.at == cursor.end;
 }
 
+/* What the trial values and head would predict with is within the loader's bounds. */
+static bool trial_within(struct train_online *online)
+{
+    for (uint32_t i = 0; i < online->node_count; i++) {
+        struct online_node *node = &online->nodes[i];
+
+        if (node->trained) {
+            fold(online, node, &online->trial_head, node->trial.codes, node->trial.bias,
+                 &node->trial);
+            if (!online_within(node, node->trial.codes, node->trial.bias)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 int train_online_restore(struct train_online *online, const void *bytes, size_t size)
 {
     const uint8_t *p = bytes;
 
+    online->trial_head.present = false;
     if (size < HEADER_BYTES + CHECKSUM || get(p, 4) != SNAPSHOT || get(p + 6, 2) != 0 ||
         get(p + 8, 8) != online->base ||
         get(p + size - CHECKSUM, 8) != XXH64(p, size - CHECKSUM, 0) ||
-        !read_snapshot(online, p, size, false)) {
+        !read_snapshot(online, p, size, false) || !trial_within(online)) {
         return -EBADMSG;
     }
     online->durable_head.present = false;
