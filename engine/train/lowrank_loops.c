@@ -75,8 +75,8 @@ static inline __attribute__((always_inline)) float reduce(size_t n, vector *x, c
 static void project(uint32_t rank, size_t length, float *rows, float *coefficients)
 {
     const size_t n = length / LANES;
-    vector *x = (vector *)(rows + rank * length);
-    const vector *row = (const vector *)rows;
+    vector *x = (vector *)(void *)(rows + rank * length);
+    const vector *row = (const vector *)(const void *)rows;
 
     coefficients[0] = reduce(n, x, row, 0, row);
     for (uint32_t j = 0; j + 1 < rank; j++) {
@@ -89,7 +89,7 @@ static inline __attribute__((always_inline)) float turn_by(const uint32_t rank, 
                                                            float *rows, const float *turn)
 {
     const size_t n = length / LANES;
-    vector *row = (vector *)rows;
+    vector *row = (vector *)(void *)rows;
     whole most = {0};
     float largest = 0;
 
@@ -155,7 +155,7 @@ static float turn(uint32_t rank, size_t length, float *rows, const float *by)
 static void coarsen(size_t n, float *x, float step)
 {
     const float inverse = 1 / step;
-    vector *v = (vector *)x;
+    vector *v = (vector *)(void *)x;
 
     for (size_t i = 0; i < n / LANES; i++) {
         vector rounded = v[i] * inverse + ROUNDER;
