@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* A frame's description as a query (first byte 'q') or as JSON (anything else): what is taken is
- * within its ranges. Base64 that is taken decodes within its bound. */
+/* A frame's description as a query (first byte 'q') or as JSON, or a label's ('l', 'L'): what is
+ * taken is within its ranges. Base64 that is taken decodes within its bound. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,11 @@ static void check(const struct proto_request *request)
         sensor->nominal_white > UINT16_MAX) {
         abort();
     }
+    if (memchr(request->label, '\0', sizeof(request->label)) == NULL ||
+        request->frame > UINT64_C(1) << 53 || request->box < -1 || request->box > UINT16_MAX ||
+        (request->adapter[0] != '\0' && !proto_name_valid(request->adapter))) {
+        abort();
+    }
     if (request->data != NULL) {
         size_t length = strlen(request->data), size = 0;
         uint8_t *bytes = malloc(PROTO_BASE64_BYTES(length) + 1);
@@ -35,7 +41,7 @@ static void check(const struct proto_request *request)
     }
 }
 
-static void read_json(const char *text, size_t length)
+static void read_json(const char *text, size_t length, bool label)
 {
     const char *reason = NULL;
     cJSON *tree = NULL;
@@ -46,8 +52,16 @@ static void read_json(const char *text, size_t length)
         }
         return;
     }
-    if (proto_request_from_json(tree, &request, &reason) == 0) {
+    int r = label ? proto_label_from_json(tree, &request, &reason)
+                  : proto_request_from_json(tree, &request, &reason);
+    if (r == 0) {
         check(&request);
+        if (label &&
+            (request.label[0] == '\0' || (request.frame != 0) + (request.codes != NULL) +
+                                                 (request.data != NULL || request.fd >= 0) !=
+                                             1)) {
+            abort();
+        }
     }
     cJSON_Delete(tree);
 }
@@ -59,14 +73,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    if (data[0] != 'q') {
-        read_json((const char *)data, size);
+    if (data[0] != 'q' && data[0] != 'l') {
+        const bool label = data[0] == 'L';
+        read_json((const char *)data + label, size - label, label);
         return 0;
     }
     char *query = strndup((const char *)data + 1, size - 1);
     struct proto_request request;
     const char *reason = NULL;
-    if (query != NULL && proto_request_from_query("c", query, &request, &reason) == 0) {
+    if (query != NULL &&
+        (data[0] == 'l' ? proto_label_from_query(query, &request, &reason)
+                        : proto_request_from_query("c", query, &request, &reason)) == 0) {
         check(&request);
     }
     free(query);

@@ -12,6 +12,8 @@
 
 #include <cjson/cJSON.h>
 
+#include "proto/base64.h"
+
 static int from_query(const char *query, struct proto_request *request)
 {
     const char *reason = NULL;
@@ -60,6 +62,98 @@ static void test_sensor_same_on_both(void **state)
     assert_string_equal(call.model, "night");
     assert_int_equal(query.fd, -1);
     assert_int_equal(call.fd, 0);
+}
+
+static int label_from_json(const char *text, struct proto_request *request)
+{
+    const char *reason = NULL;
+    cJSON *tree = cJSON_Parse(text);
+    int r = proto_label_from_json(tree, request, &reason);
+    if (r == 0) {
+        request->data = request->codes = NULL; /* the tree goes away */
+    }
+    cJSON_Delete(tree);
+    assert_true((r == 0) == (reason == NULL));
+    return r;
+}
+
+static int label_from_query(const char *text, struct proto_request *request)
+{
+    const char *reason = NULL;
+    int r = proto_label_from_query(text, request, &reason);
+    assert_true((r == 0) == (reason == NULL));
+    return r;
+}
+
+static void test_labels(void **state)
+{
+    (void)state;
+    struct proto_request request;
+    static const char *const good[] = {
+        "{\"label\":\"a cat\",\"frame\":9007199254740991,\"box\":63}",
+        "{\"label\":\"a cat\",\"adapter\":\"yard\",\"codes\":\"AAAA\"}",
+        "{\"label\":\"a cat\",\"camera\":\"porch\",\"data\":\"AAAA\",\"box\":1}",
+        "{\"label\":\"a cat\",\"fd\":0,\"format\":\"jpeg\",\"frame\":null}",
+    };
+    static const char *const bad[] = {
+        "{}",
+        "[]",
+        "{\"label\":\"\",\"frame\":1}",
+        "{\"label\":\"a\"}",
+        "{\"label\":1,\"frame\":1}",
+        "{\"label\":\"a\",\"frame\":0}",
+        "{\"label\":\"a\",\"frame\":-1}",
+        "{\"label\":\"a\",\"frame\":1.5}",
+        "{\"label\":\"a\",\"frame\":1,\"frame\":1}",
+        "{\"label\":\"a\",\"frame\":1,\"fd\":0}",
+        "{\"label\":\"a\",\"frame\":1,\"codes\":\"AAAA\",\"adapter\":\"y\"}",
+        "{\"label\":\"a\",\"frame\":1,\"camera\":\"porch\"}",
+        "{\"label\":\"a\",\"frame\":1,\"adapter\":\"yard\"}",
+        "{\"label\":\"a\",\"codes\":\"AAAA\"}",
+        "{\"label\":\"a\",\"codes\":\"AAAA\",\"adapter\":\"y\",\"box\":0}",
+        "{\"label\":\"a\",\"fd\":0,\"data\":\"AAAA\"}",
+        "{\"label\":\"a\",\"frame\":1,\"box\":65536}",
+        "{\"label\":\"a\",\"frame\":1,\"colour\":1}",
+        "{\"label\":\"0123456789012345678901234567890123456789012345678901234567890123\","
+        "\"frame\":1}",
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(label_from_json(good[i], &request), 0);
+        assert_string_equal(request.label, "a cat");
+    }
+    assert_int_equal(label_from_json(good[0], &request), 0);
+    assert_true(request.frame == UINT64_C(9007199254740991) && request.box == 63);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(label_from_json(bad[i], &request), -EINVAL);
+    }
+    assert_int_equal(label_from_query("camera=porch&label=a%20cat&format=jpeg&box=2", &request), 0);
+    assert_string_equal(request.label, "a cat");
+    assert_string_equal(request.camera, "porch");
+    assert_int_equal(request.box, 2);
+    assert_int_equal(label_from_query("camera=porch", &request), -EINVAL);
+    assert_int_equal(label_from_query("label=cat&frame=7", &request), -EINVAL);
+    assert_int_equal(from_query("label=cat", &request), -EINVAL); /* of labels alone */
+    assert_int_equal(from_json("{\"data\":\"\",\"label\":\"cat\"}", &request), -EINVAL);
+}
+
+static void test_base64(void **state)
+{
+    (void)state;
+    uint8_t bytes[64], back[64];
+    char text[PROTO_BASE64_LENGTH(64) + 1];
+    for (size_t size = 0; size <= sizeof(bytes); size++) {
+        size_t length = 99;
+        for (size_t i = 0; i < size; i++) {
+            bytes[i] = (uint8_t)(i * 37 + size);
+        }
+        proto_base64_encode(bytes, size, text);
+        assert_int_equal(strlen(text), PROTO_BASE64_LENGTH(size));
+        assert_int_equal(proto_base64_decode(text, strlen(text), back, &length), 0);
+        assert_int_equal(length, size);
+        assert_memory_equal(back, bytes, size);
+    }
+    proto_base64_encode("light", 5, text);
+    assert_string_equal(text, "bGlnaHQ=");
 }
 
 static void test_scan(void **state)
@@ -231,6 +325,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sensor_same_on_both),
         cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_base64),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_query_refused),
         cmocka_unit_test(test_parameters_refused),
