@@ -22,7 +22,7 @@
 #define VALUES_MAX       ((size_t)1 << 26) /* of any one array */
 #define PROTOTYPE_LABELS 64u               /* classes beyond make records too long */
 
-void *online_take(struct train_online *online, size_t count, size_t size)
+void *train_online_take(struct train_online *online, size_t count, size_t size)
 {
     void *memory = NULL;
 
@@ -188,17 +188,18 @@ static void take_maps(struct train_online *online, struct online_node *node)
     const size_t out = (size_t)node->out.height * node->out.width * node->out.channels;
     const size_t padded = (node->in.height + 2u * node->pad[0]) * node->pitch;
 
-    node->in_codes = online_take(online, padded, 1);
-    node->in_map = online_take(online, padded, sizeof(float));
-    node->in_delta = online_take(online, in, sizeof(float));
-    node->gradient = online_take(online, padded, sizeof(float));
+    node->in_codes = train_online_take(online, padded, 1);
+    node->in_map = train_online_take(online, padded, sizeof(float));
+    node->in_delta = train_online_take(online, in, sizeof(float));
+    node->gradient = train_online_take(online, padded, sizeof(float));
     if (node->weighted) {
-        node->z = online_take(online, out, sizeof(float));
-        node->dt = online_take(online, out, sizeof(float));
-        node->scale = online_take(online, node->rows, sizeof(float));
-        node->weights = online_take(online, (size_t)node->rows * node->columns, sizeof(float));
+        node->z = train_online_take(online, out, sizeof(float));
+        node->dt = train_online_take(online, out, sizeof(float));
+        node->scale = train_online_take(online, node->rows, sizeof(float));
+        node->weights =
+            train_online_take(online, (size_t)node->rows * node->columns, sizeof(float));
     } else {
-        node->tap = online_take(online, out, sizeof(uint32_t));
+        node->tap = train_online_take(online, out, sizeof(uint32_t));
     }
     for (size_t i = 0; !online->failed && i < padded; i++) {
         node->in_codes[i] = (int8_t)node->layer->pad_code;
@@ -209,8 +210,8 @@ static void take_maps(struct train_online *online, struct online_node *node)
 static void take_values(struct train_online *online, struct online_node *node,
                         struct online_values *values)
 {
-    values->codes = online_take(online, (size_t)node->rows * node->columns, 1);
-    values->bias = online_take(online, node->rows, sizeof(int32_t));
+    values->codes = train_online_take(online, (size_t)node->rows * node->columns, 1);
+    values->bias = train_online_take(online, node->rows, sizeof(int32_t));
 }
 
 static void take_state(struct train_online *online, struct online_node *node)
@@ -231,16 +232,16 @@ static void take_state(struct train_online *online, struct online_node *node)
     take_values(online, node, &node->durable);
     take_values(online, node, &node->trial);
     take_values(online, node, &node->shown);
-    node->live = online_take(online, node->rows, sizeof(int32_t));
-    node->writes = online_take(online, cells, sizeof(uint32_t));
-    node->whole = online_take(online, cells, sizeof(float));
-    node->left = online_take(online, (size_t)s->rank * node->rows, sizeof(float));
-    node->right = online_take(online, (size_t)s->rank * node->columns, sizeof(float));
-    node->left_bytes = online_take(online, (size_t)s->rank * node->rows, 2);
-    node->right_bytes = online_take(online, (size_t)s->rank * node->columns, 2);
-    node->bias_bytes = online_take(online, node->rows, 4);
-    v = online_take(online, node->columns, sizeof(float));
-    y = online_take(online, node->columns, sizeof(float));
+    node->live = train_online_take(online, node->rows, sizeof(int32_t));
+    node->writes = train_online_take(online, cells, sizeof(uint32_t));
+    node->whole = train_online_take(online, cells, sizeof(float));
+    node->left = train_online_take(online, (size_t)s->rank * node->rows, sizeof(float));
+    node->right = train_online_take(online, (size_t)s->rank * node->columns, sizeof(float));
+    node->left_bytes = train_online_take(online, (size_t)s->rank * node->rows, 2);
+    node->right_bytes = train_online_take(online, (size_t)s->rank * node->columns, 2);
+    node->bias_bytes = train_online_take(online, node->rows, 4);
+    v = train_online_take(online, node->columns, sizeof(float));
+    y = train_online_take(online, node->columns, sizeof(float));
     if (online->failed || train_lowrank_create(&settings, &node->total) < 0) {
         online->failed = true;
         return;
@@ -283,36 +284,36 @@ static void take_labelled(struct train_online *online, struct online_labelled *l
                           uint32_t room)
 {
     labelled->room = room;
-    labelled->latent = online_take(online, room * online->latent_values, 1);
-    labelled->labels = online_take(online, room, sizeof(uint32_t));
-    labelled->tags = online_take(online, room, sizeof(uint64_t));
-    labelled->learned = online_take(online, room, sizeof(bool));
+    labelled->latent = train_online_take(online, room * online->latent_values, 1);
+    labelled->labels = train_online_take(online, room, sizeof(uint32_t));
+    labelled->tags = train_online_take(online, room, sizeof(uint64_t));
+    labelled->learned = train_online_take(online, room, sizeof(bool));
 }
 
 static void take_head(struct train_online *online, struct train_prototypes *head)
 {
     head->classes = online->classes;
     head->features = online->last->columns;
-    head->gain = online_take(online, head->classes, sizeof(int32_t));
-    head->means = online_take(online, (size_t)head->classes * head->features, 1);
+    head->gain = train_online_take(online, head->classes, sizeof(int32_t));
+    head->means = train_online_take(online, (size_t)head->classes * head->features, 1);
 }
 
 static void take_scratch(struct train_online *online)
 {
     const uint32_t n = online->settings.recent, classes = online->classes;
 
-    online->aims = online_take(online, (size_t)n * classes, sizeof(float));
-    online->starts = online_take(online, (size_t)n * classes, sizeof(float));
-    online->plain = online_take(online, (size_t)n * classes, sizeof(float));
-    online->features = online_take(online, (size_t)n * online->last->columns, 1);
-    online->order = online_take(online, n, sizeof(uint32_t));
-    online->use = online_take(online, n, sizeof(bool));
-    online->margins = online_take(online, n, sizeof(float));
-    online->trial_margins = online_take(online, n, sizeof(float));
-    online->z = online_take(online, classes, sizeof(float));
-    online->dz = online_take(online, classes, sizeof(float));
-    online->scores = online_take(online, classes, sizeof(int32_t));
-    online->latent = online_take(online, online->latent_values, 1);
+    online->aims = train_online_take(online, (size_t)n * classes, sizeof(float));
+    online->starts = train_online_take(online, (size_t)n * classes, sizeof(float));
+    online->plain = train_online_take(online, (size_t)n * classes, sizeof(float));
+    online->features = train_online_take(online, (size_t)n * online->last->columns, 1);
+    online->order = train_online_take(online, n, sizeof(uint32_t));
+    online->use = train_online_take(online, n, sizeof(bool));
+    online->margins = train_online_take(online, n, sizeof(float));
+    online->trial_margins = train_online_take(online, n, sizeof(float));
+    online->z = train_online_take(online, classes, sizeof(float));
+    online->dz = train_online_take(online, classes, sizeof(float));
+    online->scores = train_online_take(online, classes, sizeof(int32_t));
+    online->latent = train_online_take(online, online->latent_values, 1);
     online->can_prototype = online->last->trained && classes <= PROTOTYPE_LABELS &&
                             (size_t)classes * online->last->columns <= TRAIN_PROTOTYPE_VALUES_MAX;
     if (online->can_prototype) {
@@ -389,7 +390,7 @@ static int lay_out(struct train_online *online, const struct network_model *mode
     if (online->blocks == NULL) {
         return -ENOMEM;
     }
-    online->nodes = online_take(online, online->node_count, sizeof(*online->nodes));
+    online->nodes = train_online_take(online, online->node_count, sizeof(*online->nodes));
     for (uint32_t k = 0; !online->failed && k < online->node_count; k++) {
         make_node(online, k);
     }
@@ -403,7 +404,7 @@ static int lay_out(struct train_online *online, const struct network_model *mode
     take_labelled(online, &online->recent, online->settings.recent);
     take_labelled(online, &online->holdout, online->settings.holdout);
     online->record_room = longest_record(online);
-    online->record = online_take(online, online->record_room, 1);
+    online->record = train_online_take(online, online->record_room, 1);
     return online->failed || online->record_room == 0 ? -ENOMEM : take_plan(online, model, point);
 }
 

@@ -32,7 +32,7 @@ static float margin_of(const struct train_online *online, const float *z, uint32
 }
 
 /* Scores, features and aims of the recent labels in the present state. */
-void online_look(struct train_online *online)
+void train_online_look(struct train_online *online)
 {
     const uint32_t classes = online->classes;
 
@@ -44,7 +44,7 @@ void online_look(struct train_online *online)
         const size_t features = online->last->columns;
         float lack;
 
-        online_exact(online, ONLINE_SHOWN, latent, online->scores);
+        train_online_exact(online, ONLINE_SHOWN, latent, online->scores);
         memcpy(online->features + i * features, online->last->in_codes, features);
         for (uint32_t c = 0; c < classes; c++) {
             start[c] = (float)online->scores[c] / 65536;
@@ -78,7 +78,7 @@ static float window_norm(const struct online_node *node, uint32_t pixel)
     float sum = 0;
 
     for (uint32_t k = 0; k < node->kernel[0]; k++) {
-        sum += online_square(online_window(node, pixel) + k * node->pitch, line);
+        sum += train_online_square(train_online_window(node, pixel) + k * node->pitch, line);
     }
     return sqrtf(sum);
 }
@@ -88,15 +88,15 @@ static float step_size(struct train_online *online, struct online_node *node)
 {
     const struct train_online_settings *s = &online->settings;
     const uint32_t pixels = node->out.height * node->out.width;
-    const float error = online_square(online->dz, online->classes);
-    const float dts = online_square(node->dt, (size_t)pixels * node->rows);
+    const float error = train_online_square(online->dz, online->classes);
+    const float dts = train_online_square(node->dt, (size_t)pixels * node->rows);
     const size_t map = (node->in.height + 2u * node->pad[0]) * node->pitch;
     float size, sum = 0;
 
     if (s->norm == TRAIN_ONLINE_NLMS) {
         for (uint32_t p = 0; p < pixels; p++) {
             const float *dt = node->dt + (size_t)p * node->rows;
-            const float d = online_square(dt, node->rows);
+            const float d = train_online_square(dt, node->rows);
 
             sum += d > 0 ? sqrtf(d) * window_norm(node, p) : 0;
         }
@@ -128,14 +128,14 @@ static void step_weights(struct train_online *online, struct online_node *node)
         for (uint32_t o = 0; o < node->rows; o++) {
             dt[o] *= size;
         }
-        train_lowrank_add_window(node->total, dt, online_window(node, p), node->kernel[0],
+        train_lowrank_add_window(node->total, dt, train_online_window(node, p), node->kernel[0],
                                  node->pitch);
     }
     refresh(online, node);
 }
 
 /* Factors from the recent labels with `use`; the nodes' weights then are what they make. */
-void online_fit(struct train_online *online)
+void train_online_fit(struct train_online *online)
 {
     const uint32_t n = online->recent.count, classes = online->classes;
 
@@ -153,11 +153,12 @@ void online_fit(struct train_online *online)
             if (!online->use[at]) {
                 continue;
             }
-            online_forward(online, online->recent.latent + at * online->latent_values, online->z);
+            train_online_forward(online, online->recent.latent + at * online->latent_values,
+                                 online->z);
             for (uint32_t c = 0; c < classes; c++) {
                 online->dz[c] = online->z[c] - online->aims[(size_t)at * classes + c];
             }
-            online_backward(online, online->dz);
+            train_online_backward(online, online->dz);
             for (uint32_t i = 0; i < online->node_count; i++) {
                 if (online->nodes[i].trained) {
                     step_weights(online, &online->nodes[i]);
@@ -207,7 +208,7 @@ static void look_plain(struct train_online *online)
 }
 
 /* Strength with which a mean label gets the margin from the prototypes alone; 0: none would. */
-float online_strength(struct train_online *online)
+float train_online_strength(struct train_online *online)
 {
     double sum = 0;
     uint32_t count = 0;
@@ -226,7 +227,7 @@ float online_strength(struct train_online *online)
 /* ---- the rule ---- */
 
 /* Leaves part `part` of `parts` out. */
-void online_leave_out(struct train_online *online, uint32_t part, uint32_t parts)
+void train_online_leave_out(struct train_online *online, uint32_t part, uint32_t parts)
 {
     for (uint32_t i = 0; i < online->recent.count; i++) {
         online->use[i] = parts == 0 || i % parts != part;
@@ -258,10 +259,11 @@ static void try_lowrank(struct train_online *online, float *margins)
     const uint32_t parts = parts_of(online);
 
     for (uint32_t part = 0; part < parts; part++) {
-        online_leave_out(online, part, parts);
-        online_fit(online);
+        train_online_leave_out(online, part, parts);
+        train_online_fit(online);
         for (uint32_t i = part; i < online->recent.count; i += parts) {
-            online_forward(online, online->recent.latent + i * online->latent_values, online->z);
+            train_online_forward(online, online->recent.latent + i * online->latent_values,
+                                 online->z);
             margins[i] = margin_of(online, online->z, online->recent.labels[i]);
         }
     }
@@ -275,12 +277,12 @@ static bool try_prototypes(struct train_online *online, float share, float *marg
     for (uint32_t part = 0; part < parts; part++) {
         float strength;
 
-        online_leave_out(online, part, parts);
+        train_online_leave_out(online, part, parts);
         if (!train_prototypes_make(&online->trial_head, online->features, online->recent.labels,
                                    online->use, online->recent.count)) {
             return false;
         }
-        strength = share * online_strength(online);
+        strength = share * train_online_strength(online);
         for (uint32_t i = part; i < online->recent.count; i += parts) {
             near(&online->trial_head, online->features + (size_t)i * online->last->columns,
                  online->z);
@@ -293,7 +295,7 @@ static bool try_prototypes(struct train_online *online, float share, float *marg
     return true;
 }
 
-struct online_choice online_choose(struct train_online *online)
+struct online_choice train_online_choose(struct train_online *online)
 {
     const uint8_t asked = online->settings.head;
     const size_t size = online->recent.count * sizeof(float);

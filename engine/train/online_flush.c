@@ -118,11 +118,11 @@ static void settle(struct train_online *online)
 static int judge(struct train_online *online, const struct train_delta *delta,
                  struct train_online_verdict *verdict)
 {
-    int r = online_try(online, delta);
+    int r = train_online_try(online, delta);
 
     if (r == 0) {
-        verdict->after = online_right(online, ONLINE_TRIAL, &online->holdout);
-        verdict->recent_after = online_right(online, ONLINE_TRIAL, &online->recent);
+        verdict->after = train_online_right(online, ONLINE_TRIAL, &online->holdout);
+        verdict->recent_after = train_online_right(online, ONLINE_TRIAL, &online->recent);
         r = verdict->after < verdict->before ? -ECANCELED : 0;
     }
     return r;
@@ -130,14 +130,14 @@ static int judge(struct train_online *online, const struct train_delta *delta,
 
 static void prepare_heads(struct train_online *online, const struct online_choice *choice)
 {
-    online_leave_out(online, 0, 0);
+    train_online_leave_out(online, 0, 0);
     if (choice->head == TRAIN_ONLINE_LOWRANK) {
-        online_fit(online);
+        train_online_fit(online);
     } else if (choice->head == TRAIN_ONLINE_PROTOTYPE) {
         train_prototypes_make(&online->trial_head, online->features, online->recent.labels, NULL,
                               online->recent.count);
         train_prototypes_strength(&online->trial_head,
-                                  (double)(choice->share * online_strength(online)),
+                                  (double)(choice->share * train_online_strength(online)),
                                   online->last->scale);
     }
 }
@@ -201,10 +201,10 @@ int train_online_flush(struct train_online *online, const void **ret_record, siz
     if (online->since == 0) {
         return -EAGAIN;
     }
-    online_look(online);
-    verdict.before = online_right(online, ONLINE_SHOWN, &online->holdout);
-    verdict.recent_before = online_right(online, ONLINE_SHOWN, &online->recent);
-    choice = online_choose(online);
+    train_online_look(online);
+    verdict.before = train_online_right(online, ONLINE_SHOWN, &online->holdout);
+    verdict.recent_before = train_online_right(online, ONLINE_SHOWN, &online->recent);
+    choice = train_online_choose(online);
     verdict.head = choice.head;
     verdict.recent_parts = choice.right;
     fresh = take_fresh(online, &right);
@@ -215,14 +215,14 @@ int train_online_flush(struct train_online *online, const void **ret_record, siz
             ? -ECANCELED
             : make_record(online, &choice, &verdict, &delta, &size);
     if (r == 0) {
-        online_commit(online, &delta, size);
+        train_online_commit(online, &delta, size);
         *ret_record = online->record;
         *ret_size = size;
     } else if (r == -ECANCELED) {
         settle(online);
         online->status.refused++;
     }
-    online_show(online);
+    train_online_show(online);
     if (r != -EAGAIN) {
         online->since = 0;
         online->status.last = verdict;
@@ -242,15 +242,15 @@ int train_online_import(struct train_online *online, const void *record, size_t 
 
     if (r == 0) {
         verdict.head = delta.prototypes ? TRAIN_ONLINE_PROTOTYPE : TRAIN_ONLINE_LOWRANK;
-        verdict.before = online_right(online, ONLINE_SHOWN, &online->holdout);
-        verdict.recent_before = online_right(online, ONLINE_SHOWN, &online->recent);
+        verdict.before = train_online_right(online, ONLINE_SHOWN, &online->holdout);
+        verdict.recent_before = train_online_right(online, ONLINE_SHOWN, &online->recent);
         r = judge(online, &delta, &verdict);
     }
     if (r == 0 && verdict.recent_after < verdict.recent_before) {
         r = -ECANCELED;
     }
     if (r == 0) {
-        online_commit(online, &delta, size);
+        train_online_commit(online, &delta, size);
     }
     if (r == 0 || r == -ECANCELED) {
         online->status.refused += r != 0;

@@ -108,41 +108,41 @@ struct train_online {
 };
 
 /* Zeroed memory that lives as long as the trainer; NULL and online->failed when there is none. */
-void *online_take(struct train_online *online, size_t count, size_t size);
+void *train_online_take(struct train_online *online, size_t count, size_t size);
 
 /* ---- online_tail.c ---- */
 
 enum online_which { ONLINE_SHOWN = 0, ONLINE_TRIAL };
 
 /* Scores of a latent in exact integers. Fills in_codes of all nodes. */
-void online_exact(struct train_online *online, enum online_which which, const int8_t *latent,
-                  int32_t *scores);
+void train_online_exact(struct train_online *online, enum online_which which, const int8_t *latent,
+                        int32_t *scores);
 /* Scores in float by the nodes' `weights` and biases of `which`; fills in_map, z and taps. */
-void online_forward(struct train_online *online, const int8_t *latent, float *z);
+void train_online_forward(struct train_online *online, const int8_t *latent, float *z);
 /* From dz fills dt of all nodes down to the first. */
-void online_backward(struct train_online *online, const float *dz);
+void train_online_backward(struct train_online *online, const float *dz);
 /* Inputs under one output pixel start here; kernel[0] lines of columns / kernel[0]. */
-const float *online_window(const struct online_node *node, uint32_t pixel);
+const float *train_online_window(const struct online_node *node, uint32_t pixel);
 
 /* ---- online_state.c ---- */
 
 /* shown and `whole` from the durable state, live biases and prototypes; generations rise where
  * arrays changed. */
-void online_show(struct train_online *online);
+void train_online_show(struct train_online *online);
 /* Codes and biases within what the loader allows. */
-bool online_within(const struct online_node *node, const int8_t *codes, const int32_t *bias);
+bool train_online_within(const struct online_node *node, const int8_t *codes, const int32_t *bias);
 /* Apply a parsed record to the trial values, made from the durable ones. Errors: -EBADMSG, -ERANGE.
  */
-int online_try(struct train_online *online, const struct train_delta *delta);
+int train_online_try(struct train_online *online, const struct train_delta *delta);
 /* Apply one that was tried. */
-void online_commit(struct train_online *online, const struct train_delta *delta, size_t size);
+void train_online_commit(struct train_online *online, const struct train_delta *delta, size_t size);
 
 /* ---- online_learn.c ---- */
 
-float online_square(const float *x, size_t n);
+float train_online_square(const float *x, size_t n);
 /* How many of them come out right. */
-uint32_t online_right(struct train_online *online, enum online_which which,
-                      const struct online_labelled *labelled);
+uint32_t train_online_right(struct train_online *online, enum online_which which,
+                            const struct online_labelled *labelled);
 
 /* ---- online_fit.c ---- */
 
@@ -154,13 +154,13 @@ struct online_choice {
 };
 
 /* Starts, aims and features of the recent labels in the present state. */
-void online_look(struct train_online *online);
+void train_online_look(struct train_online *online);
 /* Leave part `part` of `parts` out of `use`; parts 0: nothing. */
-void online_leave_out(struct train_online *online, uint32_t part, uint32_t parts);
+void train_online_leave_out(struct train_online *online, uint32_t part, uint32_t parts);
 /* Factors from the recent labels in use; the nodes' `weights` are then what they make. */
-void online_fit(struct train_online *online);
+void train_online_fit(struct train_online *online);
 /* Strength with which a mean label in use gets the margin from trial_head alone; 0: none would. */
-float online_strength(struct train_online *online);
-struct online_choice online_choose(struct train_online *online);
+float train_online_strength(struct train_online *online);
+struct online_choice train_online_choose(struct train_online *online);
 
 #endif

@@ -55,16 +55,17 @@ static void find_latent(struct train_online *online, const void *codes)
 void train_online_predict(struct train_online *online, const void *codes, int32_t *scores)
 {
     find_latent(online, codes);
-    online_exact(online, ONLINE_SHOWN, online->latent, scores);
+    train_online_exact(online, ONLINE_SHOWN, online->latent, scores);
 }
 
-uint32_t online_right(struct train_online *online, enum online_which which,
-                      const struct online_labelled *labelled)
+uint32_t train_online_right(struct train_online *online, enum online_which which,
+                            const struct online_labelled *labelled)
 {
     uint32_t right = 0;
 
     for (uint32_t i = 0; i < labelled->count; i++) {
-        online_exact(online, which, labelled->latent + i * online->latent_values, online->scores);
+        train_online_exact(online, which, labelled->latent + i * online->latent_values,
+                           online->scores);
         right += network_argmax(online->scores, online->classes) == labelled->labels[i];
     }
     return right;
@@ -120,7 +121,7 @@ static float cross_entropy(struct train_online *online, const int32_t *scores, u
     return logf(sum) - (float)((double)scores[label] - (double)most) / 65536;
 }
 
-float online_square(const float *x, size_t n)
+float train_online_square(const float *x, size_t n)
 {
     float sum = 0;
 
@@ -151,14 +152,14 @@ static void step_bias(struct train_online *online, struct online_node *node)
         const float g = bias_gradient(node, o);
         size += g * g;
     }
-    by = size > 0 ? part * online_square(online->dz, online->classes) / size : 0;
+    by = size > 0 ? part * train_online_square(online->dz, online->classes) / size : 0;
     for (uint32_t o = 0; o < node->rows; o++) {
         const double to =
             (double)node->live[o] - round((double)by * (double)bias_gradient(node, o));
 
         node->trial.bias[o] = (int32_t)fmax(INT32_MIN, fmin(INT32_MAX, to));
     }
-    if (online_within(node, node->durable.codes, node->trial.bias) &&
+    if (train_online_within(node, node->durable.codes, node->trial.bias) &&
         memcmp(node->live, node->trial.bias, node->rows * sizeof(int32_t)) != 0) {
         memcpy(node->live, node->trial.bias, node->rows * sizeof(int32_t));
         online->fresh = true;
@@ -173,7 +174,8 @@ static void follow_inputs(struct online_node *node)
 
     for (uint32_t p = 0; p < pixels; p++) {
         for (uint32_t k = 0; k < node->kernel[0]; k++) {
-            memcpy(copy + k * line, online_window(node, p) + k * node->pitch, line * sizeof(*copy));
+            memcpy(copy + k * line, train_online_window(node, p) + k * node->pitch,
+                   line * sizeof(*copy));
         }
         train_lambda_add(&node->lambda, copy);
     }
@@ -200,8 +202,8 @@ int train_online_learn(struct train_online *online, const void *codes, uint32_t 
         keep_label(online, &online->recent, online->next, label, tag);
         online->next = (online->next + 1) % online->recent.room;
         status->loo_count = 0; /* the parts that were left out are no longer these */
-        online_forward(online, online->latent, online->z);
-        online_backward(online, online->dz);
+        train_online_forward(online, online->latent, online->z);
+        train_online_backward(online, online->dz);
         for (uint32_t i = 0; i < online->node_count; i++) {
             if (online->nodes[i].trained) {
                 follow_inputs(&online->nodes[i]);
@@ -209,7 +211,7 @@ int train_online_learn(struct train_online *online, const void *codes, uint32_t 
             }
         }
         online->since++;
-        online_show(online);
+        train_online_show(online);
     }
     answer.flush_due = online->since >= online->settings.flush;
     *ret_answer = answer;

@@ -23,7 +23,7 @@ static size_t cells_of(const struct online_node *node)
     return (size_t)node->rows * node->columns;
 }
 
-bool online_within(const struct online_node *node, const int8_t *codes, const int32_t *bias)
+bool train_online_within(const struct online_node *node, const int8_t *codes, const int32_t *bias)
 {
     for (uint32_t o = 0; o < node->rows; o++) {
         const int8_t *row = codes + (size_t)o * node->columns;
@@ -52,7 +52,7 @@ static void fold(const struct train_online *online, const struct online_node *no
     }
 }
 
-void online_show(struct train_online *online)
+void train_online_show(struct train_online *online)
 {
     const uint64_t generation = online->generation + 1;
 
@@ -156,7 +156,7 @@ static int try_layer(struct train_online *online, struct online_node *node,
     }
     if (r == 0) {
         fold(online, node, &online->trial_head, node->trial.codes, node->trial.bias, &node->trial);
-        r = online_within(node, node->trial.codes, node->trial.bias) ? 0 : -ERANGE;
+        r = train_online_within(node, node->trial.codes, node->trial.bias) ? 0 : -ERANGE;
     }
     return r;
 }
@@ -183,7 +183,7 @@ static int read_head(const struct train_delta *delta, struct train_prototypes *h
     return 0;
 }
 
-int online_try(struct train_online *online, const struct train_delta *delta)
+int train_online_try(struct train_online *online, const struct train_delta *delta)
 {
     uint32_t next = 0;
     int r = 0;
@@ -209,7 +209,7 @@ int online_try(struct train_online *online, const struct train_delta *delta)
     return r;
 }
 
-void online_commit(struct train_online *online, const struct train_delta *delta, size_t size)
+void train_online_commit(struct train_online *online, const struct train_delta *delta, size_t size)
 {
     for (uint32_t i = 0; i < delta->layer_count; i++) {
         const struct train_delta_layer *layer = &delta->layers[i];
@@ -230,7 +230,7 @@ void online_commit(struct train_online *online, const struct train_delta *delta,
     }
     online->status.records++;
     online->status.record_bytes += size;
-    online_show(online);
+    train_online_show(online);
 }
 
 int train_online_apply(struct train_online *online, const void *record, size_t size)
@@ -239,10 +239,10 @@ int train_online_apply(struct train_online *online, const void *record, size_t s
     int r = train_delta_parse(record, size, &delta);
 
     if (r == 0) {
-        r = online_try(online, &delta);
+        r = train_online_try(online, &delta);
     }
     if (r == 0) {
-        online_commit(online, &delta, size);
+        train_online_commit(online, &delta, size);
     }
     return r;
 }
@@ -263,7 +263,7 @@ void train_online_reset(struct train_online *online)
     online->fresh = false;
     online->status.records = 0;
     online->status.record_bytes = 0;
-    online_show(online);
+    train_online_show(online);
 }
 
 /* ---- snapshots ---- */
@@ -481,7 +481,7 @@ static bool trial_within(struct train_online *online)
         if (node->trained) {
             fold(online, node, &online->trial_head, node->trial.codes, node->trial.bias,
                  &node->trial);
-            if (!online_within(node, node->trial.codes, node->trial.bias)) {
+            if (!train_online_within(node, node->trial.codes, node->trial.bias)) {
                 return false;
             }
         }
@@ -505,6 +505,6 @@ int train_online_restore(struct train_online *online, const void *bytes, size_t 
     online->status.records = get(p + 16, 8);
     online->status.record_bytes = 0;
     online->fresh = false;
-    online_show(online);
+    train_online_show(online);
     return 0;
 }

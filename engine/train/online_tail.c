@@ -11,7 +11,7 @@
 
 #define LANES 8u
 
-const float *online_window(const struct online_node *node, uint32_t pixel)
+const float *train_online_window(const struct online_node *node, uint32_t pixel)
 {
     const uint32_t y = pixel / node->out.width, x = pixel % node->out.width;
 
@@ -119,8 +119,8 @@ static void load_codes(struct online_node *node, const int8_t *latent)
     }
 }
 
-void online_exact(struct train_online *online, enum online_which which, const int8_t *latent,
-                  int32_t *scores)
+void train_online_exact(struct train_online *online, enum online_which which, const int8_t *latent,
+                        int32_t *scores)
 {
     load_codes(&online->nodes[0], latent);
     for (uint32_t i = 0; i < online->node_count; i++) {
@@ -164,7 +164,7 @@ static void forward_weighted(struct online_node *node, float *to, size_t to_pitc
     const size_t line = node->columns / node->kernel[0];
 
     for (uint32_t p = 0; p < pixels_of(node); p++) {
-        const float *from = online_window(node, p);
+        const float *from = train_online_window(node, p);
         float *out =
             to + p / node->out.width * to_pitch + (size_t)(p % node->out.width) * node->rows;
 
@@ -205,7 +205,7 @@ static void forward_pool(struct online_node *node, float *to, size_t to_pitch)
     }
 }
 
-void online_forward(struct train_online *online, const int8_t *latent, float *z)
+void train_online_forward(struct train_online *online, const int8_t *latent, float *z)
 {
     struct online_node *first = &online->nodes[0];
     const size_t line = (size_t)first->in.width * first->in.channels;
@@ -250,7 +250,7 @@ static void spread_weighted(const struct online_node *node)
     const size_t line = node->columns / node->kernel[0];
 
     for (uint32_t p = 0; p < pixels_of(node); p++) {
-        float *to = node->gradient + (online_window(node, p) - node->in_map);
+        float *to = node->gradient + (train_online_window(node, p) - node->in_map);
 
         for (uint32_t o = 0; o < node->rows; o++) {
             const float by = node->dt[(size_t)p * node->rows + o];
@@ -288,7 +288,7 @@ static void spread(struct online_node *node, const float *delta)
     }
 }
 
-void online_backward(struct train_online *online, const float *dz)
+void train_online_backward(struct train_online *online, const float *dz)
 {
     const float *delta = dz;
 
