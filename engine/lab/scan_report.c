@@ -198,11 +198,16 @@ static int write_boxes(const struct lab_scan *scan, const char *directory)
     return close_table(file, "boxes.csv");
 }
 
+/* The corners: where one more object is found. */
 static void write_points(FILE *file, const struct lab_froc *froc, bool other)
 {
     struct lab_froc_point point = {0};
-    uint32_t at = 0;
+    uint32_t at = 0, found = 0;
     while (lab_froc_next(froc, &at, &point)) {
+        if (point.found == found) {
+            continue;
+        }
+        found = point.found;
         double rate = (double)point.mistaken / froc->frames;
         double recall = (double)point.found / froc->objects;
         if (point.mistaken > 0) { /* the chart's axis is logarithmic */
