@@ -198,21 +198,20 @@ static int write_boxes(const struct lab_scan *scan, const char *directory)
     return close_table(file, "boxes.csv");
 }
 
-/* The corners: where one more object is found. */
+/* The corners, where one more object is found, and the end. Points without a false box have no
+ * place on a logarithmic axis. */
 static void write_points(FILE *file, const struct lab_froc *froc, bool other)
 {
     struct lab_froc_point point = {0};
     uint32_t at = 0, found = 0;
     while (lab_froc_next(froc, &at, &point)) {
-        if (point.found == found) {
+        if (point.mistaken == 0 || (point.found == found && at < froc->count)) {
             continue;
         }
         found = point.found;
         double rate = (double)point.mistaken / froc->frames;
         double recall = (double)point.found / froc->objects;
-        if (point.mistaken > 0) { /* the chart's axis is logarithmic */
-            fprintf(file, other ? "%.6f,,%.6f\n" : "%.6f,%.6f,\n", rate, recall);
-        }
+        fprintf(file, other ? "%.6f,,%.6f\n" : "%.6f,%.6f,\n", rate, recall);
     }
 }
 
@@ -264,7 +263,8 @@ static int draw(const struct lab_scan *scan, const char *directory)
                             {"share of the objects", LAB_AXIS_LINEAR},
                             curve,
                             scan->other_froc.objects > 0 ? 2 : 1};
-    int r = lab_plot_draw(&plot, directory, "curve");
+    bool mistaken = lab_froc_at(&scan->froc, 0).found < scan->froc.count; /* else no curve */
+    int r = mistaken ? lab_plot_draw(&plot, directory, "curve") : 0;
     if (r == 0 && scan->calibrated) {
         plot = (struct lab_plot){"what a probability is worth",
                                  {"probability", LAB_AXIS_LINEAR},
