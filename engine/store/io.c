@@ -81,6 +81,12 @@ static int posix_sync_directory(void *context)
     return result(fsync(directory(context)));
 }
 
+static int posix_forget(void *context, int fd)
+{
+    (void)context;
+    return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 static int posix_rename(void *context, const char *from, const char *to)
 {
     return result(renameat(directory(context), from, directory(context), to));
@@ -147,6 +153,7 @@ struct store_io store_io_posix(const int *directory_fd)
         .truncate = posix_truncate,
         .sync = posix_sync,
         .sync_directory = posix_sync_directory,
+        .forget = posix_forget,
         .rename = posix_rename,
         .unlink = posix_unlink,
         .list = posix_list,

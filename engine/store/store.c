@@ -69,26 +69,24 @@ static bool has(const struct epochs *epochs, uint64_t epoch)
     return false;
 }
 
+static void clean_kind(struct store *store, const char *kind, const struct epochs *epochs)
+{
+    char name[STORE_NAME_SIZE];
+    for (uint32_t i = 0; i < epochs->count; i++) {
+        if (epochs->epoch[i] != store->epoch) {
+            store_name(name, kind, epochs->epoch[i]);
+            store->io.unlink(store->io.context, name);
+            store_budget_charge(&store->budget, store->settings.journal_allowance);
+        }
+    }
+}
+
 /* What earlier epochs and an unfinished later one left. Errors do not matter: the next start tries
  * again. */
 static void clean(struct store *store, const struct listing *listing)
 {
-    const struct store_io *io = &store->io;
-    char name[STORE_NAME_SIZE + 4];
-    for (uint32_t i = 0; i < listing->snap.count; i++) {
-        if (listing->snap.epoch[i] != store->epoch) {
-            store_name(name, "snap", listing->snap.epoch[i]);
-            io->unlink(io->context, name);
-            store_budget_charge(&store->budget, store->settings.journal_allowance);
-        }
-    }
-    for (uint32_t i = 0; i < listing->log.count; i++) {
-        if (listing->log.epoch[i] != store->epoch) {
-            store_name(name, "log", listing->log.epoch[i]);
-            io->unlink(io->context, name);
-            store_budget_charge(&store->budget, store->settings.journal_allowance);
-        }
-    }
+    clean_kind(store, "snap", &listing->snap);
+    clean_kind(store, "log", &listing->log);
 }
 
 /* ---- recovery ---- */
@@ -153,10 +151,29 @@ static int cut_tail(struct store *store, const struct store_scan *scan)
     return err;
 }
 
+/* S9. Bytes that a sync cannot make durable are dropped from memory: what is read then is what the
+ * disk has. */
+static int show_disk(struct store *store)
+{
+    const struct store_io *io = &store->io;
+    store_budget_charge(&store->budget, 2 * (uint64_t)store->settings.journal_allowance);
+    store->syncs += 2;
+    int err = io->sync_directory(io->context);
+    if (err < 0) {
+        return err;
+    }
+    io->sync(io->context, store->log);
+    return io->forget(io->context, store->log);
+}
+
 static int recover_log(struct store *store)
 {
     struct store_scan scan;
-    int err = store_log_scan(store, store->log, store->epoch, store->committed, NULL, NULL, &scan);
+    int err = show_disk(store);
+    if (err < 0) {
+        return err;
+    }
+    err = store_log_scan(store, store->log, store->epoch, store->committed, NULL, NULL, &scan);
     if (err == -ESTALE) {
         refuse(store, STORE_FOREIGN, "the log is of another base or version");
         return 0;

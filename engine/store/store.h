@@ -52,6 +52,9 @@
  *       looks like a tail: nothing behind it tells them apart.
  *   S7  What a file of another base or version holds is neither read nor changed.
  *   S8  The ledger only grows, and what is charged is charged before it is written.
+ *   S9  What store_open tells is durable, even where an earlier run was killed before its sync, or
+ *       its sync failed: the directory and the log are synced, and the log is read from the disk
+ *       and not from memory.
  *
  * BUDGET (the ledger's model of what the device receives)
  *   A write costs the 4 KiB blocks of the file that it touches. Every sync of a file or of the
@@ -91,6 +94,7 @@ struct store_io {
     int (*truncate)(void *context, int fd, uint64_t size);
     int (*sync)(void *context, int fd); /* fdatasync */
     int (*sync_directory)(void *context);
+    int (*forget)(void *context, int fd); /* what memory holds of it and the disk may not */
     int (*rename)(void *context, const char *from, const char *to);
     int (*unlink)(void *context, const char *name);
     int (*list)(void *context, void (*each)(void *user, const char *name), void *user);

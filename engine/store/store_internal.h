@@ -134,6 +134,7 @@ static inline uint64_t store_cut_cost(const struct store *store, uint64_t from, 
 /* What a log holds: reads it, tells `each` record by record (may be NULL). */
 struct store_scan {
     uint64_t end, chain, sequence, size, records;
+    uint64_t group;           /* where the last commit begins; `end`: there is none */
     struct store_times times; /* of the last record, or of the header */
     uint64_t salt;
     bool tail;    /* bytes behind `end` */

@@ -317,17 +317,46 @@ static int disk_sync(void *context, int fd)
     struct disk *disk = context;
     int error;
     const bool fails = faulty(disk, &error);
+    if (fails && error == -ESRCH) { /* there is nobody to sync any more */
+        return error;
+    }
     settle(disk, file_of(disk, fd), !fails);
     return fails ? error : 0;
 }
 
+/* Unlike bytes, names that a sync could not make durable may still become so: journals hold them.
+ */
 static int disk_sync_directory(void *context)
 {
     struct disk *disk = context;
     int error;
-    const bool fails = faulty(disk, &error);
-    settle(disk, -1, !fails);
-    return fails ? error : 0;
+    if (faulty(disk, &error)) {
+        return error;
+    }
+    settle(disk, -1, true);
+    return 0;
+}
+
+static int disk_forget(void *context, int fd)
+{
+    struct disk *disk = context;
+    const int file = file_of(disk, fd);
+    int error;
+    if (faulty(disk, &error)) {
+        return error;
+    }
+    struct disk_file *now = &disk->now.file[file];
+    wipe(now);
+    memcpy(now->bytes, disk->durable.file[file].bytes, disk->durable.file[file].mark);
+    now->size = disk->durable.file[file].size;
+    now->mark = disk->durable.file[file].mark;
+    for (uint32_t i = 0; i < disk->pending_count; i++) {
+        const struct disk_op *op = &disk->pending[i];
+        if (op->file == file && (op->kind == DISK_WRITE || op->kind == DISK_TRUNCATE)) {
+            apply(&disk->now, op);
+        }
+    }
+    return 0;
 }
 
 static int disk_rename(void *context, const char *from, const char *to)
@@ -406,6 +435,7 @@ struct store_io disk_io(struct disk *disk)
         .truncate = disk_truncate,
         .sync = disk_sync,
         .sync_directory = disk_sync_directory,
+        .forget = disk_forget,
         .rename = disk_rename,
         .unlink = disk_unlink,
         .list = disk_list,

@@ -378,6 +378,12 @@ static void live(struct run *run)
             append(run);
             run->disk.changed = NULL;
             store_commit(run->store, NULL); /* nobody is told */
+            if (below(run, 2) == 0) {       /* the process alone dies */
+                store_close(run->store);
+                run->disk.changed = changed;
+                open_store(run, false);
+                continue;
+            }
             const uint32_t count = run->disk.pending_count;
             disk_crash(&run->disk, count > 0 ? below(run, 1u << count) : 0, below(run, 1000),
                        &run->base);
@@ -409,12 +415,14 @@ static void damage(struct run *run, uint32_t rounds)
         for (uint32_t flip = 0; flip < 20; flip++) {
             const struct store_io io = disk_io(&run->probe[0]);
             struct store *store;
-            disk_start(&run->probe[0], &run->disk.now);
-            struct disk_file *file = &run->probe[0].now.file[below(run, run->probe[0].now.files)];
+            disk_start(&run->probe[0], &run->disk.now); /* without removed files */
+            disk_copy(&run->base, &run->probe[0].now);
+            struct disk_file *file = &run->base.file[below(run, run->base.files)];
             if (file->size == 0) {
                 continue; /* the lock */
             }
             file->bytes[below(run, file->size)] ^= (uint8_t)(1 + below(run, 255));
+            disk_start(&run->probe[0], &run->base);
             if (store_open(&io, &settings, &store, &opened) != 0) {
                 fail(run, "G3: damage does not open read-only", 0, 0);
             }
@@ -450,7 +458,7 @@ static bool fault_history(struct run *run, uint64_t at, int fault, bool stays, u
     for (uint32_t i = 0; i < STEPS && err == 0; i++) {
         err = step(run, true);
     }
-    if (err < 0 && run->store != NULL) {
+    if (err < 0 && run->store != NULL && fault != -ESRCH) {
         /* What does not say that the disk is full is final, though the disk goes on now. */
         run->disk.fault_at = 0;
         const bool is_final = err != -ENOSPC && err != -EDQUOT && err != -EMFILE;
@@ -461,6 +469,13 @@ static bool fault_history(struct run *run, uint64_t at, int fault, bool stays, u
     }
     store_close(run->store);
     const bool reached = run->disk.calls >= at;
+    if (reached && subset == 0) { /* S9: a new process on the same, running machine */
+        run->disk.fault_at = 0;
+        if (open_store(run, false) == 0 && at % 2 == 0 && append(run) == 0) {
+            commit(run);
+        }
+        store_close(run->store);
+    }
     disk_crash(&run->disk, subset, 0, &run->base);
     disk_start(&run->disk, &run->base);
     run->disk.fault_at = 0;
@@ -472,13 +487,13 @@ static bool fault_history(struct run *run, uint64_t at, int fault, bool stays, u
 
 static void faults(struct run *run)
 {
-    static const int kinds[] = {-EIO, -ENOSPC, -EINTR, -EDQUOT, -EMFILE, -EDOM /* a short write */};
+    static const int kinds[] = {-EIO, -ENOSPC, -EINTR, -EDQUOT, -EMFILE, -EDOM, -ESRCH};
     uint64_t count = 0;
     for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
         for (uint32_t way = 0; way < 4; way++) {
             const bool stays = way & 1;
-            if (stays && (kinds[k] == -EINTR || kinds[k] == -EDOM)) {
-                continue; /* for ever is no interruption */
+            if (stays ? kinds[k] == -EINTR || kinds[k] == -EDOM : kinds[k] == -ESRCH) {
+                continue; /* for ever is no interruption, and death is for ever */
             }
             for (uint64_t at = 1; fault_history(run, at, kinds[k], stays, way & 2 ? UINT32_MAX : 0);
                  at++) {
