@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* One mutex for what both threads see. The thread works without it. */
+/*
+ * What passes between the threads goes through atomics alone: a lock held by a thread of the lowest
+ * priority that gets no time would hold up the loop.
+ */
 #include "daemon/trainer.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,38 +22,45 @@
 /* Requests that are worked on before what is due, if more are queued. */
 #define TURN 16u
 
+/* Written by the thread while it is not full, read by the loop while it is. */
 struct publication {
-    bool full; /* the loop has not taken it yet */
+    atomic_bool full;
     struct pool_weights weights[TRAIN_ONLINE_LAYERS_MAX];
     uint32_t count;
     uint64_t generation;
 };
 
-struct queue {
-    struct trainer_request *first, *last;
+/* Three buffers: the thread fills `back`, the loop reads `front`, and both change theirs for the
+ * one in the middle. */
+#define REPORT_NEW 4u /* in `middle`: the loop has not had it */
+struct report {
+    struct adapter_status buffers[3];
+    atomic_uint middle;
+    unsigned back, front;
 };
 
 struct trainer {
     struct trainer_options options;
+    struct adapter_settings settings[JOB_ADAPTERS_MAX];
     uv_async_t async;
     pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed; /* by CLOCK_MONOTONIC */
-
-    /* under the mutex */
-    struct queue asked, answered;
-    uint32_t queued; /* asked and not taken by the loop again */
-    bool opened, stop;
-    bool taken; /* the loop took publications */
+    sem_t wake;   /* there is something to do */
+    sem_t opened; /* the adapters are open, or open_error says why not */
     int open_error;
+    atomic_bool stop;
+    /* The last request first; taken whole. */
+    _Atomic(struct trainer_request *) asked, answered;
     struct publication publications[JOB_ADAPTERS_MAX];
-    struct adapter_status statuses[JOB_ADAPTERS_MAX];
+    struct report reports[JOB_ADAPTERS_MAX];
+
+    /* the loop's */
+    uint32_t queued; /* asked and not answered */
 
     /* the thread's */
+    struct trainer_request *todo; /* taken, the first first */
     struct adapter *adapters[JOB_ADAPTERS_MAX];
     uint64_t generations[JOB_ADAPTERS_MAX]; /* published last */
     bool skipped;                           /* something waits to be published */
-    struct adapter_settings settings[JOB_ADAPTERS_MAX];
 };
 
 static int64_t now_us(void)
@@ -78,24 +90,24 @@ void trainer_request_destroy(struct trainer_request *request)
     }
 }
 
-static void push(struct queue *queue, struct trainer_request *request)
+static void push(_Atomic(struct trainer_request *) *list, struct trainer_request *request)
 {
-    request->next = NULL;
-    if (queue->first == NULL) {
-        queue->first = request;
-    } else {
-        queue->last->next = request;
+    request->next = atomic_load(list);
+    while (!atomic_compare_exchange_weak(list, &request->next, request)) {
     }
-    queue->last = request;
 }
 
-static struct trainer_request *pop(struct queue *queue)
+/* All of the list, the first first. */
+static struct trainer_request *take_all(_Atomic(struct trainer_request *) *list)
 {
-    struct trainer_request *request = queue->first;
-    if (request != NULL) {
-        queue->first = request->next;
+    struct trainer_request *last = atomic_exchange(list, NULL), *first = NULL;
+    while (last != NULL) {
+        struct trainer_request *before = last->next;
+        last->next = first;
+        first = last;
+        last = before;
     }
-    return request;
+    return first;
 }
 
 /* ---- The thread ---- */
@@ -128,30 +140,26 @@ static void handle(struct adapter *adapter, struct trainer_request *request)
     }
 }
 
+static void report(struct trainer *trainer, uint32_t index)
+{
+    struct report *report = &trainer->reports[index];
+    adapter_get_status(trainer->adapters[index], &report->buffers[report->back]);
+    report->back = atomic_exchange(&report->middle, report->back | REPORT_NEW) & 3;
+}
+
 /* Offer what changed to the loop, unless the last offer still lies there. */
 static void publish(struct trainer *trainer, uint32_t index)
 {
     struct publication *place = &trainer->publications[index];
-    struct publication made = {.full = true};
-    struct adapter_status status;
-    bool full;
-    pthread_mutex_lock(&trainer->mutex);
-    full = place->full;
-    pthread_mutex_unlock(&trainer->mutex);
-    trainer->skipped = trainer->skipped || full;
-    if (!full) {
-        made.full = adapter_publish(trainer->adapters[index], made.weights, &made.count,
-                                    &made.generation) == 0 &&
-                    (made.count > 0 || made.generation != trainer->generations[index]);
+    if (atomic_load(&place->full)) {
+        trainer->skipped = true;
+    } else if (adapter_publish(trainer->adapters[index], place->weights, &place->count,
+                               &place->generation) == 0 &&
+               (place->count > 0 || place->generation != trainer->generations[index])) {
+        trainer->generations[index] = place->generation;
+        atomic_store(&place->full, true);
     }
-    adapter_get_status(trainer->adapters[index], &status);
-    pthread_mutex_lock(&trainer->mutex);
-    trainer->statuses[index] = status;
-    if (!full && made.full) {
-        trainer->generations[index] = made.generation;
-        *place = made;
-    }
-    pthread_mutex_unlock(&trainer->mutex);
+    report(trainer, index);
 }
 
 /* An update that was undone is applied as soon as it is durable: so it is published before it is
@@ -162,18 +170,13 @@ static void work(struct trainer *trainer, struct trainer_request *request)
     if (request->op != TRAINER_LABEL) {
         publish(trainer, request->adapter);
     }
-    pthread_mutex_lock(&trainer->mutex);
     push(&trainer->answered, request);
-    pthread_mutex_unlock(&trainer->mutex);
     uv_async_send(&trainer->async);
 }
 
 /* What is due, then publication. Labels are published before a flush, which may take its time. */
 static void maintain(struct trainer *trainer)
 {
-    pthread_mutex_lock(&trainer->mutex);
-    trainer->taken = false;
-    pthread_mutex_unlock(&trainer->mutex);
     trainer->skipped = false;
     for (uint32_t i = 0; i < trainer->options.count; i++) {
         publish(trainer, i);
@@ -196,18 +199,28 @@ static int64_t next_due(const struct trainer *trainer)
     return due;
 }
 
-/* Sleep until there is a request, something is due or can be published, or it is over. */
+/* Sleep until somebody wakes the thread, or something is due. */
 static void wait(struct trainer *trainer, int64_t due)
 {
-    while (trainer->asked.first == NULL && !trainer->stop && due > now_us() &&
-           !(trainer->skipped && trainer->taken)) {
-        struct timespec until = {.tv_sec = due / 1000000, .tv_nsec = due % 1000000 * 1000};
-        if (due == INT64_MAX) {
-            pthread_cond_wait(&trainer->changed, &trainer->mutex);
-        } else {
-            pthread_cond_timedwait(&trainer->changed, &trainer->mutex, &until);
-        }
+    const struct timespec until = {.tv_sec = due / 1000000, .tv_nsec = due % 1000000 * 1000};
+    if (due == INT64_MAX) {
+        sem_wait(&trainer->wake);
+    } else {
+        sem_clockwait(&trainer->wake, CLOCK_MONOTONIC, &until);
     }
+}
+
+/* The next request, or NULL. */
+static struct trainer_request *next_request(struct trainer *trainer)
+{
+    if (trainer->todo == NULL) {
+        trainer->todo = take_all(&trainer->asked);
+    }
+    struct trainer_request *request = trainer->todo;
+    if (request != NULL) {
+        trainer->todo = request->next;
+    }
+    return request;
 }
 
 static int open_adapters(struct trainer *trainer)
@@ -227,22 +240,24 @@ static void run(struct trainer *trainer)
     uint32_t turn = 0;
     bool dirty = false;
     for (;;) {
-        const int64_t due = dirty ? 0 : next_due(trainer);
-        pthread_mutex_lock(&trainer->mutex);
-        wait(trainer, due);
-        struct trainer_request *request = turn < TURN ? pop(&trainer->asked) : NULL;
-        const bool stop = trainer->stop && request == NULL && trainer->asked.first == NULL;
-        pthread_mutex_unlock(&trainer->mutex);
+        /* Before the look at the list: what is asked after it wakes the next wait. */
+        const bool stop = atomic_load(&trainer->stop);
+        struct trainer_request *request = turn < TURN ? next_request(trainer) : NULL;
         if (request != NULL) {
             work(trainer, request);
             dirty = true;
             turn++;
-        } else if (stop) {
-            return;
-        } else {
+        } else if (stop && turn == 0) {
+            return; /* all is recorded when the adapters are closed */
+        } else if (dirty || stop || next_due(trainer) <= now_us()) {
             maintain(trainer);
             dirty = false;
             turn = 0;
+        } else if (trainer->skipped) {
+            wait(trainer, INT64_MAX); /* for the loop to take what lies there */
+            dirty = true;
+        } else {
+            wait(trainer, next_due(trainer));
         }
     }
 }
@@ -255,11 +270,8 @@ static void *run_thread(void *context)
     /* Where it is not allowed the thread is one like others. */
     pthread_setschedparam(pthread_self(), SCHED_IDLE, &parameters);
     int r = open_adapters(trainer);
-    pthread_mutex_lock(&trainer->mutex);
-    trainer->opened = true;
     trainer->open_error = r;
-    pthread_cond_broadcast(&trainer->changed);
-    pthread_mutex_unlock(&trainer->mutex);
+    sem_post(&trainer->opened);
     if (r == 0) {
         run(trainer);
     }
@@ -275,57 +287,51 @@ static void take_publications(struct trainer *trainer)
 {
     bool any = false;
     for (uint32_t i = 0; i < trainer->options.count; i++) {
-        pthread_mutex_lock(&trainer->mutex);
-        struct publication taken = trainer->publications[i];
-        trainer->publications[i].full = false;
-        pthread_mutex_unlock(&trainer->mutex);
-        if (taken.full) {
-            trainer->options.published(trainer->options.context, i, taken.weights, taken.count,
-                                       taken.generation);
+        struct publication *place = &trainer->publications[i];
+        if (atomic_load(&place->full)) {
+            trainer->options.published(trainer->options.context, i, place->weights, place->count,
+                                       place->generation);
+            atomic_store(&place->full, false);
             any = true;
         }
     }
     if (any) {
-        pthread_mutex_lock(&trainer->mutex);
-        trainer->taken = true;
-        pthread_cond_signal(&trainer->changed); /* the thread may have more to publish */
-        pthread_mutex_unlock(&trainer->mutex);
+        sem_post(&trainer->wake); /* the thread may have more to publish */
     }
 }
 
 static void on_async(uv_async_t *async)
 {
     struct trainer *trainer = async->data;
-    take_publications(trainer);
-    for (;;) {
-        pthread_mutex_lock(&trainer->mutex);
-        struct trainer_request *request = pop(&trainer->answered);
-        trainer->queued -= request != NULL;
-        pthread_mutex_unlock(&trainer->mutex);
-        if (request == NULL) {
-            return;
-        }
+    struct trainer_request *request = take_all(&trainer->answered);
+    take_publications(trainer); /* after that: what was answered was published before */
+    while (request != NULL) {
+        struct trainer_request *next = request->next;
+        trainer->queued--;
         if (request->done != NULL) {
             request->done(request);
         }
         trainer_request_destroy(request);
+        request = next;
     }
 }
 
 static void trainer_free(uv_handle_t *handle)
 {
     struct trainer *trainer = handle->data;
-    struct trainer_request *request;
-    while ((request = pop(&trainer->answered)) != NULL) {
+    struct trainer_request *request = take_all(&trainer->answered);
+    while (request != NULL) {
+        struct trainer_request *next = request->next;
         trainer_request_destroy(request);
+        request = next;
     }
     for (uint32_t i = 0; i < trainer->options.count; i++) {
-        if (trainer->publications[i].full) {
+        if (atomic_load(&trainer->publications[i].full)) {
             adapter_close_weights(trainer->publications[i].weights, trainer->publications[i].count);
         }
     }
-    pthread_cond_destroy(&trainer->changed);
-    pthread_mutex_destroy(&trainer->mutex);
+    sem_destroy(&trainer->wake);
+    sem_destroy(&trainer->opened);
     free(trainer);
 }
 
@@ -340,20 +346,19 @@ static int start_thread(struct trainer *trainer)
     return -r;
 }
 
-static int init(struct trainer *trainer, const struct trainer_options *options)
+static void init(struct trainer *trainer, const struct trainer_options *options)
 {
-    pthread_condattr_t attributes;
     trainer->options = *options;
     memcpy(trainer->settings, options->adapters, options->count * sizeof(trainer->settings[0]));
     trainer->options.adapters = trainer->settings;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    int r = pthread_mutex_init(&trainer->mutex, NULL);
-    if (r == 0) {
-        r = pthread_cond_init(&trainer->changed, &attributes);
+    for (uint32_t i = 0; i < JOB_ADAPTERS_MAX; i++) {
+        struct report *report = &trainer->reports[i];
+        report->back = 0;
+        report->front = 1;
+        atomic_init(&report->middle, 2);
     }
-    pthread_condattr_destroy(&attributes);
-    return -r;
+    sem_init(&trainer->wake, 0, 0);
+    sem_init(&trainer->opened, 0, 0);
 }
 
 int trainer_create(uv_loop_t *loop, const struct trainer_options *options,
@@ -363,10 +368,8 @@ int trainer_create(uv_loop_t *loop, const struct trainer_options *options,
     if (trainer == NULL) {
         return -ENOMEM;
     }
-    int r = init(trainer, options);
-    if (r == 0) {
-        r = uv_async_init(loop, &trainer->async, on_async);
-    }
+    init(trainer, options);
+    int r = uv_async_init(loop, &trainer->async, on_async);
     if (r < 0) {
         free(trainer);
         return r;
@@ -377,12 +380,9 @@ int trainer_create(uv_loop_t *loop, const struct trainer_options *options,
         uv_close((uv_handle_t *)&trainer->async, trainer_free);
         return r;
     }
-    pthread_mutex_lock(&trainer->mutex);
-    while (!trainer->opened) {
-        pthread_cond_wait(&trainer->changed, &trainer->mutex);
+    while (sem_wait(&trainer->opened) < 0) {
     }
     r = trainer->open_error;
-    pthread_mutex_unlock(&trainer->mutex);
     if (r < 0) {
         pthread_join(trainer->thread, NULL);
         uv_close((uv_handle_t *)&trainer->async, trainer_free);
@@ -395,33 +395,30 @@ int trainer_create(uv_loop_t *loop, const struct trainer_options *options,
 
 void trainer_destroy(struct trainer *trainer)
 {
-    pthread_mutex_lock(&trainer->mutex);
-    trainer->stop = true;
-    pthread_cond_signal(&trainer->changed);
-    pthread_mutex_unlock(&trainer->mutex);
+    atomic_store(&trainer->stop, true);
+    take_publications(trainer);
+    sem_post(&trainer->wake);
     pthread_join(trainer->thread, NULL);
     uv_close((uv_handle_t *)&trainer->async, trainer_free);
 }
 
 int trainer_submit(struct trainer *trainer, struct trainer_request *request)
 {
-    int r = 0;
-    pthread_mutex_lock(&trainer->mutex);
-    if (trainer->queued >= LIMIT_TRAINER_QUEUE || trainer->stop) {
-        r = -EAGAIN;
-    } else {
-        trainer->queued++;
-        push(&trainer->asked, request);
-        pthread_cond_signal(&trainer->changed);
+    if (trainer->queued >= LIMIT_TRAINER_QUEUE) {
+        return -EAGAIN;
     }
-    pthread_mutex_unlock(&trainer->mutex);
-    return r;
+    trainer->queued++;
+    push(&trainer->asked, request);
+    sem_post(&trainer->wake);
+    return 0;
 }
 
 void trainer_get_status(struct trainer *trainer, uint32_t adapter,
                         struct adapter_status *ret_status)
 {
-    pthread_mutex_lock(&trainer->mutex);
-    *ret_status = trainer->statuses[adapter];
-    pthread_mutex_unlock(&trainer->mutex);
+    struct report *report = &trainer->reports[adapter];
+    if ((atomic_load(&report->middle) & REPORT_NEW) != 0) {
+        report->front = atomic_exchange(&report->middle, report->front) & 3;
+    }
+    *ret_status = report->buffers[report->front];
 }
