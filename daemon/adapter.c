@@ -13,7 +13,8 @@
 #include "daemon/adapter_internal.h"
 #include "daemon/weights.h"
 
-#define ACCURACY_WEIGHT 0.95
+/* Labels in the running mean of what was right: the mean of all up to so many. */
+#define ACCURACY_LABELS 20u
 #define NO_SPACE_US     INT64_C(60000000) /* between tries on a full disk */
 
 static int64_t now_us(void)
@@ -206,9 +207,9 @@ int adapter_learn(struct adapter *adapter, const void *codes, size_t size, uint3
     const double right = told.predicted == label;
     adapter->sequence++;
     adapter->labels++;
-    adapter->accuracy = adapter->accuracy < 0
-                            ? right
-                            : ACCURACY_WEIGHT * adapter->accuracy + (1 - ACCURACY_WEIGHT) * right;
+    const double count =
+        adapter->labels < ACCURACY_LABELS ? (double)adapter->labels : ACCURACY_LABELS;
+    adapter->accuracy += (right - adapter->accuracy) / count;
     adapter->flush_due = adapter->flush_due || told.flush_due;
     if (adapter->first_label_us == 0) {
         adapter->first_label_us = now_us();

@@ -60,7 +60,7 @@ struct adapter_status {
     char reason[160]; /* why it is read-only or not open; else how the store was found */
     uint64_t sequence, recorded, durable;
     int64_t wait_us;
-    double accuracy;  /* predicted before learning: running mean, weight 0.95 */
+    double accuracy;  /* predicted before learning: mean of the last 20 or so */
     uint64_t harmful; /* flushes that were taken back */
     uint64_t base;
     size_t bytes; /* of memory */

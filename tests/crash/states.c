@@ -371,6 +371,7 @@ static void live(struct run *run)
             for (uint32_t i = 0; i < STEPS && run->states < run->wanted; i++) {
                 step(run, false);
             }
+            append(run); /* its record carries the ledger */
             if (commit(run) == 0 && run->disk.written - written > run->history.charged - charged) {
                 fail(run, "G9: more was written than charged", run->disk.written - written,
                      run->history.charged - charged);

@@ -316,11 +316,17 @@ def test_idle_writes_nothing(learner):
             fields = pathlib.Path(f"/proc/{daemon.pid}/io").read_text().split()
             return int(fields[fields.index("write_bytes:") + 1])
 
-        before = written()
-        ticks = pathlib.Path(f"/proc/{daemon.pid}/stat").read_text().split()[13:15]
+        def ticks():
+            return pathlib.Path(f"/proc/{daemon.pid}/stat").read_text().split()[13:15]
+
+        # On a busy machine the trainer, of the lowest priority, ends its work a while after it answered.
+        for _ in range(20):
+            before = written(), ticks()
+            time.sleep(0.5)
+            if (written(), ticks()) == before:
+                break
         time.sleep(2)
-        assert written() == before
-        assert pathlib.Path(f"/proc/{daemon.pid}/stat").read_text().split()[13:15] == ticks
+        assert (written(), ticks()) == before
 
 
 @pytest.mark.parametrize("cameras, adaptation, reason", [
