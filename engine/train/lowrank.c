@@ -158,12 +158,12 @@ void train_lowrank_mix(uint32_t q, const double *values, const int8_t *signs, do
     mix_small(q, values, signs, mix, ret_values);
 }
 
-static void draw_signs(struct train_lowrank *lowrank, uint32_t q, int8_t *signs)
+static void draw_signs(struct train_lowrank *lowrank, int8_t signs[TRAIN_SVD_MAX])
 {
     const struct train_lowrank_settings *s = &lowrank->settings;
     const uint64_t bits = train_random(s->seed, s->stream, lowrank->state.drawn++);
 
-    for (uint32_t i = 0; i < q; i++) {
+    for (uint32_t i = 0; i < TRAIN_SVD_MAX; i++) {
         signs[i] = (bits >> i & 1) != 0 ? 1 : -1;
     }
 }
@@ -211,7 +211,7 @@ static void take_in(struct train_lowrank *lowrank, const float *l, const float *
 {
     const uint32_t r = lowrank->settings.rank, q = r + 1;
     struct state *state = &lowrank->state;
-    double c[TRAIN_SVD_MAX * TRAIN_SVD_MAX], u[TRAIN_SVD_MAX * TRAIN_SVD_MAX];
+    double c[TRAIN_SVD_MAX * TRAIN_SVD_MAX] = {0}, u[TRAIN_SVD_MAX * TRAIN_SVD_MAX];
     double v[TRAIN_SVD_MAX * TRAIN_SVD_MAX], mix[TRAIN_SVD_MAX * TRAIN_LOWRANK_MAX];
     double values[TRAIN_SVD_MAX];
     float turn[TRAIN_LOWRANK_MAX * TRAIN_SVD_MAX];
@@ -228,7 +228,7 @@ static void take_in(struct train_lowrank *lowrank, const float *l, const float *
     }
     lowrank->ops->svd(q, c, u, values, v);
     if (lowrank->settings.unbiased) {
-        draw_signs(lowrank, q, signs);
+        draw_signs(lowrank, signs);
         from = mix_small(q, values, signs, mix, state->values);
     } else {
         memcpy(state->values, values, r * sizeof(*values));
