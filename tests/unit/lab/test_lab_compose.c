@@ -145,7 +145,7 @@ static void test_truth_is_exact(void **state)
     (void)state;
     double least = 1e9, most = 0;
     for (int seed = 1; seed <= 4; seed++) {
-        char text[8];
+        char text[16];
         struct lab_scenes scenes;
         snprintf(text, sizeof(text), "%d", seed);
         assert_int_equal(compose(place("frames"), text, NULL, NULL), LAB_EXIT_OK);
