@@ -51,7 +51,8 @@ static void put_head(FILE *text, const struct lab_lrt_study *study)
 static void put_accuracies(FILE *text, const struct lab_lrt_study *study, uint64_t picture)
 {
     fprintf(text,
-            "## Accuracy after %llu pictures\n\nPercent right, running mean with weight 1/1000.\n\n"
+            "## Accuracy after %llu pictures\n\nPercent right, running mean with weight 1/1000; a "
+            "dash: has not run, or not so far.\n\n"
             "| environment |",
             (unsigned long long)picture);
     for (uint32_t s = 0; s < LAB_LRT_SCHEMES; s++) {
