@@ -237,7 +237,9 @@ static double largest(const float *x, size_t n)
     double most = 0;
 
     for (size_t i = 0; i < n; i++) {
-        most = fmax(most, fabs((double)x[i]));
+        const double size = fabs((double)x[i]);
+
+        most = size > most ? size : most;
     }
     return most;
 }

@@ -91,6 +91,7 @@ def test_status_is_the_same_on_both_doors(daemon, picture):
     for status in (by_varlink, by_http):
         for changing in ("uptime_s", "memory_bytes", "connections"):
             del status[changing]
+        del status["workers"]["ready"]  # on a busy machine one may just have started
     assert by_varlink == by_http
 
 

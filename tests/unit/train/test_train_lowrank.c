@@ -280,7 +280,7 @@ static void test_factors_stay_orthonormal(void **state)
                 x += right[j / rank * n + k] * right[j % rank * n + k];
             }
             x /= sqrtf(counters.values[j / rank] * counters.values[j % rank]);
-            assert_true(fabsf(x - (float)(j / rank == j % rank)) < 0.01f);
+            assert_true(fabsf(x - (float)(j / rank == j % rank)) < 0.03f); /* 16 bit */
         }
         close_stream(&s);
     }
