@@ -11,7 +11,6 @@
 
 #include "daemon/log.h"
 #include "daemon/ring.h"
-#include "engine/gradient/gradient.h"
 #include "engine/network/model.h"
 
 struct place {
@@ -31,15 +30,6 @@ struct adaptation {
     struct ring *rings[CONFIG_CAMERAS_MAX]; /* by camera; NULL: no adapter, or no frame yet */
     char message[256];
 };
-
-static size_t packed_bytes(const struct network_input *input)
-{
-    const size_t count =
-        (size_t)input->target.width * input->target.height * gradient_channels(&input->front);
-    return input->front.coding == GRADIENT_CODING_TERNARY
-               ? 2 * gradient_bits_bytes(count)
-               : count * gradient_code_size(&input->front);
-}
 
 static void on_published(void *context, uint32_t adapter, const struct pool_weights *weights,
                          uint32_t count, uint64_t generation)
@@ -100,7 +90,7 @@ static int set_place(struct adaptation *adaptation, const struct models *models,
     }
     place->config = own;
     place->model = &models->list[model];
-    place->frame_bytes = packed_bytes(network_model_input(place->model->network, (uint32_t)point));
+    place->frame_bytes = models_codes_bytes(place->model, (uint32_t)point);
     if (asprintf(&place->directory, "%s/%s", state, own->name) < 0) {
         place->directory = NULL;
         return -ENOMEM;
@@ -197,7 +187,8 @@ void adaptation_keep(struct adaptation *adaptation, const struct frame *frame,
                      const struct job_result *result)
 {
     const int camera = find_camera(adaptation->config, frame->camera);
-    if (camera < 0 || frame->adapter == 0 || result->codes_bytes == 0) {
+    if (camera < 0 || frame->adapter == 0 || result->codes_bytes == 0 ||
+        result->codes_bytes % adaptation->places[frame->adapter - 1].frame_bytes != 0) {
         return;
     }
     struct ring **ring = &adaptation->rings[camera];

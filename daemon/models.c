@@ -229,6 +229,16 @@ void models_destroy(struct models *models)
     free(models);
 }
 
+size_t models_codes_bytes(const struct model *model, uint32_t point)
+{
+    const struct network_input *input = network_model_input(model->network, point);
+    const size_t count =
+        (size_t)input->target.width * input->target.height * gradient_channels(&input->front);
+    return input->front.coding == GRADIENT_CODING_TERNARY
+               ? 2 * gradient_bits_bytes(count)
+               : count * gradient_code_size(&input->front);
+}
+
 int models_find(const struct models *models, const char *name)
 {
     for (uint32_t i = 0; i < models->count; i++) {

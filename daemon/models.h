@@ -43,6 +43,10 @@ int models_load(const struct config *config, struct models **ret_models, char *r
                 size_t size);
 void models_destroy(struct models *models);
 
+/* Packed codes of one window of an operating point, as workers return them (daemon/worker/job.h).
+ */
+size_t models_codes_bytes(const struct model *model, uint32_t point);
+
 /* Index of the model with this name, -ENOENT when there is none. */
 int models_find(const struct models *models, const char *name);
 

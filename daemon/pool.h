@@ -22,6 +22,8 @@ struct pool_model {
     uint64_t bytes;
     uint64_t generation;
     uint32_t label_count;
+    /* Packed codes of one window, by operating point: workers return whole ones. */
+    size_t codes_bytes[NETWORK_POINTS_MAX];
     /* A cascade: 1 + the index of the model behind this one (0: none), and what wakes it. */
     uint32_t wakes, wake_label;
     int32_t wake_margin;

@@ -318,6 +318,16 @@ static bool wrong_stage(const struct pool_model *model, const struct job_result 
     return result->awake != (result->wake_margin >= model->wake_margin);
 }
 
+/* None, or whole windows: one of a plain frame, at most one for each box of a scanned one. */
+static bool codes_fit(const struct pool_model *model, const struct frame *frame,
+                      const struct job_result *result)
+{
+    const size_t window = model->codes_bytes[result->awake ? 0 : frame->point_index];
+    const size_t most = !frame->want_codes ? 0 : result->scanned ? result->box_count : 1;
+    return result->codes_bytes == 0 || (window > 0 && result->codes_bytes % window == 0 &&
+                                        result->codes_bytes / window <= most);
+}
+
 /* Copies the result of the worker's frame out of the region, then checks the copy. */
 static bool take_result(const struct pool_worker *worker, struct job_result *result)
 {
@@ -339,7 +349,7 @@ static bool take_result(const struct pool_worker *worker, struct job_result *res
         (frame->kind != IMAGE_KIND_AUTO && result->info.kind != frame->kind) ||
         result->decode_ns + result->average_ns + result->gradient_ns + result->network_ns >
             uv_hrtime() - frame->started_ns ||
-        (result->codes_bytes > 0 && !frame->want_codes)) {
+        !codes_fit(model, frame, result)) {
         return false;
     }
     const struct job_result *shared = worker->region;

@@ -314,6 +314,9 @@ static int start_pool(struct server *server)
             .wake_label = model->wake_label,
             .wake_margin = model->wake_margin,
         };
+        for (uint32_t k = 0; k < model->point_count; k++) {
+            options.models[i].codes_bytes[k] = models_codes_bytes(model, k);
+        }
     }
     int r = pool_create(&server->loop, &options, &server->pool);
     if (r < 0) {

@@ -122,6 +122,10 @@ static void lie(void)
         region->sequence ^= 1;
     } else if (mode_is("lie-codes")) {
         region->codes_bytes = JOB_CODES_MAX + 1;
+    } else if (mode_is("lie-codes-part")) {
+        region->codes_bytes = 99; /* less than a window's */
+    } else if (mode_is("lie-codes-many")) {
+        region->codes_bytes = 200; /* of two windows */
     } else if (mode_is("lie-codes-unasked")) {
         region->codes_bytes = 1;
     } else if (mode_is("lie-scanned")) {

@@ -61,7 +61,11 @@ struct pool_options pool_fixture_options(const char *program, const char *mask, 
         .timeout_ms = 2000,
         .frame_bytes_max = (size_t)4 << 20,
         .pixels_max = 100000000,
-        .models = {{.memfd = model_fd, .bytes = model_bytes, .generation = 7, .label_count = 10}},
+        .models = {{.memfd = model_fd,
+                    .bytes = model_bytes,
+                    .generation = 7,
+                    .label_count = 10,
+                    .codes_bytes = {100}}},
         .model_count = 1,
     };
 }

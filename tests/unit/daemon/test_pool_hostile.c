@@ -192,6 +192,27 @@ static void test_codes(void **state)
     close(model_fd);
 }
 
+/* Codes that are no whole windows, or of more windows than were looked at, would be read beyond
+ * their end when the frame is labelled. */
+static void test_codes_of_no_window(void **state)
+{
+    static const char *const modes[] = {"lie-codes", "lie-codes-part", "lie-codes-many"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        int model_fd;
+        struct pool_options options = hostile_options(modes[i], &model_fd);
+        struct pool_fixture fixture;
+        struct frame *with_codes = make_frame("X", 1, IMAGE_KIND_AUTO);
+        with_codes->want_codes = true;
+        pool_fixture_open(&fixture, &options);
+        assert_true(pool_fixture_wait_ready(&fixture, 1, 2000));
+        pool_fixture_frame(&fixture, with_codes);
+        assert_int_equal(fixture.error, PROTO_WORKER_FAILED);
+        pool_fixture_close(&fixture);
+        close(model_fd);
+    }
+}
+
 static unsigned bad_starts(const char *mode, unsigned ms)
 {
     int model_fd;
@@ -376,11 +397,12 @@ static void test_out_of_descriptors(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mischief),          cmocka_unit_test(test_kind_is_held),
-        cmocka_unit_test(test_scribble),          cmocka_unit_test(test_codes),
-        cmocka_unit_test(test_bad_starts),        cmocka_unit_test(test_start_recovers),
-        cmocka_unit_test(test_frames_max),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_killed_while_idle), cmocka_unit_test(test_out_of_descriptors),
+        cmocka_unit_test(test_mischief),           cmocka_unit_test(test_kind_is_held),
+        cmocka_unit_test(test_scribble),           cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_codes_of_no_window), cmocka_unit_test(test_bad_starts),
+        cmocka_unit_test(test_start_recovers),     cmocka_unit_test(test_frames_max),
+        cmocka_unit_test(test_refusals),           cmocka_unit_test(test_killed_while_idle),
+        cmocka_unit_test(test_out_of_descriptors),
     };
     if (argc != 2) {
         return 2;

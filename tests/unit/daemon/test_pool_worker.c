@@ -38,6 +38,7 @@ static void open_pool(struct pool_fixture *fixture, uint32_t workers)
     free(bytes);
     struct pool_options options = pool_fixture_options(program, "all", fd, size);
     options.workers = workers;
+    options.models[0].codes_bytes[0] = 2 * gradient_bits_bytes(TINY_CODES);
     /* Two models, which happen to be the same. */
     options.models[1] = options.models[0];
     options.models[1].generation = 9;
