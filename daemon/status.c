@@ -11,110 +11,58 @@
 
 #include <cjson/cJSON.h>
 
+#include "daemon/json_builder.h"
 #include "daemon/adaptation.h"
 #include "daemon/admission.h"
 #include "daemon/limits.h"
 #include "daemon/models.h"
 #include "daemon/server.h"
 
-/* A tree under construction: `good` turns false when memory runs out, and stays so. */
-struct builder {
-    bool good;
-};
-
-static void put(struct builder *builder, cJSON *object, const char *name, cJSON *item)
-{
-    if (!cJSON_AddItemToObjectCS(object, name, item)) {
-        cJSON_Delete(item);
-        builder->good = false;
-    }
-}
-
-static void put_number(struct builder *builder, cJSON *object, const char *name, double value)
-{
-    put(builder, object, name, cJSON_CreateNumber(value));
-}
-
-static void put_string(struct builder *builder, cJSON *object, const char *name, const char *text)
-{
-    put(builder, object, name, cJSON_CreateString(text));
-}
-
-static void put_bool(struct builder *builder, cJSON *object, const char *name, bool value)
-{
-    put(builder, object, name, cJSON_CreateBool(value));
-}
-
-static cJSON *put_object(struct builder *builder, cJSON *object, const char *name)
-{
-    cJSON *child = cJSON_CreateObject();
-    put(builder, object, name, child);
-    return builder->good ? child : NULL;
-}
-
-static cJSON *append_object(struct builder *builder, cJSON *array)
-{
-    cJSON *child = cJSON_CreateObject();
-    if (!cJSON_AddItemToArray(array, child)) {
-        cJSON_Delete(child);
-        builder->good = false;
-        return NULL;
-    }
-    return child;
-}
-
-static cJSON *put_array(struct builder *builder, cJSON *object, const char *name)
-{
-    cJSON *child = cJSON_CreateArray();
-    put(builder, object, name, child);
-    return builder->good ? child : NULL;
-}
-
-static void put_frames(struct builder *builder, cJSON *object,
+static void put_frames(struct json_builder *builder, cJSON *object,
                        const struct admission_counters *counters)
 {
-    cJSON *frames = put_object(builder, object, "frames");
-    put_number(builder, frames, "received", (double)counters->received);
-    put_number(builder, frames, "refused", (double)counters->refused);
-    put_number(builder, frames, "answered", (double)counters->answered);
-    put_number(builder, frames, "failed", (double)counters->failed);
-    put_number(builder, frames, "superseded", (double)counters->superseded);
-    put_number(builder, frames, "expired", (double)counters->expired);
-    put_number(builder, frames, "cancelled", (double)counters->cancelled);
-    put_number(builder, frames, "pending", (double)counters->pending);
+    cJSON *frames = json_put_object(builder, object, "frames");
+    json_put_number(builder, frames, "received", (double)counters->received);
+    json_put_number(builder, frames, "refused", (double)counters->refused);
+    json_put_number(builder, frames, "answered", (double)counters->answered);
+    json_put_number(builder, frames, "failed", (double)counters->failed);
+    json_put_number(builder, frames, "superseded", (double)counters->superseded);
+    json_put_number(builder, frames, "expired", (double)counters->expired);
+    json_put_number(builder, frames, "cancelled", (double)counters->cancelled);
+    json_put_number(builder, frames, "pending", (double)counters->pending);
 }
 
-static void put_cameras(struct builder *builder, cJSON *root, const struct server *server)
+static void put_cameras(struct json_builder *builder, cJSON *root, const struct server *server)
 {
     struct admission_camera camera;
-    cJSON *cameras = put_array(builder, root, "cameras");
+    cJSON *cameras = json_put_array(builder, root, "cameras");
     for (uint32_t i = 0; builder->good && admission_get_camera(server->admission, i, &camera);
          i++) {
-        cJSON *entry = append_object(builder, cameras);
-        put_string(builder, entry, "name", camera.name);
-        put_string(builder, entry, "model", server->models->list[camera.model_index].name);
-        put_bool(builder, entry, "enabled", camera.enabled);
+        cJSON *entry = json_append_object(builder, cameras);
+        json_put_string(builder, entry, "name", camera.name);
+        json_put_string(builder, entry, "model", server->models->list[camera.model_index].name);
+        json_put_bool(builder, entry, "enabled", camera.enabled);
         put_frames(builder, entry, &camera.counters);
     }
 }
 
-static void put_models(struct builder *builder, cJSON *root, const struct models *models)
+static void put_models(struct json_builder *builder, cJSON *root, const struct models *models)
 {
-    cJSON *list = put_array(builder, root, "models");
+    cJSON *list = json_put_array(builder, root, "models");
     for (uint32_t i = 0; builder->good && i < models->count; i++) {
         const struct model *model = &models->list[i];
-        cJSON *entry = append_object(builder, list);
-        put_string(builder, entry, "name", model->name);
-        put_string(builder, entry, "id", network_model_id(model->network));
-        put_number(builder, entry, "generation", (double)model->generation);
-        cJSON *points = put_array(builder, entry, "points");
+        cJSON *entry = json_append_object(builder, list);
+        json_put_string(builder, entry, "name", model->name);
+        json_put_string(builder, entry, "id", network_model_id(model->network));
+        json_put_number(builder, entry, "generation", (double)model->generation);
+        cJSON *points = json_put_array(builder, entry, "points");
         for (uint32_t k = 0; builder->good && k < model->point_count; k++) {
             builder->good = cJSON_AddItemToArray(points, cJSON_CreateString(model->points[k]));
         }
         if (model->wakes != 0) {
-            put_string(builder, entry, "wakes", models->list[model->wakes - 1].name);
+            json_put_string(builder, entry, "wakes", models->list[model->wakes - 1].name);
         }
-        cJSON *labels = put_array(builder, entry, "labels");
+        cJSON *labels = json_put_array(builder, entry, "labels");
         for (uint32_t k = 0; builder->good && k < network_model_labels(model->network); k++) {
             const char *label = network_model_label(model->network, k);
             builder->good = cJSON_AddItemToArray(labels, cJSON_CreateString(label));
@@ -122,28 +70,28 @@ static void put_models(struct builder *builder, cJSON *root, const struct models
     }
 }
 
-static void put_workers(struct builder *builder, cJSON *root, const struct pool_stats *stats)
+static void put_workers(struct json_builder *builder, cJSON *root, const struct pool_stats *stats)
 {
-    cJSON *workers = put_object(builder, root, "workers");
-    put_number(builder, workers, "configured", stats->workers);
-    put_number(builder, workers, "ready", stats->ready);
-    put_number(builder, workers, "busy", stats->busy);
-    put_number(builder, workers, "frames", (double)stats->frames);
-    put_number(builder, workers, "crashes", (double)stats->crashes);
-    put_number(builder, workers, "timeouts", (double)stats->timeouts);
-    put_number(builder, workers, "lies", (double)stats->lies);
-    put_number(builder, workers, "recycled", (double)stats->recycled);
+    cJSON *workers = json_put_object(builder, root, "workers");
+    json_put_number(builder, workers, "configured", stats->workers);
+    json_put_number(builder, workers, "ready", stats->ready);
+    json_put_number(builder, workers, "busy", stats->busy);
+    json_put_number(builder, workers, "frames", (double)stats->frames);
+    json_put_number(builder, workers, "crashes", (double)stats->crashes);
+    json_put_number(builder, workers, "timeouts", (double)stats->timeouts);
+    json_put_number(builder, workers, "lies", (double)stats->lies);
+    json_put_number(builder, workers, "recycled", (double)stats->recycled);
 }
 
-static void put_limits(struct builder *builder, cJSON *root, const struct config *config)
+static void put_limits(struct json_builder *builder, cJSON *root, const struct config *config)
 {
-    cJSON *limits = put_object(builder, root, "limits");
-    put_number(builder, limits, "frame_bytes_max", (double)config->frame_bytes_max);
-    put_number(builder, limits, "queue_bytes_max", (double)config->queue_bytes_max);
-    put_number(builder, limits, "pixels_max", (double)config->pixels_max);
-    put_number(builder, limits, "cameras_max", config->cameras_max);
-    put_number(builder, limits, "connections_max", LIMIT_CONNECTIONS);
-    put_number(builder, limits, "deadline_ms", config->deadline_ms);
+    cJSON *limits = json_put_object(builder, root, "limits");
+    json_put_number(builder, limits, "frame_bytes_max", (double)config->frame_bytes_max);
+    json_put_number(builder, limits, "queue_bytes_max", (double)config->queue_bytes_max);
+    json_put_number(builder, limits, "pixels_max", (double)config->pixels_max);
+    json_put_number(builder, limits, "cameras_max", config->cameras_max);
+    json_put_number(builder, limits, "connections_max", LIMIT_CONNECTIONS);
+    json_put_number(builder, limits, "deadline_ms", config->deadline_ms);
 }
 
 /* Resident bytes of this process, 0 when /proc does not tell. */
@@ -167,7 +115,7 @@ static uint64_t resident_bytes(void)
 
 struct cJSON *status_to_json(const struct server *server)
 {
-    struct builder builder = {.good = true};
+    struct json_builder builder = {.good = true};
     struct pool_stats stats;
     struct admission_counters totals;
     uint64_t reserved;
@@ -175,26 +123,22 @@ struct cJSON *status_to_json(const struct server *server)
 
     pool_get_stats(server->pool, &stats);
     admission_get_totals(server->admission, &totals, &reserved);
-    put_string(&builder, root, "version", OCELLUS_VERSION);
-    put_number(&builder, root, "uptime_s",
-               round((double)(uv_hrtime() - server->started_ns) / 1e8) / 10.0);
-    put_bool(&builder, root, "ready", server_ready(server));
-    put_number(&builder, root, "connections", server->connection_count);
+    json_put_string(&builder, root, "version", OCELLUS_VERSION);
+    json_put_number(&builder, root, "uptime_s",
+                    round((double)(uv_hrtime() - server->started_ns) / 1e8) / 10.0);
+    json_put_bool(&builder, root, "ready", server_ready(server));
+    json_put_number(&builder, root, "connections", server->connection_count);
     put_frames(&builder, root, &totals);
     put_cameras(&builder, root, server);
     put_models(&builder, root, server->models);
     put_workers(&builder, root, &stats);
     put_limits(&builder, root, server->config);
-    cJSON *memory = put_object(&builder, root, "memory_bytes");
-    put_number(&builder, memory, "daemon", (double)resident_bytes());
-    put_number(&builder, memory, "workers", (double)pool_resident_bytes(server->pool));
-    put_number(&builder, memory, "queue", (double)reserved);
-    put_number(&builder, memory, "learning", (double)adaptation_bytes(server->adaptation));
-    if (!builder.good) {
-        cJSON_Delete(root);
-        return NULL;
-    }
-    return root;
+    cJSON *memory = json_put_object(&builder, root, "memory_bytes");
+    json_put_number(&builder, memory, "daemon", (double)resident_bytes());
+    json_put_number(&builder, memory, "workers", (double)pool_resident_bytes(server->pool));
+    json_put_number(&builder, memory, "queue", (double)reserved);
+    json_put_number(&builder, memory, "learning", (double)adaptation_bytes(server->adaptation));
+    return json_builder_finish(&builder, root);
 }
 
 void status_line(const struct server *server, char *out, size_t size)
