@@ -5,89 +5,16 @@
  * every map and score, for every instruction set of this machine and every choice of kernels, one
  * image at a time and many, in an arena between guard pages.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "engine/kernel/cpu.h"
-#include "engine/kernel/kernel.h"
 #include "engine/network/plan.h"
 #include "graphs.h"
+#include "network_test.h"
 
 enum { LANES = 3, LABELS = 16 };
-
-static struct network_model *model_of(const struct graph *graph)
-{
-    struct network_model *model = NULL;
-    const char *reason = "";
-    void *bytes;
-    size_t size;
-
-    if (network_model_write(&graph->description, &bytes, &size, &reason) < 0) {
-        fail_msg("not written: %s", reason);
-    }
-    assert_int_equal(network_model_load(bytes, size, &model, &reason), 0);
-    free(bytes);
-    return model;
-}
-
-/* Tables to plan for: each instruction set with its own rates, then with rates that favour bytes,
- * then bits. */
-static size_t make_tables(struct kernel_table *tables)
-{
-    static const char *const levels[] = {"c", "avx2", "avx512", "amx", "neon", "dotprod"};
-    const uint32_t cpu = kernel_cpu_detect();
-    size_t count = 0;
-
-    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
-        uint32_t mask;
-
-        assert_int_equal(kernel_cpu_mask_parse(levels[i], &mask), 0);
-        if (count > 0 && tables[count - 1].cpu == (mask & cpu)) {
-            continue;
-        }
-        for (int kind = 0; kind < 3; kind++) {
-            struct kernel_table *table = &tables[count++];
-
-            kernel_table_init(table, mask & cpu);
-            for (uint32_t k = 0; kind > 0 && k < KERNEL_RATES; k++) {
-                table->rates[k] = (k == KERNEL_RATE_CONV) == (kind == 1) ? 1 : 1u << 30;
-            }
-        }
-    }
-    return count;
-}
-
-/* Memory that ends at a page without access; another lies in front of it. */
-struct guarded {
-    uint8_t *map, *bytes;
-    size_t map_size;
-};
-
-static struct guarded guard(size_t size)
-{
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const size_t pages = (size + page - 1) / page * page;
-    struct guarded guarded = {.map_size = pages + 2 * page};
-
-    guarded.map = mmap(NULL, guarded.map_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(guarded.map, MAP_FAILED);
-    assert_int_equal(mprotect(guarded.map + page, pages, PROT_READ | PROT_WRITE), 0);
-    guarded.bytes = guarded.map + page + pages - size;
-    return guarded;
-}
-
-static void release(struct guarded guarded)
-{
-    munmap(guarded.map, guarded.map_size);
-}
 
 /* ---- maps ---- */
 
@@ -233,7 +160,7 @@ static void compare(uint64_t first, uint64_t last, uint32_t floats, struct tally
         struct graph graph;
 
         graph_create(&graph, seed, floats);
-        struct network_model *model = model_of(&graph);
+        struct network_model *model = model_of(&graph.description);
         images.codes = graph_codes(&graph, LANES, &images.bytes);
         for (uint32_t i = 0; i < LANES; i++) {
             images.reference[i] = reference_run(&graph.point, images.codes + i * images.bytes);

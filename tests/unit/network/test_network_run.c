@@ -5,60 +5,14 @@
  * has and run in an arena between guard pages, against a naive run.
  */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "engine/kernel/cpu.h"
-#include "engine/kernel/kernel.h"
 #include "engine/network/plan.h"
 #include "example.h"
-
-/* Memory that ends at a page without access; another lies in front of it. */
-struct guarded {
-    uint8_t *map, *bytes;
-    size_t map_size;
-};
-
-static struct guarded guard(size_t size)
-{
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const size_t pages = (size + page - 1) / page * page;
-    struct guarded guarded = {.map_size = pages + 2 * page};
-
-    guarded.map = mmap(NULL, guarded.map_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(guarded.map, MAP_FAILED);
-    assert_int_equal(mprotect(guarded.map + page, pages, PROT_READ | PROT_WRITE), 0);
-    guarded.bytes = guarded.map + page + pages - size;
-    return guarded;
-}
-
-static void release(struct guarded guarded)
-{
-    munmap(guarded.map, guarded.map_size);
-}
-
-static struct network_model *model_of(const struct example *example)
-{
-    struct network_model *model = NULL;
-    const char *reason = "";
-    void *bytes;
-    size_t size;
-
-    if (network_model_write(&example->description, &bytes, &size, &reason) < 0) {
-        fail_msg("not written: %s", reason);
-    }
-    assert_int_equal(network_model_load(bytes, size, &model, &reason), 0);
-    free(bytes);
-    return model;
-}
+#include "network_test.h"
 
 /* Instruction sets of this machine, portable C first. */
 static size_t masks(uint32_t list[8])
@@ -130,7 +84,7 @@ static void compare_kind(enum example_kind kind, uint64_t seeds)
         int32_t first[16], scores[16];
 
         example_create(&example, seed, kind);
-        struct network_model *model = model_of(&example);
+        struct network_model *model = model_of(&example.description);
         void *codes = example_codes(&example);
         example_naive(&example, codes, expect, real);
         for (size_t i = 0; i < 2 * cpu_count; i++) {
@@ -219,7 +173,7 @@ static void test_observer(void **state)
         int32_t scores[16], observed[16];
 
         example_create(&example, seed, (enum example_kind)(seed % 3));
-        struct network_model *model = model_of(&example);
+        struct network_model *model = model_of(&example.description);
         void *codes = example_codes(&example);
         assert_int_equal(network_plan_create(model, 0, 1, &kernels, &plan), 0);
         void *arena = aligned_alloc(64, network_plan_arena_bytes(plan));
@@ -283,7 +237,7 @@ static void test_float_scores_saturate(void **state)
     int32_t scores[3];
 
     (void)state;
-    struct network_model *model = model_of(&example);
+    struct network_model *model = model_of(&example.description);
     run_once(model, 0, &code, 0, scores);
     assert_int_equal(scores[0], INT32_MAX);
     assert_int_equal(scores[1], INT32_MIN);
