@@ -328,7 +328,6 @@ static int write_records(struct store *store, uint64_t bytes, uint64_t allocate)
         store->allocated += allocate;
     }
     const uint32_t count = finish_headers(store, bytes, &chain);
-    store->file_end = store->end + bytes > store->file_end ? store->end + bytes : store->file_end;
     int err = store_write_all(io, store->log, store->pending.bytes, bytes, store->end);
     if (err == 0) {
         err = io->sync(io->context, store->log);

@@ -120,7 +120,7 @@ static void enter_epoch(struct store *store, int log, uint64_t salt, uint64_t ch
     store->epoch++;
     store->salt = salt;
     store->chain = chain;
-    store->end = store->file_end = store->allocated = sizeof(struct store_file_header);
+    store->end = store->allocated = sizeof(struct store_file_header);
     store->snapshot_sequence = store->committed;
     store->snapshots++;
     remove_epoch(store, store->epoch - 1);

@@ -135,7 +135,7 @@ static int start_fresh(struct store *store)
         err = store->io.sync_directory(store->io.context);
         store->syncs++;
     }
-    store->end = store->file_end = store->allocated = sizeof(struct store_file_header);
+    store->end = store->allocated = sizeof(struct store_file_header);
     return err;
 }
 
@@ -192,7 +192,7 @@ static int recover_log(struct store *store)
     store_budget_resume(&store->budget, &scan.times);
     store->salt = scan.salt;
     store->chain = scan.chain;
-    store->end = store->file_end = store->allocated = scan.end;
+    store->end = store->allocated = scan.end;
     store->committed = scan.sequence;
     return scan.tail ? cut_tail(store, &scan) : 0;
 }

@@ -96,10 +96,9 @@ struct store {
     int lock, log; /* descriptors, -1: none */
     bool failed;   /* a write or sync failed: nothing is written any more */
     uint64_t epoch, salt;
-    uint64_t end;       /* of the last committed record in the log */
-    uint64_t file_end;  /* bytes of the file: more than `end` after a write that was not finished */
-    uint64_t allocated; /* bytes of the log */
-    uint64_t chain;     /* of the last committed record */
+    uint64_t end;                 /* of the last committed record in the log */
+    uint64_t allocated;           /* bytes of the log */
+    uint64_t chain;               /* of the last committed record */
     uint64_t committed, appended; /* sequence numbers */
     uint64_t snapshot_sequence;   /* 0: there is no snapshot */
     uint64_t record_bytes, syncs, records, snapshots;

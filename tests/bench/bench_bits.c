@@ -89,9 +89,6 @@ static ceiling_bits_function *ceiling_of(uint32_t cpu)
     if (cpu & KERNEL_CPU_AVX512POPCNT) {
         return ceiling_bits_avx512;
     }
-    if (cpu & KERNEL_CPU_AVX2) {
-        return ceiling_bits_avx2;
-    }
 #endif
     (void)cpu;
     return NULL;

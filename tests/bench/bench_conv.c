@@ -53,23 +53,6 @@ static void *aligned(size_t bytes)
     return memset(memory, 0, bytes);
 }
 
-static ceiling_function *ceiling_of(uint32_t cpu)
-{
-#if defined(__x86_64__)
-    if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
-        return cpu & KERNEL_CPU_AMX ? ceiling_amx : ceiling_avx512vnni;
-    }
-    if ((cpu & KERNEL_CPU_AVX2) && (cpu & KERNEL_CPU_AVXVNNI)) {
-        return ceiling_avxvnni;
-    }
-    if (cpu & KERNEL_CPU_AVX2) {
-        return ceiling_avx2;
-    }
-#endif
-    (void)cpu;
-    return NULL;
-}
-
 /* One layer as one kernel runs it. */
 struct work {
     const struct kernel_table *table;

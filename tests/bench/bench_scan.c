@@ -395,23 +395,6 @@ static int32_t high_margin(const struct line *line)
     return margin;
 }
 
-static ceiling_function *ceiling_of(uint32_t cpu)
-{
-#if defined(__x86_64__)
-    if ((cpu & KERNEL_CPU_AVX512) && (cpu & KERNEL_CPU_AVX512VNNI)) {
-        return cpu & KERNEL_CPU_AMX ? ceiling_amx : ceiling_avx512vnni;
-    }
-    if ((cpu & KERNEL_CPU_AVX2) && (cpu & KERNEL_CPU_AVXVNNI)) {
-        return ceiling_avxvnni;
-    }
-    if (cpu & KERNEL_CPU_AVX2) {
-        return ceiling_avx2;
-    }
-#endif
-    (void)cpu;
-    return NULL;
-}
-
 /* Operations a microsecond of the instruction set's multiply-add; 0: no ceiling is known. */
 static double ceiling_rate(uint32_t cpu)
 {

@@ -139,7 +139,7 @@ static void add(struct disk *disk, const struct disk_op *op)
     }
 }
 
-/* Operations that `keep` does not want any more; those made durable are applied. */
+/* Pending bytes of a file, or names (file -1), become durable or are lost. */
 static void settle(struct disk *disk, int file, bool durable)
 {
     uint32_t left = 0;
