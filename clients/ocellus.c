@@ -169,8 +169,8 @@ static void print_result(const struct options *options, const char *file,
     if (result->scanned) {
         printf(", average %.2f", times->average / 1000);
     }
-    printf(", gradient %.2f, network %.2f, total %.2f)", times->gradient / 1000,
-           times->network / 1000, times->total / 1000);
+    printf(", gradient %.2f, network %.2f, total %.2f; frame %llu)", times->gradient / 1000,
+           times->network / 1000, times->total / 1000, (unsigned long long)result->frame);
     if (result->cascade.detector != NULL) {
         printf("; %s: %s %.1f%%", result->cascade.detector, result->cascade.label,
                result->cascade.confidence * 100);
