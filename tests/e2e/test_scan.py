@@ -416,3 +416,25 @@ def test_the_shipped_model_finds_persons(start_daemon, persons):
     same = [any(overlap(place(other), box) >= 0.5 for other in seen["raw", name]) for name, box in large]
     print(sum(same), "of", len(large), "large boxes in the sensor's frames")
     assert len(large) >= 5 and sum(same) >= 0.8 * len(large)
+
+
+def test_boxes_teach(start_daemon, things, frame):
+    """What a box is said to be changes the scores of the next scan, on every window alike."""
+    daemon = start_daemon(models={"things": things}, settings=PATIENT, adaptation={},
+                          cameras={"porch": {"scan": "yes", "adapter": "home", **SCAN}, "plain": {"scan": "yes", **SCAN}})
+    with daemon.eye() as eye:
+        before = eye.infer(frame, camera="porch")
+        untaught = eye.infer(frame, camera="plain")
+        assert before["boxes"] == untaught["boxes"] and len(before["boxes"]) == len(THINGS)
+        for box in range(len(THINGS)):
+            reply = eye.call("io.ocellus.Label", {"frame": before["frame"], "box": box, "label": "nothing"})
+            assert reply["predicted"] == "thing"
+        with pytest.raises(ocellus.Error) as error:
+            eye.call("io.ocellus.Label", {"frame": before["frame"], "box": len(THINGS), "label": "nothing"})
+        assert error.value.name == "io.ocellus.BadRequest"
+        assert eye.call("io.ocellus.Sync", {})["state"] == "durable"
+        deadline = time.monotonic() + 10
+        while (after := eye.infer(frame, camera="porch"))["model"]["generation"] == 0:
+            assert time.monotonic() < deadline
+        assert after["scores"][0]["score"] < before["scores"][0]["score"]
+        assert eye.infer(frame, camera="plain")["boxes"] == untaught["boxes"]
