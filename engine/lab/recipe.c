@@ -48,6 +48,7 @@ static const char *const merges[] = {"all", "strongest", NULL};
 static const char *const weights[] = {"f32", "s8", "", "ternary", "binary", "log", NULL};
 static const char *const outputs[] = {"f32", "", "u7", "ternary", "binary", "log", NULL};
 static const char *const activations[] = {"none", "relu", "hard-tanh", NULL};
+static const char *const norms[] = {"no", "yes", "amplify", "suppress", "nlms", NULL};
 static const char *const losses[] = {"softmax", "squared-hinge", NULL};
 static const char *const rules[] = {"sgd", "adam", NULL};
 static const char *const schedules[] = {"constant", "cosine", "exponential", NULL};
@@ -75,7 +76,7 @@ static const struct lab_recipe_key keys[] = {
      NULL},
     {"pad", LAYER, LAB_VALUE_PAIR, false, CONV | DEPTH, L(pad), 0, TRAIN_KERNEL_MAX, NULL},
     {"pool", LAYER, LAB_VALUE_PAIR, false, CONV | DEPTH | ADD, L(pool), 1, TRAIN_KERNEL_MAX, NULL},
-    {"norm", LAYER, LAB_VALUE_FLAG, false, WEIGHTED | ADD, L(norm), 0, 0, NULL},
+    {"norm", LAYER, LAB_VALUE_WORD, false, WEIGHTED | ADD, L(norm), 0, 0, norms},
     {"activation", LAYER, LAB_VALUE_WORD, false, WEIGHTED | ADD, L(activation), 0, 0, activations},
     {"weights", LAYER, LAB_VALUE_CODING, false, WEIGHTED, L(weights), 0, 0, weights},
     {"output", LAYER, LAB_VALUE_CODING, false, WEIGHTED | ADD, L(output), 0, 0, outputs},
@@ -414,7 +415,7 @@ static void complete_layer(struct lab_recipe *recipe, uint32_t index, uint8_t gi
     struct train_layer *layer = &recipe->layers[index];
     bool weighted = (WEIGHTED & (1u << layer->operation)) != 0;
     bool bends = ((WEIGHTED | ADD) & (1u << layer->operation)) != 0;
-    layer->bias = weighted && !layer->norm;
+    layer->bias = weighted && !train_normalises(layer);
     if (!(given & GIVEN_OUTPUT)) {
         layer->output = usual_output(recipe, index, (given & GIVEN_ACTIVATION) != 0);
     }
@@ -439,8 +440,8 @@ static int complete_layers(struct parser *parser)
         complete_layer(recipe, i, parser->given[i]);
     }
     const struct train_layer *last = &recipe->layers[recipe->layer_count - 1];
-    if (last->operation != TRAIN_DENSE || last->norm || last->activation != TRAIN_LINEAR ||
-        last->output.kind != TRAIN_F32) {
+    if (last->operation != TRAIN_DENSE || train_normalises(last) ||
+        last->activation != TRAIN_LINEAR || last->output.kind != TRAIN_F32) {
         return fail(parser, parser->section_line[LAYER],
                     "the last layer is dense, without norm, activation and output coding");
     }

@@ -51,7 +51,10 @@ static const char *check_tail(const struct train_node *node)
     if (l->weights.kind == TRAIN_U7 || (l->weights.kind != TRAIN_F32 && !has_weights(l))) {
         return "such weights do not exist";
     }
-    if (l->bias && (l->norm || !has_weights(l))) {
+    if (l->norm > TRAIN_NORM_NLMS || (l->norm == TRAIN_NORM_NLMS && !has_weights(l))) {
+        return "no such norm, or nlms without weights";
+    }
+    if (l->bias && (train_normalises(l) || !has_weights(l))) {
         return "a bias needs weights, and no norm";
     }
     switch ((enum train_coding_kind)l->output.kind) {
@@ -61,7 +64,8 @@ static const char *check_tail(const struct train_node *node)
         return "outputs are not s8";
     case TRAIN_U7:
         if (average && l->activation == TRAIN_LINEAR) {
-            return node->input->spec.output.kind == TRAIN_U7 && !l->norm && l->pool[0] == 0
+            return node->input->spec.output.kind == TRAIN_U7 && !train_normalises(l) &&
+                           l->pool[0] == 0
                        ? NULL
                        : "an average pool has u7 outputs only right after u7";
         }
@@ -209,7 +213,7 @@ static bool is_bare(const struct train_node *node)
 {
     const struct train_layer *l = &node->spec;
 
-    return !l->norm && !l->bias && l->activation == TRAIN_LINEAR && l->pool[0] == 0 &&
+    return !train_normalises(l) && !l->bias && l->activation == TRAIN_LINEAR && l->pool[0] == 0 &&
            l->output.kind == TRAIN_F32 && l->weights.kind != TRAIN_S8 &&
            l->weights.kind != TRAIN_TERNARY &&
            (l->operation == TRAIN_ADD || node->input->spec.output.kind != TRAIN_U7);

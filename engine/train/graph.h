@@ -74,11 +74,12 @@ struct train_node {
     /*
      * [mid.channels] each. A sum t is the value unit t, and becomes z = a t + b in steps of the
      * output. Norm: center is the mean of t (before it is known, what t is measured from), spread
-     * is unit / sqrt(variance of the values + epsilon). With g the gradient of the value z step,
+     * is unit / divisor of the norm. With g the gradient of the value z step,
      * that of t is gain (g - c1 - (t - center) c2).
      */
     float *unit, *a, *b, *gain;
     float *center, *spread, *c1, *c2;
+    double *input_power; /* [input channels] of nlms: mean squares of the values read */
     struct train_fixed fixed;
     struct train_part part[TRAIN_SHARDS];
 };
@@ -120,6 +121,9 @@ int train_graph_check(struct train *train, const struct train_network *network,
 void train_prepare_steps(struct train *train);
 void train_prepare_weights(struct train *train, struct train_node *node);
 void train_prepare_map(struct train *train, struct train_node *node);
+
+/* tail.c. What a norm divides by where the standard deviation is sigma. */
+double train_norm_divisor(uint8_t norm, double sigma);
 
 /* fold.c. node->fixed from the map; then outputs [pixels][channels] of sums by it. */
 void train_fold_prepare(const struct train *train, struct train_node *node);

@@ -155,8 +155,9 @@ void train_prepare_map(struct train *train, struct train_node *node)
         float unit = node->scale != NULL ? node->scale[c] * in_step : in_step;
 
         node->unit[c] = unit;
-        if (node->spec.norm) {
-            float spread = unit / sqrtf(state[node->variance.at + c] + TRAIN_NORM_EPSILON);
+        if (train_normalises(&node->spec)) {
+            float sigma = sqrtf(state[node->variance.at + c] + TRAIN_NORM_EPSILON);
+            float spread = unit / (float)train_norm_divisor(node->spec.norm, (double)sigma);
             float gain = values[node->gamma.at + c] * spread;
 
             node->center[c] = state[node->mean.at + c] / unit;

@@ -47,7 +47,7 @@ static uint32_t shards_in_use(const struct train *train)
 /* A batch norm that waits for all images between its operation and its tail. */
 static bool waits(const struct train *train, uint32_t node)
 {
-    return train->learn && train->nodes[node].spec.norm;
+    return train->learn && train_normalises(&train->nodes[node].spec);
 }
 
 static bool is_dense(const struct train *train, uint32_t node)
@@ -147,7 +147,7 @@ static void forward_shard(void *argument, uint32_t shard)
 
 static void clear_part(struct train_node *node)
 {
-    for (uint32_t s = 0; s < TRAIN_SHARDS && node->spec.norm; s++) {
+    for (uint32_t s = 0; s < TRAIN_SHARDS && train_normalises(&node->spec); s++) {
         struct train_part *part = &node->part[s];
 
         memset(part->first, 0, node->mid.channels * sizeof(*part->first));
@@ -408,6 +408,39 @@ static void gather_slot(struct train *train, struct train_slot slot, const float
     }
 }
 
+/* Mean square of each channel that an nlms layer reads, over the whole batch. */
+static void measure_input(const struct train *train, struct train_node *node)
+{
+    const struct train_node *in = node->input;
+    const size_t channels = in->shape.channels, pixels = in->size / channels * train->count;
+    const double scale = (double)in->step * (double)in->step / (double)pixels;
+
+    memset(node->input_power, 0, channels * sizeof(*node->input_power));
+    for (size_t p = 0; p < pixels; p++) {
+        const float *x = in->out + p * channels;
+
+        for (size_t c = 0; c < channels; c++) {
+            node->input_power[c] += (double)x[c] * (double)x[c];
+        }
+    }
+    for (size_t c = 0; c < channels; c++) {
+        node->input_power[c] *= scale;
+    }
+}
+
+/* A sixteenth of an nlms layer's weight gradients, divided. */
+static void divide_by_power(struct train *train, const struct train_node *node, uint32_t index)
+{
+    const size_t channels = node->input->shape.channels, count = node->weight.count;
+    const size_t columns = node->spec.operation == TRAIN_DEPTHWISE ? 1 : node->mid.channels;
+    float *gradient = train->gradients + node->weight.at;
+
+    for (size_t i = count * index / TRAIN_SHARDS; i < count * (index + 1) / TRAIN_SHARDS; i++) {
+        const double power = node->input_power[i / columns % channels];
+        gradient[i] = (float)((double)gradient[i] / (power + (double)TRAIN_NORM_EPSILON));
+    }
+}
+
 static void gather(void *argument, uint32_t index)
 {
     struct train *train = argument;
@@ -416,6 +449,9 @@ static void gather(void *argument, uint32_t index)
         const struct train_node *node = &train->nodes[i];
 
         gather_slot(train, node->weight, node->scale, node->mid.channels, index);
+        if (node->spec.norm == TRAIN_NORM_NLMS) {
+            divide_by_power(train, node, index);
+        }
         gather_slot(train, node->bias, NULL, 1, index);
         gather_slot(train, node->clip, NULL, 1, index);
     }
@@ -467,6 +503,11 @@ void train_backward(struct train *train, enum train_loss loss, const uint32_t *l
             train_tail_settle_backward(train, &train->nodes[s.to]);
         }
         s.from = s.to;
+    }
+    for (uint32_t i = 1; i < train->node_count; i++) {
+        if (train->nodes[i].spec.norm == TRAIN_NORM_NLMS) {
+            measure_input(train, &train->nodes[i]);
+        }
     }
     run_all(workers, TRAIN_SHARDS, gather, train);
     for (uint32_t i = 1; i < train->node_count; i++) {

@@ -64,6 +64,13 @@ static double over_shards(const struct train_node *node, uint32_t c, bool second
     return total;
 }
 
+double train_norm_divisor(uint8_t norm, double sigma)
+{
+    return norm == TRAIN_NORM_AMPLIFY    ? fmin(sigma, 1)
+           : norm == TRAIN_NORM_SUPPRESS ? fmax(sigma, 1)
+                                         : sigma;
+}
+
 void train_tail_settle(struct train *train, struct train_node *node)
 {
     const double count = (double)mid_pixels(node) * train->count;
@@ -77,7 +84,8 @@ void train_tail_settle(struct train *train, struct train_node *node)
         const double center = (double)node->center[c] + shift;
         const double var = (second > 0 ? second : 0) * unit * unit;
         const double unbiased = count > 1 ? var * count / (count - 1) : var;
-        const double spread = unit / sqrt(var + (double)TRAIN_NORM_EPSILON);
+        const double sigma = sqrt(var + (double)TRAIN_NORM_EPSILON);
+        const double spread = unit / train_norm_divisor(node->spec.norm, sigma);
         const double gain = (double)gamma[c] * spread, step = (double)node->step;
 
         mean[c] += TRAIN_NORM_MOMENTUM * ((float)(center * unit) - mean[c]);
@@ -159,7 +167,10 @@ void train_tail_settle_backward(struct train *train, struct train_node *node)
         beta[c] = (float)first;
         gamma[c] = (float)(second * spread);
         node->c1[c] = (float)(first / count);
-        node->c2[c] = (float)(second * spread * spread / count);
+        /* A divisor of 1 is held, whatever sigma is. */
+        node->c2[c] = node->spec.norm != TRAIN_NORM_BATCH && node->spread[c] == node->unit[c]
+                          ? 0.0f
+                          : (float)(second * spread * spread / count);
     }
 }
 
@@ -222,7 +233,7 @@ void train_tail_backward(const struct train_ops *ops, const struct train_node *n
             ops->window_spread(&w, g, tap + y * row, add, delta + (w.from - sums));
         }
     }
-    if (node->spec.norm) {
+    if (train_normalises(&node->spec)) {
         ops->norm_delta(pixels, n, node->gain, node->c1, node->c2, node->center, sums, delta);
     } else {
         ops->scale(pixels, n, node->gain, delta);

@@ -69,11 +69,11 @@ static void assign_slots(struct train *train)
 
         node->weight = take(&train->parameters, node->weight.count);
         node->bias = take(&train->parameters, l->bias ? n : 0);
-        node->gamma = take(&train->parameters, l->norm ? n : 0);
-        node->beta = take(&train->parameters, l->norm ? n : 0);
+        node->gamma = take(&train->parameters, train_normalises(l) ? n : 0);
+        node->beta = take(&train->parameters, train_normalises(l) ? n : 0);
         node->clip = take(&train->parameters, l->output.learned ? 1 : 0);
-        node->mean = take(&train->states, l->norm ? n : 0);
-        node->variance = take(&train->states, l->norm ? n : 0);
+        node->mean = take(&train->states, train_normalises(l) ? n : 0);
+        node->variance = take(&train->states, train_normalises(l) ? n : 0);
         node->range = take(&train->states, 2);
     }
 }
@@ -126,7 +126,10 @@ static void lay_out_node(struct arena *arena, struct train *train, struct train_
     }
     node->fixed.bias = piece(arena, n, sizeof(int32_t));
     node->fixed.mult = piece(arena, n, sizeof(int32_t));
-    for (uint32_t s = 0; s < TRAIN_SHARDS && node->spec.norm; s++) {
+    if (node->spec.norm == TRAIN_NORM_NLMS) {
+        node->input_power = piece(arena, node->input->shape.channels, sizeof(double));
+    }
+    for (uint32_t s = 0; s < TRAIN_SHARDS && train_normalises(&node->spec); s++) {
         node->part[s].first = piece(arena, n, sizeof(double));
         node->part[s].second = piece(arena, n, sizeof(double));
     }
@@ -227,7 +230,7 @@ static void draw_weights(struct train *train)
 {
     for (uint32_t i = 1; i < train->node_count; i++) {
         struct train_node *node = &train->nodes[i];
-        const bool rectified = node->spec.norm || node->spec.activation == TRAIN_RELU;
+        const bool rectified = train_normalises(&node->spec) || node->spec.activation == TRAIN_RELU;
 
         if (node->weight.count > 0) {
             float bound = sqrtf((rectified ? 6.0f : 3.0f) / (float)node->fan_in);

@@ -35,6 +35,25 @@
  *   sign is apart. 2^(n + 1/2) counts as 181/128 * 2^n.
  *   TRAIN_FSR_TRACKED: fsr = ceil(log2(max |x|)) + 1.
  *
+ * NORMS, one switch of a layer (enum train_norm); x is a sum of the layer as a value, c its
+ * channel. batch, amplify and suppress (Ioffe and Szegedy 2015, algorithm 1, with another divisor
+ * d): y = gamma (x - mean_c) / d_c(sigma_c) + beta, sigma_c = sqrt(variance_c + epsilon) batch    d
+ * = sigma               amplify   d = min(sigma, 1)     suppress  d = max(sigma, 1) Mean and
+ * variance are those of the batch, over images, rows and columns; without learning the running
+ * ones. All three take the mean away, so that they differ in d alone. The layer that reads y sees
+ * the eigenvalues of its input's autocorrelation divided by d^2: amplify raises those of quiet
+ * channels, suppress lowers those of loud ones, which are the two effects of batch norm that Chai,
+ * Pilanci and Murmann 2020 (2002.10674) tell apart. Backward is the gradient of this formula,
+ * through mean and sigma; where d is 1 it does not depend on sigma. nlms (the update that
+ * 2002.10674 finds in batch norm's first step): forward is that of no norm, with a bias. Backward
+ * divides the gradient of the layer's own weights, for each input channel c, by epsilon + the mean
+ * square of that channel, uncentred, over the batch, rows and columns of the layer's input (of a
+ * dense layer too; zeros of a border do not count); that is the gradient that train_view shows and
+ * train_update follows. Gradients of biases and of inputs are left as they are. Textbooks divide by
+ * |x|^2 of the whole input instead: a rate here is theirs times kernel height x width of a channel.
+ *   For a layer that reads a batch norm with gamma 1, beta 0 and x of zero mean, a step of SGD on v
+ *   is in w = v / sigma, sigma held, that of nlms on w without the norm.
+ *
  * WHERE BATCH NORM FOLDS
  *   A product of coded weights and coded inputs is a sum of small integers t, exact in float below
  *   2^24. Scales, bias and norm make it the value a_c t + b_c. With norm,
@@ -80,6 +99,14 @@ enum train_operation {
     TRAIN_IDENTITY,     /* for what follows it, e.g. a pool of its own */
 };
 
+enum train_norm { /* see NORMS */
+                  TRAIN_NORM_NONE = 0,
+                  TRAIN_NORM_BATCH,
+                  TRAIN_NORM_AMPLIFY,
+                  TRAIN_NORM_SUPPRESS,
+                  TRAIN_NORM_NLMS, /* of layers with weights */
+};
+
 enum train_activation { TRAIN_LINEAR = 0, TRAIN_RELU, TRAIN_HARD_TANH /* held to [-1, 1] */ };
 
 enum train_coding_kind {
@@ -103,13 +130,20 @@ struct train_coding {
 struct train_layer {
     uint8_t operation;    /* enum train_operation */
     uint8_t activation;   /* enum train_activation; ternary and binary outputs need hard tanh */
-    bool bias, norm;      /* one at most */
+    bool bias;            /* not with a norm that normalises */
+    uint8_t norm;         /* enum train_norm */
     uint8_t input, other; /* how many layers further back than the one before; other: of add */
     uint32_t out;         /* channels of conv and dense */
     uint16_t kernel[2], stride[2], pad[2]; /* pad < kernel, zeros on both sides */
     uint16_t pool[2], pool_stride[2];      /* max pool, only whole windows; 0: none */
     struct train_coding weights, output;
 };
+
+/* Whether sums are normalised, so that there are gamma, beta and running statistics. */
+static inline bool train_normalises(const struct train_layer *layer)
+{
+    return layer->norm != TRAIN_NORM_NONE && layer->norm != TRAIN_NORM_NLMS;
+}
 
 struct train_shape {
     uint32_t height, width, channels;

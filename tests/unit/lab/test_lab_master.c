@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /* A written float model gives the scores of the trainer that it was written from. */
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,6 +47,10 @@ static const char graphs[] =
          "[layer b]\nop = conv\nout = 5\nkernel = 1\n"
          "[layer c]\nop = depthwise\nkernel = 3\npad = 1\ninput = sum\n"
          "[layer both]\nop = add\ninput = c\nwith = b\nactivation = none\npool = 2\n" TAIL;
+
+/* nlms is how weights learn: the model has a bias in its place. */
+static const char steps[] = HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3\nnorm = nlms\n"
+                                 "[layer hidden]\nop = dense\nout = 9\nnorm = nlms\n" TAIL;
 
 /* Codes of any image, -1, 0 or 1. */
 static int8_t code(uint32_t image, uint32_t i)
@@ -162,12 +167,43 @@ static void test_depthwise_layers_and_sums(void **state)
     check(graphs);
 }
 
+static void test_nlms(void **state)
+{
+    (void)state;
+    check(steps);
+}
+
+static void test_norms_for_studies_are_refused(void **state)
+{
+    static const char *const texts[] = {
+        HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3\nnorm = amplify\n" TAIL,
+        HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3\nnorm = suppress\n" TAIL};
+    static const char *const labels[] = {"x", "y", "z"};
+    static struct lab_recipe recipe;
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        const char *reason = "";
+        void *bytes;
+        size_t size;
+        assert_int_equal(lab_recipe_parse("text", texts[i], strlen(texts[i]), &recipe), 0);
+        struct train *train = make_trainer(&recipe);
+        assert_int_equal(
+            lab_master_write(&recipe, train, labels, CLASSES, "{}", &bytes, &size, &reason),
+            -ENOTSUP);
+        assert_non_null(strstr(reason, "batch norm alone"));
+        assert_int_equal(
+            lab_master_pack(&recipe, train, labels, CLASSES, "{}", &bytes, &size, &reason),
+            -ENOTSUP);
+        train_destroy(train);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convolutions_norms_and_dense_layers),
-        cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_depthwise_layers_and_sums),
+        cmocka_unit_test(test_convolutions_norms_and_dense_layers), cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_depthwise_layers_and_sums),           cmocka_unit_test(test_nlms),
+        cmocka_unit_test(test_norms_for_studies_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
