@@ -39,7 +39,9 @@ static char *describe_origin(const struct packing *packing)
     const struct network_model *master = packing->trained.master.model;
     const char *before = network_model_describe(master)->provenance;
     cJSON *object = before ? cJSON_Parse(before) : cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "float_model", network_model_id(master));
+    if (!lab_master_is_coarse(&packing->trained.recipe)) {
+        cJSON_AddStringToObject(object, "float_model", network_model_id(master));
+    }
     cJSON_AddStringToObject(object, "packed_by", "ocellus-lab " OCELLUS_VERSION);
     char *text = cJSON_PrintUnformatted(object);
     cJSON_Delete(object);

@@ -78,33 +78,164 @@ static int fold_float(const struct train *train, uint32_t index, struct network_
     return 0;
 }
 
+/* ---- packed arrays ---- */
+
+/* What a layer reads: the output coding of another, or the network's input. */
+static const struct train_coding *coding_read(const struct lab_recipe *recipe, uint32_t index)
+{
+    uint32_t back = 1u + recipe->layers[index].input;
+    return index >= back ? &recipe->layers[index - back].output : NULL;
+}
+
+/* As network_layer_is_wide, of base 2. */
+static bool is_wide(const struct lab_recipe *recipe, uint32_t index)
+{
+    const struct train_coding *weights = &recipe->layers[index].weights;
+    const struct train_coding *in = coding_read(recipe, index);
+    return (weights->kind == TRAIN_LOG && weights->bits >= 4) ||
+           (in && in->kind == TRAIN_LOG && in->bits >= 4);
+}
+
+static uint32_t levels_of(const struct train_coding *output)
+{
+    return output->kind == TRAIN_BINARY    ? 1
+           : output->kind == TRAIN_TERNARY ? 2
+           : output->kind == TRAIN_LOG     ? (1u << output->bits) - 1
+                                           : 0;
+}
+
+/* Bits of [rows][count] numbers, each row filled up to a byte: where they are positive, or not 0.
+ */
+static uint8_t *pack_bits(const int8_t *numbers, uint32_t rows, size_t count, bool positive)
+{
+    size_t row = (count + 7) / 8;
+    uint8_t *bits = calloc(rows, row);
+    for (size_t r = 0; bits && r < rows; r++) {
+        for (size_t i = 0; i < count; i++) {
+            int8_t n = numbers[r * count + i];
+            bits[r * row + i / 8] |= (uint8_t)((positive ? n > 0 : n != 0) << i % 8);
+        }
+    }
+    return bits;
+}
+
+/* Codes of `bits` magnitude bits under a sign, two in a byte where they fit. */
+static uint8_t *pack_log(const int8_t *numbers, uint32_t rows, size_t count, uint8_t bits)
+{
+    size_t each = bits < 4 ? 2 : 1, row = (count + each - 1) / each;
+    uint8_t *codes = calloc(rows, row);
+    for (size_t r = 0; codes && r < rows; r++) {
+        for (size_t i = 0; i < count; i++) {
+            int n = numbers[r * count + i];
+            unsigned code = n < 0 ? (unsigned)-n | 1u << bits : (unsigned)n;
+            codes[r * row + i / each] |= (uint8_t)(code << 4 * (i % each));
+        }
+    }
+    return codes;
+}
+
+/* Takes `numbers`, one integer a weight. */
+static int pack_weights(struct network_layer *layer, const struct train_coding *coding,
+                        int8_t *numbers, uint32_t rows, size_t count)
+{
+    int r = 0;
+    switch ((enum train_coding_kind)coding->kind) {
+    case TRAIN_BINARY:
+        layer->weights = NETWORK_WEIGHTS_BINARY;
+        layer->weight_codes = pack_bits(numbers, rows, count, true);
+        break;
+    case TRAIN_TERNARY:
+        layer->weights = NETWORK_WEIGHTS_TERNARY;
+        layer->weight_codes = pack_bits(numbers, rows, count, true);
+        layer->nonzero = pack_bits(numbers, rows, count, false);
+        r = layer->nonzero ? 0 : -ENOMEM;
+        break;
+    case TRAIN_LOG:
+        layer->weights = NETWORK_WEIGHTS_LOG;
+        layer->weight_bits = coding->bits + 1;
+        layer->weight_codes = pack_log(numbers, rows, count, coding->bits);
+        break;
+    default:
+        layer->weights = NETWORK_WEIGHTS_S8;
+        layer->weight_s8 = numbers;
+        return 0;
+    }
+    free(numbers);
+    return layer->weight_codes ? r : -ENOMEM;
+}
+
+/* Takes `from`; the ends of the type stay its ends. NULL: no memory, or there was nothing. */
+static int32_t *narrow_down(int64_t *from, size_t count)
+{
+    int32_t *to = from ? calloc(count, sizeof(*to)) : NULL;
+    for (size_t i = 0; to && i < count; i++) {
+        to[i] = from[i] == INT64_MIN   ? INT32_MIN
+                : from[i] == INT64_MAX ? INT32_MAX
+                                       : (int32_t)from[i];
+    }
+    free(from);
+    return to;
+}
+
+/* Takes the arrays of a fold. */
+static int keep(struct folding *folding, uint32_t index, struct network_layer *layer,
+                struct train_fold *fold)
+{
+    const struct train_layer *from = &folding->recipe->layers[index];
+    uint32_t out = channels_of(folding->train, index), levels = levels_of(&from->output);
+    bool wide = is_wide(folding->recipe, index);
+    struct train_view view;
+    int r = train_view(folding->train, index, TRAIN_WEIGHT, &view);
+    if (levels > 0) {
+        free(fold->bias);
+        free(fold->mult);
+        layer->threshold_s64 = wide ? fold->threshold : NULL;
+        layer->threshold_s32 = wide ? NULL : narrow_down(fold->threshold, (size_t)out * levels);
+        r = wide || layer->threshold_s32 ? r : -ENOMEM;
+    } else {
+        free(fold->threshold);
+        layer->mult = fold->mult;
+        layer->bias_s64 = wide ? fold->bias : NULL;
+        layer->bias_s32 = wide ? NULL : narrow_down(fold->bias, out);
+        layer->preshift = fold->preshift;
+        layer->shift = fold->shift;
+        layer->narrow = fold->narrow;
+        r = wide || layer->bias_s32 ? r : -ENOMEM;
+    }
+    int packed = pack_weights(layer, &from->weights, fold->weights, out, view.count / out);
+    return packed < 0 ? packed : r;
+}
+
 /* The integers that the trainer's own passes use. */
 static int fold_packed(struct folding *folding, uint32_t index, struct network_layer *layer)
 {
+    const struct train_layer *from = &folding->recipe->layers[index];
     struct train_view view;
     int r = train_view(folding->train, index, TRAIN_WEIGHT, &view);
     if (r < 0) {
         return r;
     }
-    uint32_t out = channels_of(folding->train, index);
+    uint32_t out = channels_of(folding->train, index), levels = levels_of(&from->output);
     struct train_fold fold = {.weights = calloc(view.count, 1),
-                              .bias = calloc(out, sizeof(int32_t)),
-                              .mult = calloc(out, sizeof(int32_t))};
-    layer->weights = NETWORK_WEIGHTS_S8;
-    layer->weight_s8 = fold.weights;
-    layer->bias_s32 = fold.bias;
-    layer->mult = fold.mult;
-    if (!fold.weights || !fold.bias || !fold.mult) {
-        return -ENOMEM;
+                              .bias = calloc(out, sizeof(int64_t)),
+                              .mult = calloc(out, sizeof(int32_t)),
+                              .threshold = calloc((size_t)out * (levels + 1), sizeof(int64_t))};
+    if (!fold.weights || !fold.bias || !fold.mult || !fold.threshold) {
+        r = -ENOMEM;
+    } else {
+        r = train_fold(folding->train, index, &fold);
     }
-    r = train_fold(folding->train, index, 0, &fold);
-    if (r == -ENOTSUP) {
-        folding->reason = "a layer was not trained with 8-bit weights between 7-bit activations, "
-                          "or its numbers do not fit 32 bits";
+    if (r < 0) {
+        free(fold.weights);
+        free(fold.bias);
+        free(fold.mult);
+        free(fold.threshold);
+        if (r == -ENOTSUP) {
+            folding->reason = "a layer's codings have no packed form, or its numbers do not fit";
+        }
+        return r;
     }
-    layer->preshift = fold.preshift;
-    layer->shift = fold.shift;
-    return r;
+    return keep(folding, index, layer, &fold);
 }
 
 /* Number of the draft's layer that a layer of the recipe reads, 0: the input. */
@@ -128,6 +259,14 @@ static int add_sum(struct folding *folding, uint32_t index)
     return 0;
 }
 
+static uint8_t packed_output(const struct train_coding *output)
+{
+    return output->kind == TRAIN_BINARY    ? NETWORK_OUTPUT_BINARY
+           : output->kind == TRAIN_TERNARY ? NETWORK_OUTPUT_TERNARY
+           : output->kind == TRAIN_LOG     ? NETWORK_OUTPUT_LOG
+                                           : NETWORK_OUTPUT_U7;
+}
+
 static int add_weighted(struct folding *folding, uint32_t index)
 {
     const struct lab_recipe *recipe = folding->recipe;
@@ -142,8 +281,9 @@ static int add_weighted(struct folding *folding, uint32_t index)
                                                      : NETWORK_OP_CONV;
     layer->input = reads(folding, index, from->input);
     layer->output = last              ? NETWORK_OUTPUT_SCORES
-                    : folding->packed ? NETWORK_OUTPUT_U7
+                    : folding->packed ? packed_output(&from->output)
                                       : NETWORK_OUTPUT_F32;
+    layer->output_bits = layer->output == NETWORK_OUTPUT_LOG ? from->output.bits : 0;
     layer->relu = from->activation == TRAIN_RELU;
     layer->out = from->out;
     for (int axis = 0; !dense && axis < 2; axis++) {
@@ -174,9 +314,12 @@ static int add_pool(struct lab_draft *draft, enum network_op op, const char *nam
 /* What is wrong with a layer for a model file, or NULL. */
 static const char *cannot_say(const struct train_layer *layer, bool packed)
 {
-    if (layer->activation == TRAIN_HARD_TANH || layer->weights.kind > TRAIN_U7 ||
-        layer->output.kind > TRAIN_U7) {
-        return "ternary, binary and logarithmic layers are trained, but not written to a model yet";
+    if ((layer->weights.kind == TRAIN_LOG && layer->weights.root) ||
+        (layer->output.kind == TRAIN_LOG && layer->output.root)) {
+        return "log codes of base sqrt 2 are trained, but not packed yet";
+    }
+    if (layer->activation == TRAIN_HARD_TANH && levels_of(&layer->output) == 0) {
+        return "a model file has no hard tanh before outputs that are not ternary or binary";
     }
     if (layer->operation == TRAIN_IDENTITY || (layer->operation == TRAIN_ADD && layer->norm)) {
         return "a model file has no addition with a norm";
@@ -271,12 +414,34 @@ static int write_model(const struct lab_recipe *recipe, const struct train *trai
     return r;
 }
 
+bool lab_master_is_coarse(const struct lab_recipe *recipe)
+{
+    bool coarse = false;
+    for (uint32_t i = 0; i < recipe->layer_count; i++) {
+        const struct train_layer *layer = &recipe->layers[i];
+        coarse = coarse || layer->weights.kind > TRAIN_U7 || levels_of(&layer->output) > 0;
+    }
+    return coarse;
+}
+
+int lab_master_check(const struct lab_recipe *recipe, const char **ret_reason)
+{
+    for (uint32_t i = 0; i < recipe->layer_count; i++) {
+        const char *reason = cannot_say(&recipe->layers[i], lab_master_is_coarse(recipe));
+        if (reason) {
+            *ret_reason = reason;
+            return -ENOTSUP;
+        }
+    }
+    return 0;
+}
+
 int lab_master_write(const struct lab_recipe *recipe, const struct train *train,
                      const char *const *labels, uint32_t label_count, const char *provenance,
                      void **ret_bytes, size_t *ret_size, const char **ret_reason)
 {
-    return write_model(recipe, train, false, labels, label_count, provenance, ret_bytes, ret_size,
-                       ret_reason);
+    return write_model(recipe, train, lab_master_is_coarse(recipe), labels, label_count, provenance,
+                       ret_bytes, ret_size, ret_reason);
 }
 
 int lab_master_pack(const struct lab_recipe *recipe, const struct train *train,

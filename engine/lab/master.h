@@ -10,7 +10,18 @@
 #include "engine/lab/recipe.h"
 
 /*
- * Master weights with batch norms folded into them; max pools become layers of their own.
+ * Whether a recipe has ternary, binary or log layers. No float model says what these do: what such
+ * a training gives is the packed model.
+ */
+bool lab_master_is_coarse(const struct lab_recipe *recipe);
+
+/* Whether the schema has all layers of the recipe's result. Errors: -ENOTSUP with a static sentence
+ * in *ret_reason. */
+int lab_master_check(const struct lab_recipe *recipe, const char **ret_reason);
+
+/*
+ * What a training gives: master weights with batch norms folded into them, max pools as layers of
+ * their own; or, of a coarse recipe, lab_master_pack.
  * provenance: an object as JSON text. The caller frees *ret_bytes. Errors: -ENOMEM, -EFBIG,
  * -ENOTSUP where the schema has no such layer, and what network_model_write refuses; the last two
  * with a static sentence in *ret_reason (else untouched).

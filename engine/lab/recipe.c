@@ -43,7 +43,7 @@ static const char *const operations[] = {"conv",          "depthwise", "dense", 
 static const char *const sources[] = {"log-gradient", "srgb", NULL};
 static const char *const planes[] = {"", "grey", "", "rgb", NULL};
 static const char *const fits[] = {"cover", "contain", "stretch", NULL};
-static const char *const codings[] = {"ternary", "seven", "", "f32", NULL};
+static const char *const codings[] = {"ternary", "seven", "", "f32", "thermometer", NULL};
 static const char *const merges[] = {"all", "strongest", NULL};
 static const char *const weights[] = {"f32", "s8", "", "ternary", "binary", "log", NULL};
 static const char *const outputs[] = {"f32", "", "u7", "ternary", "binary", "log", NULL};
@@ -65,6 +65,8 @@ static const struct lab_recipe_key keys[] = {
     {"planes", INPUT, LAB_VALUE_WORD, true, 0, R(input.front.planes), 0, 0, planes},
     {"fit", INPUT, LAB_VALUE_WORD, false, 0, R(input.target.fit), 0, 0, fits},
     {"coding", INPUT, LAB_VALUE_WORD, true, 0, R(input.front.coding), 0, 0, codings},
+    {"levels", INPUT, LAB_VALUE_COUNT, false, 0, R(input.front.levels), 1, 127, NULL},
+    {"even", INPUT, LAB_VALUE_FLAG, false, 0, R(input.front.even), 0, 0, NULL},
     {"merge", INPUT, LAB_VALUE_WORD, false, 0, R(input.front.merge), 0, 0, merges},
     {"ratio", INPUT, LAB_VALUE_RATIOS, false, 0, R(input.front.ratio), 0, 0, NULL},
     {"floor", INPUT, LAB_VALUE_COUNT, false, 0, R(input.front.floor), 1, 65535, NULL},
@@ -379,9 +381,13 @@ static int complete_input(struct parser *parser)
     struct network_input *input = &parser->recipe.input;
     uint32_t line = parser->section_line[INPUT];
     bool srgb = input->front.source == GRADIENT_SOURCE_SRGB;
+    bool thermometer = input->front.coding == GRADIENT_CODING_THERMOMETER;
     input->target.channels = input->front.planes;
-    if (srgb && input->front.coding != GRADIENT_CODING_F32) {
-        return fail(parser, line, "srgb is trained with coding = f32");
+    if (srgb && input->front.coding != GRADIENT_CODING_F32 && !thermometer) {
+        return fail(parser, line, "srgb is trained with coding = f32 or thermometer");
+    }
+    if ((input->front.levels != 0 || input->front.even) != thermometer) {
+        return fail(parser, line, "'levels' belongs to coding = thermometer");
     }
     if (!srgb && input->front.floor == 0) {
         return fail(parser, line, "log-gradient needs 'floor'");
@@ -440,10 +446,10 @@ static int complete_layers(struct parser *parser)
         complete_layer(recipe, i, parser->given[i]);
     }
     const struct train_layer *last = &recipe->layers[recipe->layer_count - 1];
-    if (last->operation != TRAIN_DENSE || train_normalises(last) ||
-        last->activation != TRAIN_LINEAR || last->output.kind != TRAIN_F32) {
+    if (last->operation != TRAIN_DENSE || last->activation != TRAIN_LINEAR ||
+        last->output.kind != TRAIN_F32) {
         return fail(parser, parser->section_line[LAYER],
-                    "the last layer is dense, without norm, activation and output coding");
+                    "the last layer is dense, without activation and output coding");
     }
     return 0;
 }

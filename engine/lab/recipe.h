@@ -13,7 +13,9 @@
  *   height = 64
  *   planes = rgb                  or grey
  *   fit = cover                   default; or contain, stretch
- *   coding = ternary              or seven, f32; of srgb f32
+ *   coding = ternary              or seven, f32; of srgb thermometer, f32
+ *   levels = 21                   of thermometer: planes a colour, odd
+ *   even = no                     default; of thermometer, see gradient.h
  *   merge = all                   default; or strongest
  *   ratio = 9/8                   of ternary; three, rising, of seven
  *   floor = 64                    of log-gradient
@@ -69,7 +71,7 @@
  *   CODING is f32, s8 (weights), u7 (outputs), ternary, binary, log:BITS or log:BITS:sqrt2, BITS
  *   from 2 to 5; see CODINGS in engine/train/train.h. Ranges of log codes are tracked.
  *
- * The last layer is dense, without norm, activation and output coding, one output per class.
+ * The last layer is dense, without activation and output coding, one output per class.
  */
 #ifndef OCELLUS_ENGINE_LAB_RECIPE_H
 #define OCELLUS_ENGINE_LAB_RECIPE_H

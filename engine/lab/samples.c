@@ -279,8 +279,11 @@ static void fill(void *argument, uint32_t index)
     if (input->front.coding == GRADIENT_CODING_F32) {
         memcpy(image, codes, bytes);
     } else {
+        /* what the codes stand for, see VALUES in engine/network/model.h */
+        bool planes_up = input->front.coding == GRADIENT_CODING_THERMOMETER;
+        int scale = planes_up ? 2 : 1, zero = planes_up ? input->front.levels : 0;
         for (size_t i = 0; i < count; i++) {
-            image[i] = ((const int8_t *)codes)[i];
+            image[i] = (float)(((const int8_t *)codes)[i] * scale - zero);
         }
     }
     batch->labels[index] = samples->labels[picture];

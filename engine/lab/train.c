@@ -10,7 +10,8 @@
  *   metrics.csv             a row per epoch
  *   loss.svg, accuracy.svg  drawn of it at the end, with the scripts for gnuplot beside them
  *   checkpoint.safetensors  all that is needed to go on after the last epoch
- *   NAME-f32.safetensors    the result, where a model file can say all of the recipe's layers
+ *   NAME-f32.safetensors    the result, where a model file can say all of the recipe's layers; of
+ *                           a recipe with ternary, binary or log layers NAME.safetensors, packed
  * Each is replaced as a whole, the checkpoint after the metrics: a run that is killed at any moment
  * goes on with --resume and ends in the same bytes.
  */
@@ -36,6 +37,7 @@
 #include "engine/lab/recipe.h"
 #include "engine/lab/samples.h"
 #include "engine/lab/threads.h"
+#include "engine/lab/trained.h"
 
 #define DEFAULT_THREADS      2u
 #define STATE_BYTES_MAX      ((size_t)1 << 30)
@@ -230,7 +232,7 @@ static void close_all(struct run *run)
 
 /* ---- saving and going on ---- */
 
-/* The float model as it is now; `path` is for messages. -ENOTSUP: there is none. */
+/* The result as it is now; `path` is for messages. */
 static int make_master(const struct run *run, const char *path, void **ret_bytes, size_t *ret_size)
 {
     const char *reason = NULL;
@@ -249,10 +251,14 @@ static int make_master(const struct run *run, const char *path, void **ret_bytes
 
 static int save_master(const struct run *run)
 {
-    char *name = print("%s-f32.safetensors", run->recipe.name);
+    char name[LAB_TRAINED_NAME_BYTES];
     void *bytes;
     size_t size;
-    int r = name ? make_master(run, name, &bytes, &size) : -ENOMEM;
+    lab_trained_name(&run->recipe, name);
+    int r = lab_trained_settle(&run->recipe, run->learner.train);
+    if (r == 0) {
+        r = make_master(run, name, &bytes, &size);
+    }
     if (r == 0) {
         r = save(run, name, bytes, size);
         free(bytes);
@@ -260,7 +266,6 @@ static int save_master(const struct run *run)
     if (r == 0) {
         printf("%s/%s: %zu bytes\n", run->directory, name, size);
     }
-    free(name);
     return r;
 }
 
@@ -445,19 +450,14 @@ static void print_result(struct run *run)
 
 static int work(struct run *run, const struct lab_args *args)
 {
-    void *bytes;
-    size_t size;
     /* A model that cannot be written is better known before hours of training than after. */
-    int r = make_master(run, args->operands[0], &bytes, &size);
-    run->no_master = r == -ENOTSUP;
+    const char *reason = NULL;
+    run->no_master = lab_master_check(&run->recipe, &reason) < 0;
     if (run->no_master) {
+        lab_error("%s: %s", args->operands[0], reason);
         puts("the checkpoint will be the only result");
-    } else if (r < 0) {
-        return r;
-    } else {
-        free(bytes);
     }
-    r = enter_directory(run, lab_args_given(args, LAB_OPTION_RESUME));
+    int r = enter_directory(run, lab_args_given(args, LAB_OPTION_RESUME));
     if (r == 0) {
         r = run_epochs(run);
     }

@@ -38,6 +38,25 @@ static int load(const char *directory, const char *name, size_t max, uint8_t **r
     return r;
 }
 
+void lab_trained_name(const struct lab_recipe *recipe, char name[LAB_TRAINED_NAME_BYTES])
+{
+    snprintf(name, LAB_TRAINED_NAME_BYTES, "%s%s.safetensors", recipe->name,
+             lab_master_is_coarse(recipe) ? "" : "-f32");
+}
+
+int lab_trained_settle(const struct lab_recipe *recipe, struct train *train)
+{
+    const struct network_shape in = network_input_shape(&recipe->input);
+    /* The limits of targets keep this far below overflow. */
+    float *grey = calloc((size_t)in.height * in.width * in.channels, sizeof(*grey));
+    if (!grey) {
+        return tell(recipe->name, -ENOMEM, NULL);
+    }
+    train_forward(train, grey, 1, false, NULL);
+    free(grey);
+    return 0;
+}
+
 static int read_recipe(struct lab_trained *trained, const char *directory)
 {
     uint8_t *bytes;
@@ -50,7 +69,6 @@ static int read_recipe(struct lab_trained *trained, const char *directory)
     return r;
 }
 
-/* A trainer with the checkpoint's values that has seen one grey picture: a pass makes the fold. */
 static int restore(struct lab_trained *trained, const char *directory, uint32_t cpu)
 {
     const struct lab_recipe *recipe = &trained->recipe;
@@ -74,14 +92,7 @@ static int restore(struct lab_trained *trained, const char *directory, uint32_t 
     if (r < 0) {
         return tell(directory, r, reason);
     }
-    /* The limits of targets keep this far below overflow. */
-    float *grey = calloc((size_t)in.height * in.width * in.channels, sizeof(*grey));
-    if (!grey) {
-        return tell(directory, -ENOMEM, NULL);
-    }
-    train_forward(trained->train, grey, 1, false, NULL);
-    free(grey);
-    return 0;
+    return lab_trained_settle(recipe, trained->train);
 }
 
 static int check_master(const struct lab_trained *trained, const char *name, const uint8_t *bytes,
@@ -99,16 +110,16 @@ static int check_master(const struct lab_trained *trained, const char *name, con
     }
     bool same = again_size == size && memcmp(again, bytes, size) == 0;
     free(again);
-    return same ? 0 : tell(name, -EBADMSG, "not the float model of the checkpoint beside it");
+    return same ? 0 : tell(name, -EBADMSG, "not the model of the checkpoint beside it");
 }
 
 static int open_master(struct lab_trained *trained, const char *directory,
                        const struct kernel_table *kernels)
 {
-    char name[NETWORK_NAME_MAX + 32];
+    char name[LAB_TRAINED_NAME_BYTES];
     uint8_t *bytes;
     size_t size;
-    snprintf(name, sizeof(name), "%s-f32.safetensors", trained->recipe.name);
+    lab_trained_name(&trained->recipe, name);
     int r = load(directory, name, NETWORK_FILE_MAX, &bytes, &size);
     if (r < 0) {
         return r;

@@ -13,15 +13,24 @@
 #include "engine/lab/recipe.h"
 #include "engine/lab/samples.h"
 
+#define LAB_TRAINED_NAME_BYTES (NETWORK_NAME_MAX + 32u)
+
+/* Name of the file in a run directory that is the result. */
+void lab_trained_name(const struct lab_recipe *recipe, char name[LAB_TRAINED_NAME_BYTES]);
+
+/* A pass without learning over one grey picture, after which train_fold gives the integers. Errors
+ * (told on standard error): -ENOMEM. */
+int lab_trained_settle(const struct lab_recipe *recipe, struct train *train);
+
 struct lab_trained {
     struct lab_recipe recipe;
     struct train *train;     /* as after the last epoch, a pass without learning behind it */
-    struct lab_model master; /* the float model that the run gave */
+    struct lab_model master; /* the model that the run gave */
 };
 
 /*
- * Opens DIRECTORY's recipe, checkpoint and float model, and checks that the three belong together:
- * the checkpoint gives the float model again byte for byte. Errors are told on standard error.
+ * Opens DIRECTORY's recipe, checkpoint and model, and checks that the three belong together:
+ * the checkpoint gives the model again byte for byte. Errors are told on standard error.
  */
 int lab_trained_open(struct lab_trained *trained, const char *directory, uint32_t cpu,
                      const struct kernel_table *kernels);

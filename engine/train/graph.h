@@ -34,9 +34,14 @@ struct train_part {
  */
 struct train_fixed {
     bool in_force;
-    bool scores;          /* makes scores, not u7 codes */
-    int32_t *bias, *mult; /* [mid.channels] */
-    uint8_t preshift, shift;
+    bool scores;                   /* makes scores, not u7 codes */
+    int exponent, weight_exponent; /* a sum, a weight is 2^exponent times its integer */
+    int64_t *bias;                 /* [mid.channels] */
+    int32_t *mult;                 /* [mid.channels] */
+    uint8_t preshift, shift, narrow;
+    uint8_t levels;     /* thresholds of a channel; 0: bias and mult are used */
+    int64_t *threshold; /* [mid.channels][levels] */
+    bool *flip;         /* [mid.channels]: thresholds are of the negative sum */
 };
 
 /*

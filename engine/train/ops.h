@@ -59,6 +59,9 @@ enum train_function {
     TRAIN_POWER, /* log code of the positive part */
 };
 
+/* Where the rounded exponent of a float, base 2, turns over: the smallest at or above sqrt 2. */
+#define TRAIN_ROOT_TURN 0x1.6a09e8p0
+
 /* What becomes of z, which is in units of the output's step: activation and coding in one. */
 struct train_code {
     uint8_t function; /* enum train_function */

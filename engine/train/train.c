@@ -103,6 +103,18 @@ static void lay_out_weights(struct arena *arena, struct train_node *node, bool b
     node->pack_back = floats(arena, back ? pack_back : 0, 1);
 }
 
+static void lay_out_fixed(struct arena *arena, struct train_node *node)
+{
+    const struct train_coding *output = &node->spec.output;
+    const size_t n = node->mid.channels;
+    const uint32_t levels = output->kind == TRAIN_LOG ? (1u << output->bits) - 1 : 2;
+
+    node->fixed.bias = piece(arena, n, sizeof(int64_t));
+    node->fixed.mult = piece(arena, n, sizeof(int32_t));
+    node->fixed.threshold = piece(arena, n * levels, sizeof(int64_t));
+    node->fixed.flip = piece(arena, n, sizeof(bool));
+}
+
 static void lay_out_node(struct arena *arena, struct train *train, struct train_node *node)
 {
     const size_t batch = train->settings.batch, n = node->mid.channels;
@@ -124,8 +136,7 @@ static void lay_out_node(struct arena *arena, struct train *train, struct train_
     for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
         *maps[i] = floats(arena, n, 1);
     }
-    node->fixed.bias = piece(arena, n, sizeof(int32_t));
-    node->fixed.mult = piece(arena, n, sizeof(int32_t));
+    lay_out_fixed(arena, node);
     if (node->spec.norm == TRAIN_NORM_NLMS) {
         node->input_power = piece(arena, node->input->shape.channels, sizeof(double));
     }

@@ -61,10 +61,11 @@
  *       b_c = beta - gamma mean / sqrt(variance + epsilon)
  *   s_c does not depend on gamma, so that folding changes no weight code: a packed layer holds k,
  *   the bias b_c / a_c, rounded, and the multiplier a_c / s of the REQUANTISATION in
- *   engine/kernel/kernel.h. Passes without learning do just that, in integers, wherever a layer has
- *   s8 weights and integer inputs and gives u7 outputs or the scores: codes and scores are those of
- *   the packed network, bit for bit. Integer inputs of the first layer are the codes less the code
- *   that stands for zero.
+ *   engine/kernel/kernel.h; of ternary, binary and log outputs the thresholds of t at which the
+ * code changes, and where a_c < 0 the negative weights. Passes without learning do just that, in
+ *   integers, wherever a layer has coded weights and inputs and a coded output or the scores, none
+ *   of them log of base sqrt 2: codes and scores are those of the packed network, bit for bit. Log
+ *   codes can make sums that float rounds, which may then fall on the other side of a threshold.
  *
  * REPEATABLE
  *   A batch is cut into TRAIN_SHARDS shards, whatever the number of threads, and their sums are
@@ -227,22 +228,25 @@ const float *train_output(const struct train *train, uint32_t layer, float *ret_
 const float *train_scores(const struct train *train);
 
 /*
- * A layer as a packed network holds it. The arrays are the caller's: weights [out][kernel y][kernel
- * x][in] or [out][in] (depthwise: [channel][kernel y][kernel x]), bias and mult [out].
+ * A layer as a packed network holds it, see VALUES and SUMS in engine/network/model.h. The arrays
+ * are the caller's: weights [out][kernel y][kernel x][in] or [out][in] (depthwise: [channel][kernel
+ * y][kernel x]), integers, of log weights the code with the weight's sign. Ternary, binary and log
+ * outputs have thresholds [out][levels], levels = 2, 1, 2^bits - 1, where INT64_MIN is always
+ * reached and INT64_MAX never; all others have bias and mult [out].
  */
 struct train_fold {
     int8_t *weights;
-    int32_t *bias, *mult;
-    uint8_t preshift, shift;
+    int64_t *bias, *threshold;
+    int32_t *mult;
+    uint8_t preshift, shift, narrow;
 };
 
 /*
- * zero: the input code that stands for zero (0 but of the network's own input); it goes into the
- * bias. After train_forward without `learn`. Errors: -ENOTSUP where that pass did not use the
- * layer's integers: its codings are others, or a channel's numbers are beyond 32 bits (gamma 0
- * among them).
+ * After train_forward without `learn`. Errors: -ENOTSUP where that pass did not use the layer's
+ * integers: its codings are others, or a channel's numbers are beyond 32 bits (wide sums: 62 bits;
+ * without thresholds gamma 0 among them).
  */
-int train_fold(const struct train *train, uint32_t layer, int32_t zero, struct train_fold *fold);
+int train_fold(const struct train *train, uint32_t layer, struct train_fold *fold);
 
 enum train_loss {
     TRAIN_SOFTMAX = 0,   /* mean cross-entropy of softmax */

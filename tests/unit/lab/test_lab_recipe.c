@@ -193,6 +193,25 @@ static void test_layers_say_their_codings(void **state)
     assert_true(recipe.stops == 1.5f);
 }
 
+static void test_thermometer_inputs(void **state)
+{
+    (void)state;
+    static struct lab_recipe recipe;
+    char *text =
+        changed_in(branches, "coding = f32", "coding = thermometer\nlevels = 41\neven = yes");
+    assert_int_equal(lab_recipe_parse("r.ini", text, strlen(text), &recipe), 0);
+    assert_int_equal(recipe.input.front.coding, GRADIENT_CODING_THERMOMETER);
+    assert_int_equal(recipe.input.front.levels, 41);
+    assert_true(recipe.input.front.even);
+    assert_layer(&recipe.layers[0], TRAIN_TERNARY, TRAIN_U7, TRAIN_RELU); /* it reads codes now */
+    text = changed_in(branches, "coding = f32", "coding = thermometer");
+    assert_non_null(strstr(told(text, -EINVAL), "'levels' belongs to coding = thermometer"));
+    text = changed_in(branches, "coding = f32", "coding = f32\nlevels = 41");
+    assert_non_null(strstr(told(text, -EINVAL), "'levels' belongs to coding = thermometer"));
+    text = changed_in(branches, "coding = f32", "coding = thermometer\nlevels = 40");
+    assert_non_null(strstr(told(text, -EINVAL), "do not fit together"));
+}
+
 static void test_mistakes_of_layers(void **state)
 {
     (void)state;
@@ -283,7 +302,7 @@ static void test_mistakes_are_told_with_file_and_line(void **state)
         {"norm = yes", "norm = true",
          "r.ini:15: norm: expected no, yes, amplify, suppress, nlms, got 'true'"},
         {"op = dense", "op = dense\npad = 1", "r.ini:18: dense takes no 'pad'"},
-        {"op = dense", "op = dense\nnorm = yes", "r.ini:16: the last layer is dense, without norm"},
+        {"op = dense", "op = conv\nkernel = 1", "r.ini:16: the last layer is dense, without"},
         {"rate = 0.01", "rate = 0", "r.ini:20: rate: expected a number from 1e-09 to 100"},
         {"rate = 0.01", "rate = nan", "r.ini:20: rate: expected a number"},
         {"rate = 0.01\n", "", "r.ini:19: [train] needs 'rate'"},
@@ -315,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_recipe_and_its_defaults),
         cmocka_unit_test(test_layers_say_their_codings),
+        cmocka_unit_test(test_thermometer_inputs),
         cmocka_unit_test(test_mistakes_of_layers),
         cmocka_unit_test(test_shipped_recipes_are_good),
         cmocka_unit_test(test_mistakes_are_told_with_file_and_line),

@@ -49,12 +49,13 @@ static uint32_t labels[BATCH];
 /* The packed twin of `layers`, its max pool a layer of its own. */
 struct packed {
     struct train_fold fold[WEIGHTED];
+    int32_t *bias[WEIGHTED];
     struct network_layer layers[5];
     struct network_description description;
     struct network_point point;
 };
 
-static void fill(struct packed *packed, const struct train *train, bool srgb)
+static void fill(struct packed *packed, const struct train *train)
 {
     static const uint32_t from[WEIGHTED] = {0, 1, 3}, to[WEIGHTED] = {0, 2, 4};
     static const char *const names[WEIGHTED] = {"conv1", "conv2", "fc"};
@@ -69,7 +70,6 @@ static void fill(struct packed *packed, const struct train *train, bool srgb)
     for (uint32_t i = 0; i < 5; i++) {
         l[i].input = i;
     }
-    l[0].pad_code = srgb ? 64 : 0;
     for (uint32_t i = 0; i < WEIGHTED; i++) {
         struct train_fold *fold = &packed->fold[i];
         struct network_layer *layer = &l[to[i]];
@@ -79,9 +79,13 @@ static void fill(struct packed *packed, const struct train *train, bool srgb)
         layer->out = train_layer_shape(train, from[i]).channels;
         layer->name = names[i];
         layer->weight_s8 = fold->weights = malloc(view.count);
-        layer->bias_s32 = fold->bias = calloc(layer->out, sizeof(int32_t));
+        layer->bias_s32 = packed->bias[i] = calloc(layer->out, sizeof(int32_t));
         layer->mult = fold->mult = calloc(layer->out, sizeof(int32_t));
-        assert_int_equal(train_fold(train, from[i], i == 0 && srgb ? 64 : 0, fold), 0);
+        fold->bias = calloc(layer->out, sizeof(int64_t));
+        assert_int_equal(train_fold(train, from[i], fold), 0);
+        for (uint32_t c = 0; c < layer->out; c++) {
+            packed->bias[i][c] = (int32_t)fold->bias[c];
+        }
         layer->preshift = fold->preshift;
         layer->shift = fold->shift;
     }
@@ -99,10 +103,6 @@ static void fill(struct packed *packed, const struct train *train, bool srgb)
         .input = {.target = {.width = SIDE, .height = SIDE, .channels = 3},
                   .front = {.planes = 3, .floor = 64, .ratio = {{9, 8}}}},
     };
-    if (srgb) {
-        packed->point.input.front = (struct gradient_spec){
-            .source = GRADIENT_SOURCE_SRGB, .coding = GRADIENT_CODING_U7, .planes = 3};
-    }
 }
 
 static void release(struct packed *packed)
@@ -110,15 +110,14 @@ static void release(struct packed *packed)
     for (uint32_t i = 0; i < WEIGHTED; i++) {
         free(packed->fold[i].weights);
         free(packed->fold[i].bias);
+        free(packed->bias[i]);
         free(packed->fold[i].mult);
     }
 }
 
-/* Runs each image through the packed model. channels: codes of a pixel. */
-static void compare(const struct packed *packed, const struct train *train, uint32_t channels,
-                    int zero)
+/* Runs each image through the packed model. */
+static void compare(const struct packed *packed, const struct train *train)
 {
-    const uint32_t count = SIDE * SIDE * channels;
     struct network_model *model;
     struct network_plan *plan;
     struct kernel_table kernels;
@@ -136,8 +135,8 @@ static void compare(const struct packed *packed, const struct train *train, uint
     assert_int_equal(network_plan_create(model, 0, 1, &kernels, &plan), 0);
     void *arena = aligned_alloc(64, (network_plan_arena_bytes(plan) + 63) / 64 * 64);
     for (uint32_t i = 0; i < BATCH; i++) {
-        for (uint32_t k = 0; k < count; k++) {
-            codes[k] = (int8_t)((int)images[i * count + k] + zero);
+        for (uint32_t k = 0; k < VALUES; k++) {
+            codes[k] = (int8_t)images[i * VALUES + k];
         }
         network_run(plan, arena, codes, scores);
         for (uint32_t c = 0; c < 4; c++) {
@@ -150,27 +149,24 @@ static void compare(const struct packed *packed, const struct train *train, uint
     free(bytes);
 }
 
-static void draw(uint64_t seed, bool srgb)
+static void draw(uint64_t seed)
 {
-    toy_images(seed, BATCH, SIDE, srgb ? 3 : CHANNELS, images, labels);
-    for (uint32_t i = 0; srgb && i < BATCH * SIDE * SIDE * 3; i++) {
-        images[i] = images[i] * 40 + (float)(train_random(seed, 7, i) % 47) - 23;
-    }
+    toy_images(seed, BATCH, SIDE, CHANNELS, images, labels);
 }
 
-static struct train *learn(bool srgb, uint32_t steps)
+static struct train *learn(uint32_t steps)
 {
     const struct train_settings settings = {.batch = BATCH, .cpu = kernel_cpu_detect(), .seed = 9};
     const struct train_optimiser sgd = {.momentum = 0.9f};
-    struct train *train = toy_create((struct train_shape){SIDE, SIDE, srgb ? 3 : CHANNELS}, layers,
-                                     LENGTH(layers), &settings);
+    struct train *train =
+        toy_create((struct train_shape){SIDE, SIDE, CHANNELS}, layers, LENGTH(layers), &settings);
     struct train_result result;
     struct train_view gamma;
 
     assert_int_equal(train_view(train, 0, TRAIN_GAMMA, &gamma), 0);
     gamma.data[3] = -0.5f; /* its windows take the smallest sum */
     for (uint32_t i = 0; i < steps; i++) {
-        draw(i, srgb);
+        draw(i);
         train_forward(train, images, BATCH, true, NULL);
         train_backward(train, TRAIN_SOFTMAX, labels, NULL, &result);
         train_update(train, &sgd, 0.02f);
@@ -178,58 +174,46 @@ static struct train *learn(bool srgb, uint32_t steps)
     return train;
 }
 
-static void check(bool srgb)
+static void test_train_fold_is_the_packed_network(void **state)
 {
-    struct train *train = learn(srgb, 12);
+    (void)state;
+    struct train *train = learn(12);
     struct packed packed;
     struct train_result result;
 
-    draw(100, srgb);
+    draw(100);
     train_forward(train, images, BATCH, false, NULL);
     train_measure(train, TRAIN_SOFTMAX, labels, &result);
     assert_true(result.correct > BATCH / 2); /* scores that tell classes apart are compared */
-    fill(&packed, train, srgb);
-    compare(&packed, train, srgb ? 3 : CHANNELS, srgb ? 64 : 0);
+    fill(&packed, train);
+    compare(&packed, train);
     release(&packed);
     train_destroy(train);
 }
 
-static void test_train_fold_ternary(void **state)
-{
-    (void)state;
-    check(false);
-}
-
-static void test_train_fold_srgb(void **state)
-{
-    (void)state;
-    check(true);
-}
-
 static void test_train_fold_refuses(void **state)
 {
-    struct train *train = learn(false, 1);
+    struct train *train = learn(1);
     struct train_fold fold = {0};
     struct train_view gamma;
 
     (void)state;
     train_forward(train, images, BATCH, true, NULL); /* learning: batch statistics */
-    assert_int_equal(train_fold(train, 0, 0, &fold), -ENOTSUP);
+    assert_int_equal(train_fold(train, 0, &fold), -ENOTSUP);
     train_forward(train, images, BATCH, false, NULL);
-    assert_int_equal(train_fold(train, 2, 0, &fold), -ENOTSUP); /* a pool */
+    assert_int_equal(train_fold(train, 2, &fold), -ENOTSUP); /* a pool */
     assert_int_equal(train_view(train, 0, TRAIN_GAMMA, &gamma), 0);
     gamma.data[1] = 0.0f; /* no multiplier makes a constant of it */
     train_touch(train);
     train_forward(train, images, BATCH, false, NULL);
-    assert_int_equal(train_fold(train, 0, 0, &fold), -ENOTSUP);
+    assert_int_equal(train_fold(train, 0, &fold), -ENOTSUP);
     train_destroy(train);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train_fold_ternary),
-        cmocka_unit_test(test_train_fold_srgb),
+        cmocka_unit_test(test_train_fold_is_the_packed_network),
         cmocka_unit_test(test_train_fold_refuses),
     };
 
