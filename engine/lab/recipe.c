@@ -45,8 +45,9 @@ static const char *const planes[] = {"", "grey", "", "rgb", NULL};
 static const char *const fits[] = {"cover", "contain", "stretch", NULL};
 static const char *const codings[] = {"ternary", "seven", "", "f32", "thermometer", NULL};
 static const char *const merges[] = {"all", "strongest", NULL};
-static const char *const weights[] = {"f32", "s8", "", "ternary", "binary", "log", NULL};
-static const char *const outputs[] = {"f32", "", "u7", "ternary", "binary", "log", NULL};
+static const char *const weights[] = {"f32", "s8", "", "ternary", "binary", NULL};
+static const char *const outputs[] = {"f32", "", "u7", "ternary", "binary", NULL};
+static const char *const gradients[] = {"f32", NULL};
 static const char *const activations[] = {"none", "relu", "hard-tanh", NULL};
 static const char *const norms[] = {"no", "yes", "amplify", "suppress", "nlms", NULL};
 static const char *const losses[] = {"softmax", "squared-hinge", NULL};
@@ -86,7 +87,7 @@ static const struct lab_recipe_key keys[] = {
     {"with", LAYER, LAB_VALUE_LAYER, false, ADD, L(other), 0, 0, NULL},
     {"weights", QUANTISE, LAB_VALUE_CODING, false, 0, R(weights), 0, 0, weights},
     {"activations", QUANTISE, LAB_VALUE_CODING, false, 0, R(activations), 0, 0, outputs},
-    {"gradient-bits", QUANTISE, LAB_VALUE_COUNT, false, 0, R(gradient_bits), 0, 5, NULL},
+    {"gradients", QUANTISE, LAB_VALUE_CODING, false, 0, R(gradients), 0, 0, gradients},
     {"loss", TRAIN, LAB_VALUE_WORD, false, 0, R(loss), 0, 0, losses},
     {"optimiser", TRAIN, LAB_VALUE_WORD, false, 0, R(optimiser.rule), 0, 0, rules},
     {"momentum", TRAIN, LAB_VALUE_REAL, false, 0, R(optimiser.momentum), 0, 0.9999, NULL},
@@ -467,9 +468,6 @@ static int complete(struct parser *parser)
         check_required(parser, TRAIN) < 0 || complete_input(parser) < 0 ||
         complete_layers(parser) < 0) {
         return -EINVAL;
-    }
-    if (recipe->gradient_bits == 1) {
-        return fail(parser, parser->section_line[QUANTISE], "gradient-bits is 0 or 2 to 5");
     }
     if (recipe->warmup >= recipe->epochs && recipe->warmup > 0) {
         return fail(parser, parser->section_line[TRAIN], "warmup takes all epochs");

@@ -42,7 +42,7 @@
  *   [quantise]                    the section may be left out
  *   weights = s8                  default; CODING of the weights of layers that read codes
  *   activations = u7              default; CODING of the outputs of all layers but the last
- *   gradient-bits = 0             default; 2..5: gradients in log codes
+ *   gradients = f32               default; log or linear CODING of the gradients
  *   [train]
  *   loss = softmax                default; or squared-hinge
  *   optimiser = adam              default; or sgd
@@ -68,8 +68,9 @@
  *   population = 20               default; 2..1000, the newest candidates
  *   sample = 5                    default; of the population, to pick a parent from
  *
- *   CODING is f32, s8 (weights), u7 (outputs), ternary, binary, log:BITS or log:BITS:sqrt2, BITS
- *   from 2 to 5; see CODINGS in engine/train/train.h. Ranges of log codes are tracked.
+ *   CODING is f32, s8 (weights), u7 (outputs), ternary, binary, log:BITS, log:BITS:sqrt2 or
+ *   linear:BITS, BITS from 2 to 5; see CODINGS in engine/train/train.h. Ranges of log and linear
+ *   codes are tracked.
  *
  * The last layer is dense, without activation and output coding, one output per class.
  */
@@ -102,7 +103,7 @@ struct lab_recipe {
     char names[TRAIN_LAYERS_MAX][NETWORK_LAYER_NAME_MAX + 1];
 
     struct train_coding weights, activations; /* where a layer says nothing else */
-    uint8_t gradient_bits;
+    struct train_coding gradients;
     uint8_t loss; /* enum train_loss */
     struct train_optimiser optimiser;
     uint8_t schedule; /* enum train_schedule_kind */

@@ -94,22 +94,24 @@ static bool set_flag(const char *text, bool *field)
     return *field || strcmp(text, "no") == 0;
 }
 
-/* "u7", or "log:4" or "log:4:sqrt2" */
+/* "u7", or "linear:4", "log:4" or "log:4:sqrt2" */
 static bool set_coding(const struct lab_recipe_key *key, const char *text,
                        struct train_coding *coding)
 {
     uint32_t bits;
-    *coding = (struct train_coding){.kind = TRAIN_LOG, .fsr = TRAIN_FSR_TRACKED};
-    if (strncmp(text, "log", 3) != 0) {
-        coding->fsr = 0;
+    const bool log = strncmp(text, "log:", 4) == 0, linear = strncmp(text, "linear:", 7) == 0;
+    *coding = (struct train_coding){0};
+    if (!log && !linear) {
         return set_word(key, text, &coding->kind);
     }
-    text += 3;
-    if (*text++ != ':' || !read_count(&text, 2, 5, &bits)) {
+    text += log ? 4 : 7;
+    if (!read_count(&text, 2, 5, &bits)) {
         return false;
     }
+    coding->kind = log ? TRAIN_LOG : TRAIN_LEVELS;
     coding->bits = (uint8_t)bits;
-    coding->root = strcmp(text, ":sqrt2") == 0;
+    coding->fsr = TRAIN_FSR_TRACKED;
+    coding->root = log && strcmp(text, ":sqrt2") == 0;
     return coding->root || *text == '\0';
 }
 
@@ -179,7 +181,8 @@ void lab_recipe_value_describe(const struct lab_recipe_key *key, char *text, siz
         break;
     case LAB_VALUE_CODING: {
         size_t length = list_words(key, text, room);
-        snprintf(text + length, room - length, ":2 to log:5, also log:2:sqrt2 to log:5:sqrt2");
+        snprintf(text + length, room - length,
+                 ", log:BITS, log:BITS:sqrt2 or linear:BITS with BITS from 2 to 5");
         break;
     }
     case LAB_VALUE_LAYER:

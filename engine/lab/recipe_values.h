@@ -28,7 +28,8 @@ struct lab_recipe_key {
     uint8_t operations;       /* of [layer]: those that take it */
     size_t offset, size;      /* in the recipe, of [layer] in the layer */
     double min, max;          /* of COUNT, PAIR and REAL */
-    const char *const *words; /* of WORD and CODING; "" stands for a number without word */
+    const char *const *words; /* of WORD, and of CODING those without bits; "" stands for a number
+                                 without word */
 };
 
 /* Reads a value into the key's field. Returns whether it is one; the field may be changed if not.

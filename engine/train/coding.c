@@ -8,9 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-struct train_power train_power_range(uint8_t bits, bool root, int fsr, float peak)
+struct train_power train_power_range(const struct train_coding *coding, float peak)
 {
-    struct train_power p = {.low = 1, .high = 0, .root = root};
+    struct train_power p = {.low = 1, .high = 0, .root = coding->root};
+    const bool linear = coding->kind == TRAIN_LEVELS;
+    int fsr = coding->fsr;
 
     if (fsr == TRAIN_FSR_TRACKED) {
         int exponent;
@@ -21,10 +23,14 @@ struct train_power train_power_range(uint8_t bits, bool root, int fsr, float pea
         }
         /* peak = m 2^exponent, m in [1/2, 1): ceil(log2 peak) is exponent, or one less of a power
          */
-        fsr = (frexpf(peak, &exponent) == 0.5f ? exponent - 1 : exponent) + 1;
+        fsr = (frexpf(peak, &exponent) == 0.5f ? exponent - 1 : exponent) + !linear;
     }
-    p.high = (root ? 2 * fsr : fsr) - 1;
-    p.low = p.high - (1 << bits) + 2;
+    p.high = (coding->root ? 2 * fsr : fsr) - 1;
+    p.low = p.high - (1 << coding->bits) + 2;
+    if (linear) {
+        p.step = ldexpf(1.0f, fsr - coding->bits);
+        p.top = p.step * (float)((1 << coding->bits) - 1);
+    }
     return p;
 }
 
@@ -99,9 +105,9 @@ void train_code_weights(const struct train_coding *coding, const struct train_op
             codes[i] = weights[i] >= 0.0f ? 1.0f : -1.0f;
         }
         break;
-    case TRAIN_LOG: {
-        struct train_power p = train_power_range(coding->bits, coding->root, coding->fsr,
-                                                 ops->largest(count, weights, true));
+    case TRAIN_LOG:
+    case TRAIN_LEVELS: {
+        struct train_power p = train_power_range(coding, ops->largest(count, weights, true));
         ops->power(&p, count, weights, codes);
         break;
     }

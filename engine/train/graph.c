@@ -16,18 +16,18 @@ static bool has_weights(const struct train_layer *l)
            l->operation == TRAIN_DENSE;
 }
 
-static const char *check_coding(const struct train_coding *coding)
+const char *train_coding_check(const struct train_coding *coding)
 {
-    if (coding->kind > TRAIN_LOG) {
+    if (coding->kind > TRAIN_LEVELS) {
         return "no such coding";
     }
     if (coding->learned && coding->kind != TRAIN_U7) {
         return "only the clip of u7 is learned";
     }
-    if (coding->kind == TRAIN_LOG && (coding->bits < 2 || coding->bits > 5)) {
-        return "a log code has 2 to 5 bits";
+    if (train_has_fsr(coding) && (coding->bits < 2 || coding->bits > 5)) {
+        return "log and linear codes have 2 to 5 bits";
     }
-    if (coding->kind == TRAIN_LOG && coding->fsr != TRAIN_FSR_TRACKED &&
+    if (train_has_fsr(coding) && coding->fsr != TRAIN_FSR_TRACKED &&
         (coding->fsr < -60 || coding->fsr > 60)) {
         return "fsr is from -60 to 60";
     }
@@ -39,9 +39,9 @@ static const char *check_tail(const struct train_node *node)
 {
     const struct train_layer *l = &node->spec;
     const bool average = l->operation == TRAIN_AVERAGE_POOL || l->operation == TRAIN_GLOBAL_POOL;
-    const char *reason = check_coding(&l->weights);
+    const char *reason = train_coding_check(&l->weights);
 
-    reason = reason != NULL ? reason : check_coding(&l->output);
+    reason = reason != NULL ? reason : train_coding_check(&l->output);
     if (reason != NULL) {
         return reason;
     }
@@ -71,7 +71,8 @@ static const char *check_tail(const struct train_node *node)
         }
         return l->activation == TRAIN_RELU ? NULL : "u7 outputs follow relu";
     case TRAIN_LOG:
-        return l->activation == TRAIN_RELU ? NULL : "log outputs follow relu";
+    case TRAIN_LEVELS:
+        return l->activation == TRAIN_RELU ? NULL : "log and linear outputs follow relu";
     case TRAIN_TERNARY:
     case TRAIN_BINARY:
         break;

@@ -117,6 +117,7 @@ struct train {
 
 /* graph.c. Nodes from layers: specs, inputs, shapes, sizes. Errors: -EINVAL, with *ret_reason (may
  * be NULL). */
+const char *train_coding_check(const struct train_coding *coding);
 int train_graph_check(struct train *train, const struct train_network *network,
                       const char **ret_reason);
 
@@ -134,12 +135,18 @@ double train_norm_divisor(uint8_t norm, double sigma);
 void train_fold_prepare(const struct train *train, struct train_node *node);
 void train_fold_row(const struct train_node *node, uint32_t pixels, const float *sums, float *out);
 
+/* Codings that are log or linear codes. */
+static inline bool train_has_fsr(const struct train_coding *coding)
+{
+    return coding->kind == TRAIN_LOG || coding->kind == TRAIN_LEVELS;
+}
+
 /* coding.c. weights, codes [fan_in][out]; scale [out]. */
 void train_code_weights(const struct train_coding *coding, const struct train_ops *ops,
                         uint32_t fan_in, uint32_t out, const float *weights, float *codes,
                         float *scale);
-/* The range of exponents of a log coding for values up to `peak`; low > high where peak is 0. */
-struct train_power train_power_range(uint8_t bits, bool root, int fsr, float peak);
+/* The range of a log or linear coding for values up to `peak`; low > high where peak is 0. */
+struct train_power train_power_range(const struct train_coding *coding, float peak);
 
 /*
  * Operations, one image unless said otherwise.

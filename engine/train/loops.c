@@ -45,12 +45,26 @@ static inline float power_of(float x, int32_t low, int32_t high, bool root)
     return float_of(e < low ? 0u : value | sign);
 }
 
+/* The nearest multiple of step, by inverse = 1 / step; half a step counts up. */
+static inline float level_of(float x, float step, float inverse, float top)
+{
+    const float level = floorf(fabsf(x) * inverse + 0.5f) * step;
+
+    return copysignf(level < top ? level : top, x);
+}
+
 /* x and out may be one array. */
 static void power(const struct train_power *p, size_t n, const float *x, float *out)
 {
     const int32_t low = p->low, high = p->high;
 
-    if (p->root) {
+    if (p->step > 0.0f) {
+        const float step = p->step, inverse = 1.0f / step, top = p->top;
+
+        for (size_t i = 0; i < n; i++) {
+            out[i] = level_of(x[i], step, inverse, top);
+        }
+    } else if (p->root) {
         for (size_t i = 0; i < n; i++) {
             out[i] = power_of(x[i], low, high, true);
         }
@@ -214,6 +228,9 @@ static void code(const struct train_code *code, size_t n, const float *RESTRICT 
     case TRAIN_SIGN2:
         EACH(x >= 0.0f ? 1.0f : -1.0f);
     case TRAIN_POWER:
+        if (p.step > 0.0f) {
+            EACH(level_of(x > 0.0f ? x : 0.0f, p.step, 1.0f / p.step, p.top));
+        }
         if (p.root) {
             EACH(power_of(x > 0.0f ? x : 0.0f, p.low, p.high, true));
         }

@@ -11,10 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A log code: exponents low .. high on a grid of 1, or of 1/2 with `root`, and zero below. */
+/* A log code: exponents low .. high on a grid of 1, or of 1/2 with `root`, and zero below. With
+ * step > 0 a linear one instead: multiples of step, a power of two, up to top. */
 struct train_power {
     int32_t low, high;
     bool root;
+    float step, top;
 };
 
 /*
@@ -56,7 +58,7 @@ enum train_function {
     TRAIN_STEPS, /* the same, held to [0, 127]; gradients pass in (0, 127) */
     TRAIN_SIGN3,
     TRAIN_SIGN2,
-    TRAIN_POWER, /* log code of the positive part */
+    TRAIN_POWER, /* log or linear code of the positive part */
 };
 
 /* Where the rounded exponent of a float, base 2, turns over: the smallest at or above sqrt 2. */
@@ -106,7 +108,7 @@ struct train_ops {
                        const float *c2, const float *center, const float *x, float *delta);
     /* x *= a[c] */
     void (*scale)(uint32_t pixels, uint32_t channels, const float *a, float *x);
-    /* x[i] = sign(x[i]) times the nearest power */
+    /* out[i] = sign(x[i]) times the code of |x[i]| */
     void (*power)(const struct train_power *power, size_t n, const float *x, float *out);
 };
 

@@ -46,7 +46,8 @@ static void prepare_step(const struct train *train, struct train_node *node)
         node->code.function = TRAIN_SIGN2;
         break;
     case TRAIN_LOG:
-        node->code.power = train_power_range(coding->bits, coding->root, coding->fsr, range);
+    case TRAIN_LEVELS:
+        node->code.power = train_power_range(coding, range);
         if (node->code.power.low <= node->code.power.high) {
             node->code.function = TRAIN_POWER;
         }
@@ -56,15 +57,15 @@ static void prepare_step(const struct train *train, struct train_node *node)
 
 void train_prepare_steps(struct train *train)
 {
-    const uint8_t bits = train->settings.gradient_bits;
+    const struct train_coding *gradients = &train->settings.gradients;
 
     for (uint32_t i = 1; i < train->node_count; i++) {
         struct train_node *node = &train->nodes[i];
 
         prepare_step(train, node);
-        node->power = bits == 0 ? (struct train_power){.low = 1}
-                                : train_power_range(bits, false, TRAIN_FSR_TRACKED,
-                                                    train->state[node->range.at + 1]);
+        node->power = gradients->kind == TRAIN_F32
+                          ? (struct train_power){.low = 1}
+                          : train_power_range(gradients, train->state[node->range.at + 1]);
     }
 }
 

@@ -93,7 +93,7 @@ static uint8_t *taps_at(const struct train_node *node, size_t image)
 static void tail_forward(struct train *train, struct train_node *node, size_t image, uint32_t shard)
 {
     const bool tracked =
-        train->learn && (node->spec.output.kind == TRAIN_U7 || node->spec.output.kind == TRAIN_LOG);
+        train->learn && (node->spec.output.kind == TRAIN_U7 || train_has_fsr(&node->spec.output));
 
     if (!node->bare) {
         train_tail_forward(train->ops, node, node->sums + image * node->mid_size,
@@ -256,12 +256,12 @@ static const float *tail_backward(struct train *train, struct train_node *node, 
                             node->bias.count > 0 ? gradients + node->bias.at : NULL,
                             node->clip.count > 0 ? gradients + node->clip.at : NULL,
                             &train->scratch[shard]);
-    } else if (train->settings.gradient_bits == 0) {
+    } else if (train->settings.gradients.kind == TRAIN_F32) {
         return grad;
     } else {
         memcpy(delta, grad, node->size * sizeof(*delta));
     }
-    if (train->settings.gradient_bits > 0) {
+    if (train->settings.gradients.kind != TRAIN_F32) {
         part->steepest = fmaxf(part->steepest, train->ops->largest(node->mid_size, delta, true));
     }
     if (node->power.low <= node->power.high) {

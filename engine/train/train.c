@@ -273,8 +273,11 @@ int train_create(const struct train_network *network, const struct train_setting
     if (settings->batch == 0 || settings->batch > TRAIN_BATCH_MAX) {
         return refuse("a batch has 1 to 65536 images", ret_reason);
     }
-    if (settings->gradient_bits == 1 || settings->gradient_bits > 5) {
-        return refuse("gradients have 2 to 5 bits, or 0: uncoded", ret_reason);
+    if (settings->gradients.kind != TRAIN_F32 && !train_has_fsr(&settings->gradients)) {
+        return refuse("gradients are f32, log or linear", ret_reason);
+    }
+    if (train_coding_check(&settings->gradients) != NULL) {
+        return refuse(train_coding_check(&settings->gradients), ret_reason);
     }
     train = calloc(1, sizeof(*train));
     if (train == NULL) {

@@ -18,6 +18,7 @@
  *              those beyond (Li, Zhang, Liu 2016, 1605.04711)
  *     binary   w ~ k = sign(w), sign(0) = +1; w is held to [-1, 1] (BinaryNet)
  *     log      w ~ a log code, see below
+ *     linear   w ~ a linear code, see below
  *
  *   outputs, x the value:
  *     u7       x ~ s k, k = floor(x / s + 1/2) held to [0, 127], s = clip / 127; gradients pass
@@ -26,7 +27,8 @@
  *              of its input, and gradients pass
  *     ternary  +1 above 1/2, -1 below -1/2, else 0; gradients pass where |x| <= 1
  *     binary   sign(x), sign(0) = +1; gradients pass where |x| <= 1
- *     log      see below; gradients pass where x > 0
+ *     log, linear
+ *              see below; gradients pass where x > 0
  *   An output whose range no batch has shown yet (the first step) is not coded.
  *
  *   Log codes (LogNet, 1603.01025, section 3): code 0 is zero, code n of 1 .. 2^bits - 1 stands for
@@ -34,6 +36,13 @@
  *   so that the largest value is 2^(fsr - 1) or 2^(fsr - 1/2). The nearest exponent is taken; the
  *   sign is apart. 2^(n + 1/2) counts as 181/128 * 2^n.
  *   TRAIN_FSR_TRACKED: fsr = ceil(log2(max |x|)) + 1.
+ *
+ *   Linear codes, the control of equal bits (LinearQuant there): code k of 0 .. 2^bits - 1 stands
+ *   for k step, step = 2^(fsr - bits); k = floor(|x| / step + 1/2), held to that range; the sign is
+ *   apart. The paper's Clip lets 2^bits pass, which would be one code more than bits can hold.
+ *   TRAIN_FSR_TRACKED: fsr = ceil(log2(max |x|)).
+ *
+ *   Weights and gradients of log or linear codes take bits + 1 bits with their sign.
  *
  * NORMS, one switch of a layer (enum train_norm); x is a sum of the layer as a value, c its
  * channel. batch, amplify and suppress (Ioffe and Szegedy 2015, algorithm 1, with another divisor
@@ -117,14 +126,15 @@ enum train_coding_kind {
     TRAIN_TERNARY,
     TRAIN_BINARY,
     TRAIN_LOG,
+    TRAIN_LEVELS, /* linear codes */
 };
 
 struct train_coding {
     uint8_t kind; /* enum train_coding_kind */
-    uint8_t bits; /* log: 2..5 of magnitude */
+    uint8_t bits; /* log, linear: 2..5 of magnitude */
     bool root;    /* log: base sqrt 2 */
     bool learned; /* u7: the clip is a parameter */
-    int8_t fsr;   /* log: -60..60 or TRAIN_FSR_TRACKED */
+    int8_t fsr;   /* log, linear: -60..60 or TRAIN_FSR_TRACKED */
 };
 
 /* Index 0 of a pair is y, 1 is x. Fields that an operation does not have are 0. */
@@ -160,9 +170,9 @@ struct train_settings {
     uint32_t batch; /* images at most in one call */
     uint32_t cpu;   /* kernel_cpu_detect() & mask */
     uint64_t seed;  /* of the first weights */
-    /* 2..5: gradients at every operation are held to a log code of so many bits and a sign (LogNet,
-     * algorithm 1), its fsr tracked. 0: they are not. */
-    uint8_t gradient_bits;
+    /* f32, or log or linear: gradients at every operation are held to codes and a sign (LogNet,
+     * algorithm 1), their fsr tracked. */
+    struct train_coding gradients;
 };
 
 /* A parallel loop: run calls task(argument, i) once for each i < count and returns when all are

@@ -151,8 +151,9 @@ static const char branches[] = "[model]\n" /* line 1 */
                                "out = 2\n"
                                "[quantise]\n"
                                "weights = ternary\n"
+                               "gradients = linear:5\n"
                                "[train]\n"
-                               "rate = 0.01\n" /* 45 */
+                               "rate = 0.01\n"
                                "epochs = 3\n"
                                "[augment]\n"
                                "exposure = 1.5\n";
@@ -191,6 +192,9 @@ static void test_layers_say_their_codings(void **state)
     assert_int_equal(layers[5].input, 1);
     assert_layer(&layers[6], TRAIN_F32, TRAIN_F32, TRAIN_LINEAR);
     assert_true(recipe.stops == 1.5f);
+    assert_int_equal(recipe.gradients.kind, TRAIN_LEVELS);
+    assert_int_equal(recipe.gradients.bits, 5);
+    assert_int_equal(recipe.gradients.fsr, TRAIN_FSR_TRACKED);
 }
 
 static void test_thermometer_inputs(void **state)
@@ -223,15 +227,18 @@ static void test_mistakes_of_layers(void **state)
         {"with = first", "with = sum", "r.ini:22: with: no layer 'sum' before this one"},
         {"input = sum", "input = none", "r.ini:35: input: no layer 'none' before this one"},
         {"input = sum", "with = sum", "r.ini:35: conv takes no 'with'"},
-        {"binary", "u7", "r.ini:29: weights: expected f32, s8, ternary, binary, log:2 to log:5"},
+        {"binary", "u7", "r.ini:29: weights: expected f32, s8, ternary, binary, log:BITS"},
         {"output = ternary", "output = s8", "r.ini:24: output: expected f32, u7, ternary, binary"},
+        {"log:3", "linear", "r.ini:30: output: expected"},
+        {"log:3", "linear:1", "r.ini:30: output: expected"},
+        {"log:3", "linear:3:sqrt2", "r.ini:30: output: expected"},
         {"log:3", "log:6", "r.ini:30: output: expected"},
         {"log:3", "log", "r.ini:30: output: expected"},
         {"log:3", "log:3:", "r.ini:30: output: expected"},
         {"log:3", "log:3:sqrt3", "r.ini:30: output: expected"},
         {"[layer fc]\n", "[layer fc]\noutput = u7\n", "r.ini:39: the last layer is dense"},
         {"[layer fc]\n", "[layer fc]\nactivation = relu\n", "r.ini:39: the last layer is dense"},
-        {"exposure = 1.5", "exposure = 9", "r.ini:48: exposure: expected a number from 0 to 8"},
+        {"exposure = 1.5", "exposure = 9", "r.ini:49: exposure: expected a number from 0 to 8"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *text = changed_in(branches, cases[i].from, cases[i].to);
@@ -307,7 +314,8 @@ static void test_mistakes_are_told_with_file_and_line(void **state)
         {"rate = 0.01", "rate = nan", "r.ini:20: rate: expected a number"},
         {"rate = 0.01\n", "", "r.ini:19: [train] needs 'rate'"},
         {"epochs = 3", "epochs = 3\nwarmup = 3", "r.ini:19: warmup takes all epochs"},
-        {"epochs = 3", "epochs = 3\n[quantise]\ngradient-bits = 1", "r.ini:22: gradient-bits is 0"},
+        {"epochs = 3", "epochs = 3\n[quantise]\ngradients = s8",
+         "r.ini:23: gradients: expected f32, log:BITS, log:BITS:sqrt2 or linear:BITS"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *text = changed(cases[i].from, cases[i].to);

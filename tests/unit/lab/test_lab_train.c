@@ -282,7 +282,7 @@ static void test_layers_of_every_kind_learn(void **state)
         "weights = log:4\n"
         "[layer sum]\nop = add\nwith = conv1\n"
         "[layer bits]\nop = conv\nout = 16\nkernel = 3\nnorm = yes\noutput = ternary\n"
-        "[layer fc]\nop = dense\nout = 2\n[quantise]\nweights = ternary\ngradient-bits = 5\n";
+        "[layer fc]\nop = dense\nout = 2\n[quantise]\nweights = ternary\ngradients = log:5\n";
     char text[2 * sizeof(recipe)];
     const char *from = strstr(recipe, "[layer pool]"), *to = strstr(recipe, "[train]");
     snprintf(text, sizeof(text), "%.*s%s%s", (int)(from - recipe), recipe, layers, to);

@@ -27,6 +27,10 @@
     {                                                                                              \
         .kind = TRAIN_LOG, .bits = 3, .root = true, .fsr = TRAIN_FSR_TRACKED                       \
     }
+#define LEVELS4                                                                                    \
+    {                                                                                              \
+        .kind = TRAIN_LEVELS, .bits = 4, .fsr = TRAIN_FSR_TRACKED                                  \
+    }
 
 static const struct train_layer f32[] = {
     {CONV3(8), NORM_RELU, POOL2}, {CONV3(8), NORM_RELU, POOL2}, {DENSE(4), .bias = true}};
@@ -55,22 +59,29 @@ static const struct train_layer powers[] = {
     {CONV3(8), NORM_RELU, POOL2, .weights = LOG3ROOT, .output = LOG4},
     {DENSE(4), .bias = true, .weights = LOG4}};
 
+static const struct train_layer levels[] = {
+    {CONV3(8), NORM_RELU, POOL2, .weights = LEVELS4, .output = LEVELS4},
+    {CONV3(8), NORM_RELU, POOL2, .weights = LEVELS4, .output = LEVELS4},
+    {DENSE(4), .bias = true, .weights = LEVELS4}};
+
 static const struct problem {
     const char *name;
     const struct train_layer *layers;
-    uint8_t loss, rule, gradient_bits;
+    uint8_t loss, rule;
+    uint8_t gradients, gradient_bits; /* their coding */
     float rate;
     double loss_below; /* mean of the last ten steps; the first is about 1.4 (softmax), 1 to 2
                           (hinge) */
     uint32_t correct;  /* at least, of 256 new images, without batch statistics */
 } problems[] = {
-    {"f32", f32, TRAIN_SOFTMAX, TRAIN_SGD, 0, 0.05f, 0.02, 252},
-    {"f32, hinge, Adam", f32, TRAIN_SQUARED_HINGE, TRAIN_ADAM, 0, 0.01f, 0.03, 252},
-    {"f32, gradients of 5 bits", f32, TRAIN_SOFTMAX, TRAIN_SGD, 5, 0.05f, 0.02, 252},
-    {"s8", s8, TRAIN_SOFTMAX, TRAIN_SGD, 0, 0.05f, 0.02, 252},
-    {"ternary", ternary, TRAIN_SQUARED_HINGE, TRAIN_ADAM, 0, 0.01f, 0.25, 240},
-    {"binary", binary, TRAIN_SQUARED_HINGE, TRAIN_ADAM, 0, 0.01f, 0.25, 240},
-    {"log", powers, TRAIN_SOFTMAX, TRAIN_SGD, 0, 0.05f, 0.02, 250},
+    {"f32", f32, TRAIN_SOFTMAX, TRAIN_SGD, TRAIN_F32, 0, 0.05f, 0.02, 252},
+    {"f32, hinge, Adam", f32, TRAIN_SQUARED_HINGE, TRAIN_ADAM, TRAIN_F32, 0, 0.01f, 0.03, 252},
+    {"f32, gradients of 5 bits", f32, TRAIN_SOFTMAX, TRAIN_SGD, TRAIN_LOG, 5, 0.05f, 0.02, 252},
+    {"s8", s8, TRAIN_SOFTMAX, TRAIN_SGD, TRAIN_F32, 0, 0.05f, 0.02, 252},
+    {"ternary", ternary, TRAIN_SQUARED_HINGE, TRAIN_ADAM, TRAIN_F32, 0, 0.01f, 0.25, 240},
+    {"binary", binary, TRAIN_SQUARED_HINGE, TRAIN_ADAM, TRAIN_F32, 0, 0.01f, 0.25, 240},
+    {"log", powers, TRAIN_SOFTMAX, TRAIN_SGD, TRAIN_F32, 0, 0.05f, 0.02, 250},
+    {"linear", levels, TRAIN_SOFTMAX, TRAIN_SGD, TRAIN_LEVELS, 5, 0.05f, 0.02, 250},
 };
 
 static float images[BATCH * VALUES];
@@ -119,7 +130,9 @@ static struct train *make(const struct problem *problem)
     const struct train_settings settings = {.batch = BATCH,
                                             .cpu = kernel_cpu_detect(),
                                             .seed = 5,
-                                            .gradient_bits = problem->gradient_bits};
+                                            .gradients = {.kind = problem->gradients,
+                                                          .bits = problem->gradient_bits,
+                                                          .fsr = TRAIN_FSR_TRACKED}};
 
     return toy_create((struct train_shape){SIDE, SIDE, CHANNELS}, problem->layers, 3, &settings);
 }

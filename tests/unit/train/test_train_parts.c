@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * The small parts: random numbers, permutations, schedules, log codes, and every reason why a
- * network is refused.
+ * The small parts: random numbers, permutations, schedules, log and linear codes, and every reason
+ * why a network is refused.
  */
 #include <errno.h>
 #include <math.h>
@@ -143,26 +143,122 @@ static void test_train_power(void **state)
     (void)state;
     for (uint32_t t = 0; t < LENGTH(tables); t++) {
         for (uint8_t bits = 2; bits <= 5; bits++) {
-            check_power(tables[t], train_power_range(bits, false, 1, 0.0f));
-            check_power(tables[t], train_power_range(bits, true, 3, 0.0f));
+            const struct train_coding whole = {.kind = TRAIN_LOG, .bits = bits, .fsr = 1};
+            const struct train_coding half = {
+                .kind = TRAIN_LOG, .bits = bits, .root = true, .fsr = 3};
+
+            check_power(tables[t], train_power_range(&whole, 0.0f));
+            check_power(tables[t], train_power_range(&half, 0.0f));
         }
     }
 }
 
 static void test_train_power_range(void **state)
 {
-    struct train_power p = train_power_range(4, false, TRAIN_FSR_TRACKED, 5.0f);
+    struct train_coding log4 = {.kind = TRAIN_LOG, .bits = 4, .fsr = TRAIN_FSR_TRACKED};
+    struct train_coding log3 = {.kind = TRAIN_LOG, .bits = 3, .root = true, .fsr = 2};
+    struct train_power p = train_power_range(&log4, 5.0f);
 
     (void)state;
     assert_int_equal(p.high, 3); /* 5 is at most 2^3; fsr = 4 */
     assert_int_equal(p.low, 4 - 16 + 1);
-    p = train_power_range(4, false, TRAIN_FSR_TRACKED, 4.0f);
+    p = train_power_range(&log4, 4.0f);
     assert_int_equal(p.high, 2);
-    p = train_power_range(3, true, 2, 0.0f);
+    p = train_power_range(&log3, 0.0f);
     assert_int_equal(p.high, 3); /* 2^1.5 */
     assert_int_equal(p.low, 4 - 8 + 1);
-    p = train_power_range(3, true, TRAIN_FSR_TRACKED, 0.0f);
+    log3.fsr = TRAIN_FSR_TRACKED;
+    p = train_power_range(&log3, 0.0f);
     assert_true(p.low > p.high);
+}
+
+/* LinearQuant of LogNet in doubles, but for its topmost value. */
+static float level_by_formula(int bits, int fsr, float x)
+{
+    const double step = exp2(fsr - bits);
+    const double level = fmin(floor(fabs((double)x) / step + 0.5), exp2(bits) - 1);
+
+    return copysignf((float)(level * step), x);
+}
+
+static void check_levels(const struct train_ops *ops, uint8_t bits, int8_t fsr)
+{
+    const struct train_coding coding = {.kind = TRAIN_LEVELS, .bits = bits, .fsr = fsr};
+    const struct train_power p = train_power_range(&coding, 0.0f);
+    const struct train_code code = {.function = TRAIN_POWER, .power = p};
+    float x[2048], out[2048], rectified[2048], seen[64] = {0};
+    uint32_t different = 0;
+
+    for (uint32_t i = 0; i < LENGTH(x); i++) { /* odd multiples of half a step among them */
+        x[i] = ldexpf((float)(train_random(12, 0, i) >> 50) - 8192.0f, fsr - 12);
+    }
+    x[0] = 1e30f;
+    x[1] = -1e-42f;
+    ops->power(&p, LENGTH(x), x, out);
+    ops->code(&code, LENGTH(x), x, rectified);
+    for (uint32_t i = 0; i < LENGTH(x); i++) {
+        const float want = level_by_formula(bits, fsr, x[i]);
+
+        if (out[i] != want || rectified[i] != (x[i] > 0.0f ? want : 0.0f)) {
+            fail_msg("%.9g became %.9g and %.9g, not %.9g", (double)x[i], (double)out[i],
+                     (double)rectified[i], (double)want);
+        }
+        uint32_t k = 0;
+        while (k < different && seen[k] != fabsf(want)) {
+            k++;
+        }
+        seen[k] = fabsf(want);
+        different += k == different;
+    }
+    assert_int_equal(different, 1 << bits); /* all codes, and no more than the bits hold */
+    ops->power(&p, LENGTH(x), out, x);
+    assert_memory_equal(x, out, sizeof(x));
+}
+
+static void test_train_levels(void **state)
+{
+    const struct train_ops *tables[] = {&train_ops_c, train_ops_find(kernel_cpu_detect())};
+    const struct train_coding tracked = {.kind = TRAIN_LEVELS, .bits = 3, .fsr = TRAIN_FSR_TRACKED};
+
+    (void)state;
+    for (uint32_t t = 0; t < LENGTH(tables); t++) {
+        for (uint8_t bits = 2; bits <= 5; bits++) {
+            check_levels(tables[t], bits, 1);
+            check_levels(tables[t], bits, -3);
+        }
+    }
+    struct train_power p = train_power_range(&tracked, 5.0f); /* below 2^3 */
+    assert_true(p.low <= p.high && p.step == 1.0f && p.top == 7.0f);
+    p = train_power_range(&tracked, 4.0f);
+    assert_true(p.step == 0.5f && p.top == 3.5f);
+    p = train_power_range(&tracked, 0.0f);
+    assert_true(p.low > p.high);
+}
+
+/* The weights that a network computes with, in every log and linear coding, by the formulas. */
+static void test_train_code_weights(void **state)
+{
+    const struct train_ops *ops = train_ops_find(kernel_cpu_detect());
+    float weights[120], codes[120], scale[10];
+
+    (void)state;
+    toy_noise(9, LENGTH(weights), weights);
+    for (uint8_t bits = 2; bits <= 5; bits++) {
+        struct train_coding coding = {.kind = TRAIN_LEVELS, .bits = bits, .fsr = 0};
+
+        train_code_weights(&coding, ops, 12, 10, weights, codes, scale);
+        for (uint32_t i = 0; i < LENGTH(weights); i++) {
+            assert_true(codes[i] == level_by_formula(bits, 0, weights[i]));
+            assert_true(scale[i % 10] == 1.0f);
+        }
+        coding.kind = TRAIN_LOG;
+        coding.root = bits % 2 == 0;
+        train_code_weights(&coding, ops, 12, 10, weights, codes, scale);
+        const struct train_power p = {.low = -(1 << bits) + 1, .high = -1, .root = coding.root};
+        for (uint32_t i = 0; i < LENGTH(weights); i++) {
+            assert_true(codes[i] == power_by_log(&p, weights[i]));
+        }
+    }
 }
 
 #define CHAIN(...)                                                                                 \
@@ -198,15 +294,21 @@ static const struct refusal {
     {"no such norm, or nlms without weights",
      {CHAIN(.operation = TRAIN_IDENTITY, .norm = TRAIN_NORM_NLMS)}},
     {"no such activation", {CHAIN(CONV3(4), .activation = 3)}},
-    {"no such coding", {CHAIN(CONV3(4), .weights = {.kind = 6})}},
+    {"no such coding", {CHAIN(CONV3(4), .weights = {.kind = 7})}},
     {"such weights do not exist", {CHAIN(CONV3(4), .weights = {.kind = TRAIN_U7})}},
     {"such weights do not exist", {CHAIN(.operation = TRAIN_IDENTITY, S8)}},
     {"outputs are not s8", {CHAIN(CONV3(4), .output = {.kind = TRAIN_S8})}},
     {"u7 outputs follow relu", {CHAIN(CONV3(4), .output = {.kind = TRAIN_U7})}},
     {"an average pool has u7 outputs only right after u7",
      {CHAIN(.operation = TRAIN_GLOBAL_POOL, .output = {.kind = TRAIN_U7})}},
-    {"log outputs follow relu", {CHAIN(CONV3(4), .output = {.kind = TRAIN_LOG, .bits = 3})}},
-    {"a log code has 2 to 5 bits", {CHAIN(CONV3(4), .weights = {.kind = TRAIN_LOG, .bits = 6})}},
+    {"log and linear outputs follow relu",
+     {CHAIN(CONV3(4), .output = {.kind = TRAIN_LOG, .bits = 3})}},
+    {"log and linear outputs follow relu",
+     {CHAIN(CONV3(4), .output = {.kind = TRAIN_LEVELS, .bits = 3})}},
+    {"log and linear codes have 2 to 5 bits",
+     {CHAIN(CONV3(4), .weights = {.kind = TRAIN_LOG, .bits = 6})}},
+    {"log and linear codes have 2 to 5 bits",
+     {CHAIN(CONV3(4), .weights = {.kind = TRAIN_LEVELS, .bits = 1})}},
     {"fsr is from -60 to 60",
      {CHAIN(CONV3(4), .weights = {.kind = TRAIN_LOG, .bits = 3, .fsr = 61})}},
     {"only the clip of u7 is learned", {CHAIN(CONV3(4), .output = {.learned = true})}},
@@ -288,6 +390,8 @@ int main(void)
         cmocka_unit_test(test_train_rate),
         cmocka_unit_test(test_train_power),
         cmocka_unit_test(test_train_power_range),
+        cmocka_unit_test(test_train_levels),
+        cmocka_unit_test(test_train_code_weights),
         cmocka_unit_test(test_train_create_refuses),
         cmocka_unit_test(test_train_view_knows_what_there_is),
     };

@@ -35,7 +35,10 @@ static const struct train_optimiser adam = {
 static struct train *make(uint64_t seed)
 {
     const struct train_settings settings = {
-        .batch = BATCH, .cpu = kernel_cpu_detect(), .seed = seed, .gradient_bits = 4};
+        .batch = BATCH,
+        .cpu = kernel_cpu_detect(),
+        .seed = seed,
+        .gradients = {.kind = TRAIN_LOG, .bits = 4, .fsr = TRAIN_FSR_TRACKED}};
 
     return toy_create((struct train_shape){SIDE, SIDE, CHANNELS}, layers, LENGTH(layers),
                       &settings);

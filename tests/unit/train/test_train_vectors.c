@@ -213,7 +213,11 @@ static void check(const struct reference *reference, uint32_t cpu)
     const uint32_t count = (uint32_t)images->shape[0];
     const size_t scores = find(file, "scores")->bytes / sizeof(float);
     const struct train_settings settings = {
-        .batch = count, .cpu = cpu, .gradient_bits = reference->gradient_bits};
+        .batch = count,
+        .cpu = cpu,
+        .gradients = {.kind = reference->gradient_bits > 0 ? TRAIN_LOG : TRAIN_F32,
+                      .bits = reference->gradient_bits,
+                      .fsr = TRAIN_FSR_TRACKED}};
     struct train_result result;
     struct train *train =
         toy_create((struct train_shape){(uint32_t)images->shape[1], (uint32_t)images->shape[2],
