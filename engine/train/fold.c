@@ -55,7 +55,9 @@ static uint32_t levels_of(const struct train_node *node)
     case TRAIN_SIGN3:
         return 2;
     case TRAIN_POWER:
-        return node->code.power.root ? 0 : (1u << node->spec.output.bits) - 1;
+        return node->code.power.root || node->code.power.step > 0.0f
+                   ? 0
+                   : (1u << node->spec.output.bits) - 1;
     default:
         return 0;
     }
@@ -71,7 +73,7 @@ static int weight_exponent(const struct train *train, const struct train_node *n
     }
     const float peak =
         train->ops->largest(node->weight.count, train->values + node->weight.at, true);
-    return train_power_range(coding->bits, false, coding->fsr, peak).low;
+    return train_power_range(coding, peak).low;
 }
 
 static int input_exponent(const struct train *train, const struct train_node *node)
