@@ -34,7 +34,8 @@ int lab_mine(const struct lab_args *args);
 int lab_prune(const struct lab_args *args);
 int lab_reproduce(const struct lab_args *args);
 int lab_scan(const struct lab_args *args);
-int lab_lrt_reproduce(const struct lab_args *args); /* of lab_reproduce: low-rank */
+int lab_lrt_reproduce(const struct lab_args *args);    /* of lab_reproduce: low-rank */
+int lab_lognet_reproduce(const struct lab_args *args); /* lognet */
 int lab_search(const struct lab_args *args);
 int lab_show(const struct lab_args *args);
 int lab_train(const struct lab_args *args);

@@ -20,12 +20,13 @@ static const struct lab_command commands[] = {
         .options = BIT(CPU_MASK) | BIT(SEEDS) | BIT(TEST),
         .required = BIT(TEST),
         .summary = "measure what a model learns from 20 labels in scenes where it errs",
-        .about = "Five scenes are made of the test windows, each as strong as the balanced accuracy\n"
-                 "falls to 82 %. From 10 labels of each class the daemon's trainer learns, in one\n"
-                 "record. Prints balanced accuracy on other photographs before and after, the\n"
-                 "accuracy on the windows as they are, the scene at 1/16 and 4 times the light, and\n"
-                 "bytes; beside it prototypes alone, biases alone, and plain steps label by label\n"
-                 "with the model's file written anew each time. --seeds (3) draw other labels.",
+        .about =
+            "Five scenes are made of the test windows, each as strong as the balanced accuracy\n"
+            "falls to 82 %. From 10 labels of each class the daemon's trainer learns, in one\n"
+            "record. Prints balanced accuracy on other photographs before and after, the\n"
+            "accuracy on the windows as they are, the scene at 1/16 and 4 times the light, and\n"
+            "bytes; beside it prototypes alone, biases alone, and plain steps label by label\n"
+            "with the model's file written anew each time. --seeds (3) draw other labels.",
         .run = lab_adapt,
     },
     {
@@ -141,7 +142,7 @@ static const struct lab_command commands[] = {
     },
     {
         .name = "reproduce",
-        .operands = "log-gradient|low-rank",
+        .operands = "log-gradient|lognet|low-rank",
         .operand_count = 1,
         .options = BIT(CPU_MASK) | BIT(DATA) | BIT(EPOCHS) | BIT(FULL) | BIT(IMAGES) | BIT(LIMIT) |
                    BIT(OUT) | BIT(QUICK) | BIT(SEEDS) | BIT(TEST) | BIT(THREADS),
@@ -154,6 +155,9 @@ static const struct lab_command commands[] = {
             "training, and goes on where it was broken off. The whole takes all pictures, 12\n"
             "epochs and 3 seeds; --images, --epochs, --seeds and --limit (of test pictures) make\n"
             "it smaller, and the report says so.\n"
+            "lognet: weights, activations and gradients in log and linear codes, after training\n"
+            "and in training; it keeps to plan, sizes and files as above. The whole takes 4 "
+            "epochs.\n"
             "low-rank: five ways to learn on the device, from still and drifting streams of\n"
             "MNIST digits (--data: the folder with its files), with writes to weights counted.\n"
             "Goes on where it was broken off; several processes may work in one folder.",

@@ -318,6 +318,9 @@ static const char *cannot_say(const struct train_layer *layer, bool packed)
         (layer->output.kind == TRAIN_LOG && layer->output.root)) {
         return "log codes of base sqrt 2 are trained, but not packed yet";
     }
+    if (layer->weights.kind == TRAIN_LEVELS || layer->output.kind == TRAIN_LEVELS) {
+        return "a model file has no linear codes: they are for studies";
+    }
     if (layer->activation == TRAIN_HARD_TANH && levels_of(&layer->output) == 0) {
         return "a model file has no hard tanh before outputs that are not ternary or binary";
     }

@@ -366,6 +366,9 @@ int lab_reproduce(const struct lab_args *args)
     if (strcmp(what, "low-rank") == 0) {
         return lab_lrt_reproduce(args);
     }
-    lab_error("reproduce: expected log-gradient or low-rank, got '%s'", what);
+    if (strcmp(what, "lognet") == 0) {
+        return lab_lognet_reproduce(args);
+    }
+    lab_error("reproduce: expected log-gradient, lognet or low-rank, got '%s'", what);
     return LAB_EXIT_USAGE;
 }
