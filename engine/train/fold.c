@@ -13,8 +13,10 @@
 
 #define INT32_LIMIT  0x1p31
 #define WIDE_LIMIT   0x1p62
-#define INPUT_LIMIT  256.0 /* above every code of the network's input, and of u7 */
-#define SCORES_SHIFT 16    /* scores are in units of 2^-16 */
+#define INPUT_LIMIT  256.0  /* above every code of the network's input, and of u7 */
+#define FLOAT_LIMIT  0x1p24 /* integers below it are exact */
+#define DOUBLE_LIMIT 0x1p53
+#define SCORES_SHIFT 16 /* scores are in units of 2^-16 */
 
 /* ---- what a layer's integers count ---- */
 
@@ -76,11 +78,14 @@ static int weight_exponent(const struct train *train, const struct train_node *n
     return train_power_range(coding, peak).low;
 }
 
+static bool input_of_powers(const struct train *train, const struct train_node *node)
+{
+    return node->input != train->nodes && node->input->spec.output.kind == TRAIN_LOG;
+}
+
 static int input_exponent(const struct train *train, const struct train_node *node)
 {
-    const bool powers = node->input != train->nodes && node->input->spec.output.kind == TRAIN_LOG;
-
-    return powers ? node->input->code.power.low : 0;
+    return input_of_powers(train, node) ? node->input->code.power.low : 0;
 }
 
 /* No input is above it, in units of the smallest power. */
@@ -105,6 +110,17 @@ static double weight_sum(const struct train_node *node, uint32_t channel)
         sum += (double)fabsf(node->codes[(size_t)k * node->mid.channels + channel]);
     }
     return ldexp(sum, -node->fixed.weight_exponent);
+}
+
+/* No sum of any channel is above it. */
+static double largest_sum(const struct train *train, const struct train_node *node)
+{
+    double most = 0;
+
+    for (uint32_t c = 0; c < node->mid.channels; c++) {
+        most = fmax(most, input_limit(train, node) * weight_sum(node, c));
+    }
+    return most;
 }
 
 /* ---- requantised outputs and scores ---- */
@@ -162,33 +178,23 @@ static bool fold_linear(const struct train *train, struct train_node *node, bool
 }
 
 /* REQUANTISATION of engine/kernel/kernel.h. */
-static int64_t requantise(const struct train_fixed *fixed, uint32_t channel, double sum)
+static int64_t requantise(const struct train_fixed *fixed, uint32_t channel, int64_t sum)
 {
-    const int64_t biased = ((int64_t)sum + fixed->bias[channel]) >> fixed->narrow;
+    const int64_t biased = (sum + fixed->bias[channel]) >> fixed->narrow;
     const int64_t t = biased * ((int64_t)1 << fixed->preshift);
     const int64_t h = (t * fixed->mult[channel]) >> 32;
 
     return (h + ((int64_t)1 << (fixed->shift - 1))) >> fixed->shift;
 }
 
-static void linear_row(const struct train_node *node, uint32_t pixels, const float *sums,
-                       float *out)
+static float linear_value(const struct train_fixed *fixed, uint32_t channel, int64_t sum)
 {
-    const struct train_fixed *fixed = &node->fixed;
-    const double scale = ldexp(1, -fixed->exponent);
-    const uint32_t n = node->mid.channels;
+    const int64_t y = requantise(fixed, channel, sum);
 
-    for (uint32_t p = 0; p < pixels; p++, sums += n, out += n) {
-        for (uint32_t c = 0; c < n; c++) {
-            const int64_t y = requantise(fixed, c, (double)sums[c] * scale);
-
-            if (fixed->scores) {
-                out[c] = (float)y * (1.0f / (1 << SCORES_SHIFT));
-            } else {
-                out[c] = (float)(y < 0 ? 0 : y > 127 ? 127 : y);
-            }
-        }
+    if (fixed->scores) {
+        return (float)y * (1.0f / (1 << SCORES_SHIFT));
     }
+    return (float)(y < 0 ? 0 : y > 127 ? 127 : y);
 }
 
 /* ---- outputs by thresholds ---- */
@@ -249,25 +255,16 @@ static bool fold_thresholds(const struct train *train, struct train_node *node, 
     return true;
 }
 
-static void threshold_row(const struct train_node *node, uint32_t pixels, const float *sums,
-                          float *out)
+static float threshold_value(const struct train_node *node, uint32_t channel, int64_t sum)
 {
     const struct train_fixed *fixed = &node->fixed;
-    const double scale = ldexp(1, -fixed->exponent);
-    const uint32_t n = node->mid.channels, levels = fixed->levels;
+    const int64_t *threshold = fixed->threshold + (size_t)channel * fixed->levels;
+    uint32_t code = 0;
 
-    for (uint32_t p = 0; p < pixels; p++, sums += n, out += n) {
-        for (uint32_t c = 0; c < n; c++) {
-            const int64_t *threshold = fixed->threshold + (size_t)c * levels;
-            const int64_t t = (int64_t)((double)sums[c] * scale);
-            uint32_t code = 0;
-
-            while (code < levels && (fixed->flip[c] ? -t : t) >= threshold[code]) {
-                code++;
-            }
-            out[c] = value_of(node, code);
-        }
+    while (code < fixed->levels && (fixed->flip[channel] ? -sum : sum) >= threshold[code]) {
+        code++;
     }
+    return value_of(node, code);
 }
 
 /* ---- of a layer ---- */
@@ -278,7 +275,7 @@ void train_fold_prepare(const struct train *train, struct train_node *node)
     const bool scores = gives_scores(train, node);
     struct train_fixed *fixed = &node->fixed;
 
-    fixed->in_force = false;
+    fixed->in_force = fixed->wide = false;
     fixed->levels = fixed->narrow = 0;
     if (!integer_weights(&node->spec.weights) || !integers_in(train, node)) {
         return;
@@ -290,14 +287,30 @@ void train_fold_prepare(const struct train *train, struct train_node *node)
     } else if (scores || node->code.function == TRAIN_STEPS) {
         fixed->in_force = fold_linear(train, node, scores);
     }
+    if (fixed->in_force && input_of_powers(train, node)) {
+        const double most = largest_sum(train, node);
+
+        fixed->wide = most >= FLOAT_LIMIT;
+        fixed->in_force =
+            most < (node->spec.operation == TRAIN_DEPTHWISE ? FLOAT_LIMIT : DOUBLE_LIMIT);
+    }
+}
+
+float train_fold_value(const struct train_node *node, uint32_t channel, int64_t sum)
+{
+    return node->fixed.levels > 0 ? threshold_value(node, channel, sum)
+                                  : linear_value(&node->fixed, channel, sum);
 }
 
 void train_fold_row(const struct train_node *node, uint32_t pixels, const float *sums, float *out)
 {
-    if (node->fixed.levels > 0) {
-        threshold_row(node, pixels, sums, out);
-    } else {
-        linear_row(node, pixels, sums, out);
+    const double scale = ldexp(1, -node->fixed.exponent);
+    const uint32_t n = node->mid.channels;
+
+    for (uint32_t p = 0; p < pixels; p++, sums += n, out += n) {
+        for (uint32_t c = 0; c < n; c++) {
+            out[c] = train_fold_value(node, c, (int64_t)((double)sums[c] * scale));
+        }
     }
 }
 

@@ -21,6 +21,7 @@ struct train_scratch {
     float *spread; /* gradients spread by the stride, with their border */
     float *delta;  /* gradient of one image's sums; of a dense layer, of all of a shard's */
     float *row[4]; /* a row of outputs or inputs each, or one value a channel */
+    double *exact; /* sums of one image that float does not hold; NULL where there are no such */
 };
 
 /* What one shard found out about a layer. */
@@ -35,6 +36,7 @@ struct train_part {
 struct train_fixed {
     bool in_force;
     bool scores;                   /* makes scores, not u7 codes */
+    bool wide;                     /* sums of powers beyond what float holds: see exact.c */
     int exponent, weight_exponent; /* a sum, a weight is 2^exponent times its integer */
     int64_t *bias;                 /* [mid.channels] */
     int32_t *mult;                 /* [mid.channels] */
@@ -134,6 +136,13 @@ double train_norm_divisor(uint8_t norm, double sigma);
 /* fold.c. node->fixed from the map; then outputs [pixels][channels] of sums by it. */
 void train_fold_prepare(const struct train *train, struct train_node *node);
 void train_fold_row(const struct train_node *node, uint32_t pixels, const float *sums, float *out);
+/* The output of one channel's sum. */
+float train_fold_value(const struct train_node *node, uint32_t channel, int64_t sum);
+
+/* exact.c. One image through a folded layer whose sums are wide: in [input], out [shape]; sums:
+ * room for [mid]. */
+void train_exact_forward(const struct train_ops *ops, const struct train_node *node,
+                         const float *in, double *sums, float *out);
 
 /* Codings that are log or linear codes. */
 static inline bool train_has_fsr(const struct train_coding *coding)

@@ -328,6 +328,13 @@ static void scale(uint32_t pixels, uint32_t channels, const float *RESTRICT a, f
     }
 }
 
+static void accumulate(size_t n, double a, const float *RESTRICT x, double *RESTRICT sums)
+{
+    for (size_t i = 0; i < n; i++) {
+        sums[i] += a * (double)x[i];
+    }
+}
+
 const struct train_ops TRAIN_NAME(train_ops) = {
     .product = TRAIN_NAME(train_product),
     .depthwise = depthwise,
@@ -343,4 +350,5 @@ const struct train_ops TRAIN_NAME(train_ops) = {
     .norm_delta = norm_delta,
     .scale = scale,
     .power = power,
+    .accumulate = accumulate,
 };

@@ -108,6 +108,8 @@ struct train_ops {
                        const float *c2, const float *center, const float *x, float *delta);
     /* x *= a[c] */
     void (*scale)(uint32_t pixels, uint32_t channels, const float *a, float *x);
+    /* sums[i] += a x[i] */
+    void (*accumulate)(size_t n, double a, const float *x, double *sums);
     /* out[i] = sign(x[i]) times the code of |x[i]| */
     void (*power)(const struct train_power *power, size_t n, const float *x, float *out);
 };

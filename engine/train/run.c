@@ -95,7 +95,10 @@ static void tail_forward(struct train *train, struct train_node *node, size_t im
     const bool tracked =
         train->learn && (node->spec.output.kind == TRAIN_U7 || train_has_fsr(&node->spec.output));
 
-    if (!node->bare) {
+    if (node->fixed.in_force && node->fixed.wide) {
+        train_exact_forward(train->ops, node, node->input->out + image * node->input->size,
+                            train->scratch[shard].exact, node->out + image * node->size);
+    } else if (!node->bare) {
         train_tail_forward(train->ops, node, node->sums + image * node->mid_size,
                            node->top + image * node->size, taps_at(node, image),
                            node->out + image * node->size, tracked ? &node->part[shard] : NULL,

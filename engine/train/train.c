@@ -153,7 +153,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 static void lay_out_scratch(struct arena *arena, struct train *train)
 {
-    uint64_t padded = 0, spread = 0, delta = 0, row = 0;
+    uint64_t padded = 0, spread = 0, delta = 0, row = 0, exact = 0;
 
     for (uint32_t i = 1; i < train->node_count; i++) {
         const struct train_node *node = &train->nodes[i];
@@ -163,6 +163,9 @@ static void lay_out_scratch(struct arena *arena, struct train *train)
 
         row = larger(row, (uint64_t)node->mid.width * node->mid.channels);
         delta = larger(delta, (uint64_t)node->mid_size * (dense ? train->shard_size : 1));
+        if (node->input->spec.output.kind == TRAIN_LOG) {
+            exact = larger(exact, node->mid_size);
+        }
         if (l->operation == TRAIN_CONV || l->operation == TRAIN_DEPTHWISE) {
             const uint64_t height = in.height + 2u * l->kernel[0];
             const uint64_t width = in.width + 2u * l->kernel[1];
@@ -178,6 +181,7 @@ static void lay_out_scratch(struct arena *arena, struct train *train)
         scratch->padded = floats(arena, padded, 1);
         scratch->spread = floats(arena, spread, 1);
         scratch->delta = floats(arena, delta, 1);
+        scratch->exact = piece(arena, exact, sizeof(double));
         for (size_t i = 0; i < sizeof(scratch->row) / sizeof(scratch->row[0]); i++) {
             scratch->row[i] = floats(arena, row, 1);
         }

@@ -62,10 +62,13 @@ static const char steps[] = HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3\nnor
          "\nactivations = " outputs "\n[train]\nrate = 0.1\nepochs = 1\n"
 
 static const char *const coarse[] = {
-    COARSE("binary", "binary"), COARSE("ternary", "ternary"), COARSE("s8", "ternary"),
-    COARSE("ternary", "u7"),    COARSE("log:3", "log:3"),     COARSE("log:2", "u7"),
+    COARSE("binary", "binary"), COARSE("ternary", "ternary"),
+    COARSE("s8", "ternary"),    COARSE("ternary", "u7"),
+    COARSE("log:3", "log:3"),   COARSE("log:2", "u7"),
     COARSE("binary", "log:4"), /* wide sums */
     COARSE("log:4", "binary"),  COARSE("s8", "log:2"),
+    COARSE("log:3", "log:4"), /* sums that float does not hold */
+    COARSE("log:4", "log:4"),
 };
 
 /* Codes of any image, -1, 0 or 1. */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -191,6 +192,36 @@ static void test_train_fold_is_the_packed_network(void **state)
     train_destroy(train);
 }
 
+/* 2^15 + 2^-15 - 2^15: float loses the middle one, a packed network's sums do not. */
+static void test_train_fold_adds_powers_exactly(void **state)
+{
+    static const struct train_layer powers[] = {
+        {DENSE(3), .bias = true, .activation = TRAIN_RELU,
+         .output = {.kind = TRAIN_LOG, .bits = 5, .fsr = 16}},
+        {DENSE(1), .bias = true, .activation = TRAIN_RELU,
+         .weights = {.kind = TRAIN_LOG, .bits = 3, .fsr = 1},
+         .output = {.kind = TRAIN_LOG, .bits = 3, .fsr = -11}},
+        {DENSE(2), .bias = true},
+    };
+    static const float first[] = {0x1p15f, 0x1p-15f, 0x1p15f}, second[] = {1, 1, -1}, image = 1;
+    const struct train_settings settings = {.batch = 1, .cpu = kernel_cpu_detect()};
+    struct train *train =
+        toy_create((struct train_shape){1, 1, 1}, powers, LENGTH(powers), &settings);
+    struct train_view view;
+    float step;
+
+    (void)state;
+    assert_int_equal(train_view(train, 0, TRAIN_WEIGHT, &view), 0);
+    memcpy(view.data, first, sizeof(first));
+    assert_int_equal(train_view(train, 1, TRAIN_WEIGHT, &view), 0);
+    memcpy(view.data, second, sizeof(second));
+    train_touch(train);
+    train_forward(train, &image, 1, false, NULL);
+    assert_true(train_output(train, 0, &step)[1] == 0x1p-15f);
+    assert_true(train_output(train, 1, &step)[0] == 0x1p-15f);
+    train_destroy(train);
+}
+
 static void test_train_fold_refuses(void **state)
 {
     struct train *train = learn(1);
@@ -214,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_train_fold_is_the_packed_network),
+        cmocka_unit_test(test_train_fold_adds_powers_exactly),
         cmocka_unit_test(test_train_fold_refuses),
     };
 
