@@ -19,7 +19,8 @@ static const char rows_header[] =
 
 const char *const lab_lognet_training_names[LAB_LOGNET_TRAININGS] = {"float",  "log",  "sqrt2",
                                                                      "linear", "log3", "linear3"};
-const char *const lab_lognet_part_names[LAB_LOGNET_PARTS] = {"activations", "dense", "conv"};
+const char *const lab_lognet_part_names[LAB_LOGNET_PARTS] = {"activations", "peaks", "dense",
+                                                             "conv"};
 const char *const lab_lognet_grid_names[LAB_LOGNET_GRIDS] = {"linear", "log", "log-sqrt2"};
 const char *const lab_lognet_layer_names[LAB_LOGNET_LAYERS] = {"conv1", "conv2", "conv3", "dense1",
                                                                "dense2"};
@@ -32,7 +33,8 @@ bool lab_lognet_has_weights(enum lab_lognet_part part, uint32_t layer)
 
 bool lab_lognet_has_outputs(enum lab_lognet_part part, uint32_t layer)
 {
-    return part == LAB_LOGNET_ACTIVATIONS && layer + 1 < LAB_LOGNET_LAYERS;
+    return (part == LAB_LOGNET_ACTIVATIONS || part == LAB_LOGNET_PEAKS) &&
+           layer + 1 < LAB_LOGNET_LAYERS;
 }
 
 bool lab_lognet_coding_at(uint32_t index, struct lab_lognet_coding *ret_coding)

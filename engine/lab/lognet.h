@@ -46,6 +46,7 @@ enum lab_lognet_training {
 /* What is coded after training; everything else stays float. */
 enum lab_lognet_part {
     LAB_LOGNET_ACTIVATIONS = 0, /* of all layers but the last; the input stays float */
+    LAB_LOGNET_PEAKS,           /* the same, their ranges not chosen but the largest value's */
     LAB_LOGNET_DENSE,           /* weights of the dense layers */
     LAB_LOGNET_CONV,            /* weights of the convolutions */
     LAB_LOGNET_PARTS,

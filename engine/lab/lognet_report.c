@@ -18,7 +18,8 @@
 #define CLOSE 1.0 /* points within which accuracies count as one; more is "clearly" */
 
 static const char *const part_titles[LAB_LOGNET_PARTS] = {
-    "activations", "weights of the dense layers", "weights of the convolutions"};
+    "activations", "activations, ranges by the largest value alone", "weights of the dense layers",
+    "weights of the convolutions"};
 static const char *const grid_titles[LAB_LOGNET_GRIDS] = {"linear", "log, base 2",
                                                           "log, base sqrt 2"};
 
@@ -50,22 +51,27 @@ static struct lab_lognet_value coded(struct lab_lognet *lognet, enum lab_lognet_
     return lab_lognet_coded(lognet, &coding);
 }
 
-static void judge_activations(struct lab_lognet *lognet, FILE *text)
+/* `how` the ranges were found, for the text. */
+static void judge_activations(struct lab_lognet *lognet, enum lab_lognet_part part, const char *how,
+                              FILE *text)
 {
     const struct lab_lognet_value whole = lab_lognet_accuracy(lognet, LAB_LOGNET_FLOAT);
-    const struct lab_lognet_value log = coded(lognet, LAB_LOGNET_ACTIVATIONS, LAB_LOGNET_BASE2, 3);
-    const struct lab_lognet_value linear =
-        coded(lognet, LAB_LOGNET_ACTIVATIONS, LAB_LOGNET_STEPS, 3);
+    const struct lab_lognet_value log = coded(lognet, part, LAB_LOGNET_BASE2, 3);
+    const struct lab_lognet_value linear = coded(lognet, part, LAB_LOGNET_STEPS, 3);
+    char claim[160];
     bool known = complete(lognet, &whole) && complete(lognet, &log);
-    put_verdict(text, known, whole.mean - log.mean <= CLOSE,
-                "log activations of 3 bits are within 1 point of float");
+    snprintf(claim, sizeof(claim), "log activations of 3 bits are within 1 point of float (%s)",
+             how);
+    put_verdict(text, known, whole.mean - log.mean <= CLOSE, claim);
     if (known) {
         fprintf(text, "%.2f %% against %.2f %%, %.2f points lost\n", log.mean, whole.mean,
                 whole.mean - log.mean);
     }
     known = known && complete(lognet, &linear);
-    put_verdict(text, known, log.mean - linear.mean > CLOSE,
-                "linear activations of 3 bits lose clearly more (over 1 point) than log ones");
+    snprintf(claim, sizeof(claim),
+             "linear activations of 3 bits lose clearly more (over 1 point) than log ones (%s)",
+             how);
+    put_verdict(text, known, log.mean - linear.mean > CLOSE, claim);
     if (known) {
         fprintf(text, "%.2f %% against %.2f %%, %.2f points lost\n", linear.mean, log.mean,
                 whole.mean - linear.mean);
@@ -110,7 +116,8 @@ static void judge_training(struct lab_lognet *lognet, enum lab_lognet_training a
 
 void lab_lognet_print_verdicts(struct lab_lognet *lognet, FILE *text)
 {
-    judge_activations(lognet, text);
+    judge_activations(lognet, LAB_LOGNET_ACTIVATIONS, "ranges chosen by the loss", text);
+    judge_activations(lognet, LAB_LOGNET_PEAKS, "ranges by the largest value", text);
     judge_weights(lognet, LAB_LOGNET_DENSE, LAB_LOGNET_BASE2, LAB_LOGNET_STEPS, 4, text);
     judge_weights(lognet, LAB_LOGNET_CONV, LAB_LOGNET_ROOT2, LAB_LOGNET_BASE2, 4, text);
     judge_weights(lognet, LAB_LOGNET_CONV, LAB_LOGNET_ROOT2, LAB_LOGNET_BASE2, 5, text);
@@ -166,7 +173,9 @@ static void put_method(FILE *text)
         "one part is coded, everything else stays\n  float, the picture too. fsr of each layer: "
         "from the input on, the one of four (the one that holds the largest magnitude seen and\n  "
         "the three below) with the least cross-entropy on the pictures named above, after ReLU "
-        "and the folded norm; earlier layers in\n  their codes. No test picture has a say.\n"
+        "and the folded norm; earlier layers in\n  their codes. No test picture has a say. One "
+        "table takes the range that holds the largest value "
+        "as it is, as a\n  device does that does not look at losses.\n"
         "- Training: weights of all layers, outputs of all but the last and the gradients at every "
         "layer in codes, fsr tracked\n  (the largest magnitude of the weights, or a "
         "running one of the batches); master weights and updates are float (the paper's\n  "
@@ -227,7 +236,7 @@ static void put_part(FILE *text, struct lab_lognet *lognet, enum lab_lognet_part
     struct lab_lognet_coding coding;
     fprintf(text,
             "### %s\n\n| code | bits%s | accuracy | points lost | fsr |\n|---|---|---|---|---|\n",
-            part_titles[part], part == LAB_LOGNET_ACTIVATIONS ? "" : ", with the sign");
+            part_titles[part], part < LAB_LOGNET_DENSE ? "" : ", with the sign");
     for (uint32_t i = 0; lab_lognet_coding_at(i, &coding); i++) {
         const struct lab_lognet_value value = lab_lognet_coded(lognet, &coding);
         const uint32_t bits = coding.bits + LAB_LOGNET_BITS_MIN;
@@ -235,7 +244,7 @@ static void put_part(FILE *text, struct lab_lognet *lognet, enum lab_lognet_part
             continue;
         }
         fprintf(text, "| %s | %" PRIu32, grid_titles[coding.grid], bits);
-        if (part != LAB_LOGNET_ACTIVATIONS) {
+        if (part >= LAB_LOGNET_DENSE) {
             fprintf(text, ", %" PRIu32, bits + 1);
         }
         fputs(" |", text);

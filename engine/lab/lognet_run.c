@@ -305,9 +305,10 @@ static int choose_ranges(const struct subject *subject, const struct lab_lognet_
         if (!of_weights && !lab_lognet_has_outputs(coding->part, l)) {
             continue;
         }
+        const int trials = coding->part == LAB_LOGNET_PEAKS ? 1 : TRIALS;
         const int top =
             fsr_of(coding->grid, of_weights ? subject->weights[l] : subject->outputs[l]);
-        for (int trial = 0; r == 0 && trial < TRIALS; trial++) {
+        for (int trial = 0; r == 0 && trial < trials; trial++) {
             struct work *work = calloc(1, sizeof(*work));
             *chosen = (struct train_coding){
                 .kind = coding->grid == LAB_LOGNET_STEPS ? TRAIN_LEVELS : TRAIN_LOG,

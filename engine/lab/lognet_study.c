@@ -26,7 +26,7 @@
 #define PICTURES_MIN    8u
 #define EPOCHS_MAX      1000u
 #define CALIBRATION     1000u
-#define RANGES          36.0 /* passes to choose ranges by: four for each coded layer, nine layers */
+#define RANGES          40.0 /* passes to choose ranges by, of a kind and number of bits */
 
 struct sizes {
     uint64_t pictures, epochs, seeds, test;
