@@ -25,6 +25,13 @@ const char *const lab_lognet_grid_names[LAB_LOGNET_GRIDS] = {"linear", "log", "l
 const char *const lab_lognet_layer_names[LAB_LOGNET_LAYERS] = {"conv1", "conv2", "conv3", "dense1",
                                                                "dense2"};
 
+uint32_t lab_lognet_seeds(const struct lab_lognet *lognet, enum lab_lognet_training training)
+{
+    const bool paper =
+        training == LAB_LOGNET_FLOAT || training == LAB_LOGNET_LOG || training == LAB_LOGNET_LINEAR;
+    return paper || lognet->seeds == 0 ? lognet->seeds : 1;
+}
+
 bool lab_lognet_has_weights(enum lab_lognet_part part, uint32_t layer)
 {
     return (part == LAB_LOGNET_CONV && layer < LAB_LOGNET_CONVS) ||
@@ -274,11 +281,14 @@ int lab_lognet_save_rows(struct lab_lognet *lognet, uint32_t seed)
 int lab_lognet_load(struct lab_lognet *lognet)
 {
     int r = 0;
-    for (uint32_t seed = 0; r == 0 && seed < lognet->seeds; seed++) {
-        for (uint32_t t = 0; r == 0 && t < LAB_LOGNET_TRAININGS; t++) {
-            r = load_trained(lognet, (enum lab_lognet_training)t, seed);
+    for (uint32_t t = 0; t < LAB_LOGNET_TRAININGS; t++) {
+        const enum lab_lognet_training training = (enum lab_lognet_training)t;
+        for (uint32_t s = 0; r == 0 && s < lab_lognet_seeds(lognet, training); s++) {
+            r = load_trained(lognet, training, s);
         }
-        r = r < 0 ? r : load_rows(lognet, seed);
+    }
+    for (uint32_t seed = 0; r == 0 && seed < lognet->seeds; seed++) {
+        r = load_rows(lognet, seed);
     }
     return r;
 }

@@ -92,6 +92,9 @@ struct lab_lognet {
                               [LAB_LOGNET_GRIDS];
 };
 
+/* Seeds of a training: all of the study's, but one of those that the paper has not. */
+uint32_t lab_lognet_seeds(const struct lab_lognet *lognet, enum lab_lognet_training training);
+
 /* Whether a part has the layer's weights, or its outputs. */
 bool lab_lognet_has_weights(enum lab_lognet_part part, uint32_t layer);
 bool lab_lognet_has_outputs(enum lab_lognet_part part, uint32_t layer);

@@ -94,23 +94,29 @@ static void judge_weights(struct lab_lognet *lognet, enum lab_lognet_part part,
     }
 }
 
+/* Over the seeds that both trainings have. */
 static void judge_training(struct lab_lognet *lognet, enum lab_lognet_training ahead,
                            enum lab_lognet_training behind, FILE *text)
 {
-    const struct lab_lognet_value a = lab_lognet_accuracy(lognet, ahead);
-    const struct lab_lognet_value b = lab_lognet_accuracy(lognet, behind);
-    const bool known = complete(lognet, &a) && complete(lognet, &b);
-    uint32_t seeds = 0;
+    const uint32_t seeds = lab_lognet_seeds(lognet, ahead);
+    double mean[2] = {0};
+    uint32_t won = 0;
+    bool known = true;
     char claim[128];
-    for (uint32_t s = 0; s < lognet->seeds; s++) {
-        seeds += lognet->trained[ahead][s].right > lognet->trained[behind][s].right;
+    for (uint32_t s = 0; s < seeds; s++) {
+        const struct lab_lognet_trained *a = &lognet->trained[ahead][s];
+        const struct lab_lognet_trained *b = &lognet->trained[behind][s];
+        known = known && a->pictures > 0 && b->pictures > 0;
+        mean[0] += known ? 100.0 * a->right / a->pictures / seeds : 0;
+        mean[1] += known ? 100.0 * b->right / b->pictures / seeds : 0;
+        won += a->right > b->right;
     }
     snprintf(claim, sizeof(claim), "training in codes: %s is ahead of %s", training_titles[ahead],
              training_titles[behind]);
-    put_verdict(text, known, a.mean > b.mean, claim);
+    put_verdict(text, known, mean[0] > mean[1], claim);
     if (known) {
-        fprintf(text, "%.2f %% against %.2f %%, ahead with %" PRIu32 " of %" PRIu32 " seeds\n",
-                a.mean, b.mean, seeds, lognet->seeds);
+        fprintf(text, "%.2f %% against %.2f %%, ahead with %" PRIu32 " of %" PRIu32 " seed%s\n",
+                mean[0], mean[1], won, seeds, seeds == 1 ? "" : "s");
     }
 }
 
@@ -344,9 +350,9 @@ static bool is_complete(struct lab_lognet *lognet)
     struct lab_lognet_coding coding;
     bool all = true;
     for (uint32_t t = 0; t < LAB_LOGNET_TRAININGS; t++) {
-        const struct lab_lognet_value value =
-            lab_lognet_accuracy(lognet, (enum lab_lognet_training)t);
-        all = all && complete(lognet, &value);
+        const enum lab_lognet_training training = (enum lab_lognet_training)t;
+        all = all &&
+              lab_lognet_accuracy(lognet, training).seeds == lab_lognet_seeds(lognet, training);
     }
     for (uint32_t i = 0; lab_lognet_coding_at(i, &coding); i++) {
         const struct lab_lognet_value value = lab_lognet_coded(lognet, &coding);
