@@ -24,7 +24,8 @@
  *   by equal parts until they give it. dz is the score less that aim (least mean squares), and goes
  *   back through the requantisation (derivative mult * 2^-shift, inside the clip) and the tap that
  *   a pool took. Each layer's step is a sum of outer products in rank `rank` (lowrank.h) on top of
- *   the codes; these change once, when the record is applied.
+ *   the codes; these change once, when the record is applied. Where a step came out longer than a
+ *   record may hold, less margin is asked for.
  *     NLMS      step = rate * |dz|^2 / (layers * S^2), S = sum over pixels of |dt| |a|: of a dense
  *               layer the exact projection; at most as long as 2 / lambda with lambda the running
  *               largest eigenvalue of the autocorrelation of the layer's inputs

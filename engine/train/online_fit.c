@@ -31,26 +31,32 @@ static float margin_of(const struct train_online *online, const float *z, uint32
     return online->classes > 1 ? z[label] - z[strongest_other(z, online->classes, label)] : 0;
 }
 
-/* Scores, features and aims of the recent labels in the present state. */
 void train_online_look(struct train_online *online)
+{
+    const uint32_t classes = online->classes;
+    const size_t features = online->last->columns;
+
+    for (uint32_t i = 0; i < online->recent.count; i++) {
+        train_online_exact(online, ONLINE_SHOWN, online->recent.latent + i * online->latent_values,
+                           online->scores);
+        memcpy(online->features + i * features, online->last->in_codes, features);
+        for (uint32_t c = 0; c < classes; c++) {
+            online->starts[(size_t)i * classes + c] = (float)online->scores[c] / 65536;
+        }
+    }
+}
+
+void train_online_aim(struct train_online *online, float share)
 {
     const uint32_t classes = online->classes;
 
     for (uint32_t i = 0; i < online->recent.count; i++) {
-        const int8_t *latent = online->recent.latent + i * online->latent_values;
         const uint32_t label = online->recent.labels[i];
-        float *start = online->starts + (size_t)i * classes,
-              *aim = online->aims + (size_t)i * classes;
-        const size_t features = online->last->columns;
-        float lack;
+        const float *start = online->starts + (size_t)i * classes;
+        const float lack = share * online->settings.margin - margin_of(online, start, label);
+        float *aim = online->aims + (size_t)i * classes;
 
-        train_online_exact(online, ONLINE_SHOWN, latent, online->scores);
-        memcpy(online->features + i * features, online->last->in_codes, features);
-        for (uint32_t c = 0; c < classes; c++) {
-            start[c] = (float)online->scores[c] / 65536;
-            aim[c] = start[c];
-        }
-        lack = online->settings.margin - margin_of(online, start, label);
+        memcpy(aim, start, classes * sizeof(*aim));
         if (classes > 1 && lack > 0) {
             aim[label] += lack / 2;
             aim[strongest_other(start, classes, label)] -= lack / 2;
@@ -258,6 +264,7 @@ static void try_lowrank(struct train_online *online, float *margins)
 {
     const uint32_t parts = parts_of(online);
 
+    train_online_aim(online, 1);
     for (uint32_t part = 0; part < parts; part++) {
         train_online_leave_out(online, part, parts);
         train_online_fit(online);
@@ -308,7 +315,7 @@ struct online_choice train_online_choose(struct train_online *online)
     best = count_right(online, TRAIN_ONLINE_BIAS, 0, online->margins);
     if (asked == TRAIN_ONLINE_AUTO || asked == TRAIN_ONLINE_LOWRANK) {
         try_lowrank(online, online->margins);
-        best = count_right(online, TRAIN_ONLINE_LOWRANK, 0, online->margins);
+        best = count_right(online, TRAIN_ONLINE_LOWRANK, 1, online->margins);
     }
     if ((asked != TRAIN_ONLINE_AUTO && asked != TRAIN_ONLINE_PROTOTYPE) || !online->can_prototype) {
         return best;

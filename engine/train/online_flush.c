@@ -5,11 +5,13 @@
  * if it does no harm.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/train/online_internal.h"
 
 #define NEGLIGIBLE 1e-3f /* singular values beside the largest */
+#define HALVINGS   4u    /* of the margin */
 #define SLACK      20u   /* one label in so many may come out worse when left out: chance */
 
 /* ---- the record ---- */
@@ -21,8 +23,9 @@ static void put_s32(uint8_t *to, int32_t x)
     }
 }
 
-/* Whether the factors change enough cells (rho_min); they and the shift go into the layer. */
-static void describe_factors(struct train_online *online, struct online_node *node,
+/* Factors and shift go into the layer, none where they change too few cells (rho_min). False: a
+ * step is longer than a record may hold. */
+static bool describe_factors(struct train_online *online, struct online_node *node,
                              struct train_delta_layer *layer)
 {
     struct train_lowrank_counters counters;
@@ -46,6 +49,11 @@ static void describe_factors(struct train_online *online, struct online_node *no
             int32_t steps[256];
 
             train_delta_steps(layer, row, from, n, steps);
+            for (uint32_t i = 0; i < n; i++) {
+                if (abs(steps[i]) > TRAIN_DELTA_STEP_MAX) {
+                    return false;
+                }
+            }
             changed += (double)train_cells_step(&cells, (size_t)row * node->columns + from, steps,
                                                 n, false);
         }
@@ -54,11 +62,12 @@ static void describe_factors(struct train_online *online, struct online_node *no
         layer->rank = 0;
         layer->shift = 0;
     }
+    return true;
 }
 
-/* Returns whether the record would change anything. */
-static bool describe(struct train_online *online, const struct online_choice *choice,
-                     struct train_delta *delta)
+/* Errors: -EAGAIN  the record would change nothing; -ERANGE  a step is too long. */
+static int describe(struct train_online *online, const struct online_choice *choice,
+                    struct train_delta *delta)
 {
     struct train_prototypes *head = &online->trial_head;
     bool any = online->fresh;
@@ -81,7 +90,9 @@ static bool describe(struct train_online *online, const struct online_choice *ch
             put_s32(node->bias_bytes + 4 * (size_t)o, node->live[o] - node->durable.bias[o]);
         }
         if (choice->head == TRAIN_ONLINE_LOWRANK) {
-            describe_factors(online, node, layer);
+            if (!describe_factors(online, node, layer)) {
+                return -ERANGE;
+            }
             any = any || layer->rank > 0;
         }
         delta->layer_count++;
@@ -98,7 +109,7 @@ static bool describe(struct train_online *online, const struct online_choice *ch
         delta->means = head->means;
         any = true;
     }
-    return any;
+    return any ? 0 : -EAGAIN;
 }
 
 /* What is fresh goes into durable biases with the record, and so must not count twice. */
@@ -132,6 +143,7 @@ static void prepare_heads(struct train_online *online, const struct online_choic
 {
     train_online_leave_out(online, 0, 0);
     if (choice->head == TRAIN_ONLINE_LOWRANK) {
+        train_online_aim(online, choice->share);
         train_online_fit(online);
     } else if (choice->head == TRAIN_ONLINE_PROTOTYPE) {
         train_prototypes_make(&online->trial_head, online->features, online->recent.labels, NULL,
@@ -142,15 +154,21 @@ static void prepare_heads(struct train_online *online, const struct online_choic
     }
 }
 
+/* Steps that are too long are those of a margin that the layers cannot give: half of it is asked
+ * for then. */
 static int make_record(struct train_online *online, const struct online_choice *choice,
                        struct train_online_verdict *verdict, struct train_delta *ret_delta,
                        size_t *ret_size)
 {
-    int r;
+    struct online_choice asked = *choice;
+    int r = -ERANGE;
 
-    prepare_heads(online, choice);
-    if (!describe(online, choice, ret_delta)) {
-        return -EAGAIN;
+    for (uint32_t k = 0; r == -ERANGE && k <= HALVINGS; k++, asked.share /= 2) {
+        prepare_heads(online, &asked);
+        r = describe(online, &asked, ret_delta);
+    }
+    if (r < 0) {
+        return r == -ERANGE ? -ECANCELED : r;
     }
     *ret_size = train_delta_size(ret_delta);
     train_delta_write(ret_delta, online->record);

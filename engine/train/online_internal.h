@@ -148,16 +148,19 @@ uint32_t train_online_right(struct train_online *online, enum online_which which
 
 struct online_choice {
     uint8_t head;   /* enum train_online_head, not AUTO */
-    float share;    /* of a prototype's full strength */
+    float share;    /* of the margin that is asked for, or of a prototype's full strength */
     uint32_t right; /* recent labels, when left out */
     uint32_t fresh; /* those of them that no flush has had */
 };
 
-/* Starts, aims and features of the recent labels in the present state. */
+/* Starts and features of the recent labels in the present state. */
 void train_online_look(struct train_online *online);
+/* Aims of the recent labels, for that share of the margin. */
+void train_online_aim(struct train_online *online, float share);
 /* Leave part `part` of `parts` out of `use`; parts 0: nothing. */
 void train_online_leave_out(struct train_online *online, uint32_t part, uint32_t parts);
-/* Factors from the recent labels in use; the nodes' `weights` are then what they make. */
+/* Factors from the recent labels in use towards their aims; the nodes' `weights` are then what they
+ * make. */
 void train_online_fit(struct train_online *online);
 /* Strength with which a mean label in use gets the margin from trial_head alone; 0: none would. */
 float train_online_strength(struct train_online *online);

@@ -146,6 +146,7 @@ static struct train_online_settings settings_of(const struct network_model *mode
     s.head = setup->head;
     s.norm = setup->norm;
     s.bias_rate = 0.1f;
+    s.margin = 8; /* scores of so small a model */
     s.rate = setup->norm == TRAIN_ONLINE_NLMS ? 0.3f : 0.02f;
     s.hold = 0;
     s.holdout = 8;
@@ -224,6 +225,28 @@ static void test_learns_and_replays(void **state)
     for (size_t i = 0; i < SETUPS; i++) {
         check_setup(&setups[i]);
     }
+}
+
+/* More margin than the layer can give in one record: less is learned, but it is. */
+static void test_too_much_margin(void **state)
+{
+    struct network_model *model = tiny_model(3, 2);
+    struct train_online_settings s = settings_of(model, &setups[0]);
+    struct train_online_verdict verdict;
+    struct train_online *online;
+    const void *record;
+    uint32_t before;
+    size_t size;
+
+    (void)state;
+    s.margin = 40;
+    online = make(model, &s);
+    before = right(online, 2, 400, 200);
+    learn(online, 2, 0, 60);
+    assert_int_equal(train_online_flush(online, &record, &size, &verdict), 0);
+    assert_true(right(online, 2, 400, 200) >= before + 60);
+    train_online_destroy(online);
+    network_model_destroy(model);
 }
 
 /* The same labels give the same record. */
@@ -525,6 +548,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns_and_replays),
+        cmocka_unit_test(test_too_much_margin),
         cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_damage_is_refused),
         cmocka_unit_test(test_steps_and_bounds),
