@@ -32,6 +32,8 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
                              "instruction sets: all, c, avx2, ... or a number"},
     [LAB_OPTION_DATA] = {"data", 0, "DIR", "folder-per-class tree of training pictures"},
     [LAB_OPTION_DECOYS] = {"decoys", 0, "DIR", "crops of other things, pasted as objects are"},
+    [LAB_OPTION_DISK] = {"disk", 0, "DIR",
+                         "folder on a disk of its own, to count what it receives"},
     [LAB_OPTION_EPOCHS] = {"epochs", 0, "N", "epochs of each training"},
     [LAB_OPTION_EXPOSURE] = {"exposure", 0, "A/B", "exposure relative to nominal (default 1)"},
     [LAB_OPTION_FALSE_POSITIVES] = {"false-positives", 0, "P",

@@ -3,7 +3,8 @@
 # Copyright 2026 The Ocellus Authors
 """How long 20 labelled pictures take to a changed verdict that survives a crash, and what learning costs the frames beside
 it: the daemon's own time of frames in one busy worker, with the trainer idle and with labels and syncs coming as fast as they
-are answered. Start it on an otherwise idle machine of two cores or more.
+are answered; and, where a loop device can be mounted, what a block device receives of the 20. Start it on an otherwise
+idle machine of two cores or more.
 Usage: learn.py BUILD-FOLDER MODEL FOLDER-OF-20-JPEGS [ROUNDS [FRAMES]], default 5 400"""
 import datetime
 import multiprocessing
@@ -16,16 +17,18 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "clients" / "python"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crash"))
+import device  # noqa: E402
 import ocellus  # noqa: E402
 
 LABELS = 20
 
 
 class Daemon:
-    def __init__(self, build, model, folder):
+    def __init__(self, build, model, folder, state=None):
         config = folder / "conf"
         config.write_text(f"[daemon]\nhttp =\nvarlink = {folder}/socket\nworkers = 1\n"
-                          f"worker = {build}/daemon/worker/ocellus-worker\n[adaptation]\nstate = {folder}/state\n"
+                          f"worker = {build}/daemon/worker/ocellus-worker\n[adaptation]\nstate = {state or folder}/state\n"
                           f"budget-day = 1G\n[model m]\npath = {model}\n[camera a]\nadapter = a\n[camera b]\n")
         self.socket = str(folder / "socket")
         self.process = subprocess.Popen([build / "daemon/ocellusd", "--config", config], stderr=subprocess.DEVNULL)
@@ -63,6 +66,27 @@ def time_to_verdict(daemon, files):
             sys.exit(f"learn.py: not durable: {reply}")
         changed = sum(eye.infer(file, camera="a")["label"] == label for file, label in zip(files, wanted))
         return end - begin, changed
+
+
+def print_bytes(build, model, files):
+    """Bytes of the 20 labels' records, and of the block device under an ext4 with blocks of 4 KiB."""
+    with tempfile.TemporaryDirectory() as name:
+        place = pathlib.Path(name)
+        if os.geteuid() != 0:
+            print("bytes at the device: not measured, mounting needs root")
+            return
+        disk = device.Disk(place, 1024)
+        try:
+            with Daemon(build, model, place, disk.mount) as daemon:
+                before = disk.written()[1]
+                time_to_verdict(daemon, files)
+                received = disk.written()[1] - before
+                with ocellus.Varlink(daemon.socket) as eye:
+                    budget = eye.call("io.ocellus.AdaptationStatus")["adapters"][0]["budget"]
+            print(f"{LABELS} labels: {budget['record_bytes']} bytes of records, {received} at the block device, "
+                  f"{budget['charged']} by the ledger, the making of the store included")
+        finally:
+            disk.close()
 
 
 def teach_on(socket, file):
@@ -111,6 +135,7 @@ def main():
               f" {statistics.median(t[at] for t in busy):.0f} us, ratio"
               f" {statistics.median(b[at] / i[at] for b, i in zip(busy, idle)):.2f}")
     print(f"({labels} labels in the last round)")
+    print_bytes(build, model, files)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 # Copyright 2026 The Ocellus Authors
 """ocellus-lab as its users meet it: commands, messages, exit codes, files."""
 
+import csv
 import hashlib
 import json
 import math
@@ -11,10 +12,12 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
+import tarfile
 
 import pytest
 
-from conftest import BUILD, MODELS, SOURCE
+from conftest import BUILD, MODELS, SHARED, SOURCE
 
 LAB = BUILD / "engine" / "lab" / "ocellus-lab"
 GOLDEN = SOURCE / "tests" / "data" / "golden"
@@ -264,3 +267,59 @@ def test_export_packs_a_float_model(tmp_path, tree):
     found = json.loads(lab("eval", "--json", "--compare", master, packed, tree)[0])
     assert found["results"][0]["agreed"] >= 8
     assert "packed already" in lab("export", "--calibrate", tree, "-o", again, packed, code=1)[1]
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory):
+    """Some test windows of the person set."""
+    data = SHARED / "data" / "person-inria.tar.xz"
+    if not data.is_file():
+        pytest.skip(f"no {data}")
+    root, left = tmp_path_factory.mktemp("windows"), {"person": 72, "background": 36}
+    with tarfile.open(data, "r|xz") as tar:
+        for member in tar:
+            folder, name = os.path.split(member.name)
+            part, kind = folder.split("/")[-2:] if "/" in folder else ("", "")
+            if part == "test" and left.get(kind, 0) > 0 and name.endswith(".jpg"):
+                left[kind] -= 1
+                (root / kind).mkdir(exist_ok=True)
+                (root / kind / name).write_bytes(tar.extractfile(member).read())
+            if not any(left.values()):
+                break
+    return root
+
+
+def test_adapt_learns_and_reports(windows, tmp_path):
+    out, _ = lab("adapt", "--seeds", 1, "--test", windows, "--out", tmp_path / "report", PERSON)
+    report = (tmp_path / "report" / "report.md").read_text()
+    assert "(labels.svg)" in report and report.replace("\n![Accuracy against labels](labels.svg)\n", "") == out
+    with open(tmp_path / "report" / "draws.csv", encoding="ascii") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 5 * 4 * 3 and {row["labels"] for row in rows} == {"5", "10", "20"}
+    last = [row for row in rows if row["labels"] == "20" and row["scheme"] == "trainer"]
+    assert sum(float(row["balanced"]) - float(row["before"]) for row in last) / len(last) > 3
+    assert all(0 < int(row["record"]) <= 16384 and row["device"] == "0" for row in last)
+    assert all(int(row["record"]) > 20 * 32000 for row in rows if row["labels"] == "20" and row["scheme"] == "sgd")
+
+
+def test_adapt_counts_what_a_disk_receives(windows, tmp_path):
+    done = subprocess.run([sys.executable, SOURCE / "tests/bench/adapt.py", LAB, "--seeds", "1", "--test", windows,
+                           "--out", tmp_path / "report", PERSON], capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode == 77:
+        pytest.skip(done.stdout.strip())
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "report" / "draws.csv", encoding="ascii") as file:
+        rows = [row for row in csv.DictReader(file) if row["labels"] == "20"]
+    for row in rows:
+        assert int(row["device"]) >= int(row["record"])
+        assert row["scheme"] == "sgd" or int(row["record"]) <= int(row["store"]) <= int(row["device"]) <= 65536
+
+
+def test_adapt_refuses_what_it_cannot_measure(windows, tmp_path):
+    for name in ("person", "background"):
+        (tmp_path / name).mkdir()
+        for picture in sorted((windows / name).iterdir())[:20]:
+            shutil.copy(picture, tmp_path / name)
+    assert "needs pictures of more than 10" in lab("adapt", "--test", tmp_path, PERSON, code=1)[1]
+    assert "no block device" in lab("adapt", "--disk", "/proc", "--test", windows, PERSON, code=1)[1]
+    assert "two classes" in lab("adapt", "--test", windows, LG3, code=1)[1]
