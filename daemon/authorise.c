@@ -113,9 +113,5 @@ int authorise_peer(int fd, uid_t service, gid_t group, gid_t trainers, struct pe
 
 bool authorise_same_peer(const struct peer *a, const struct peer *b)
 {
-    if ((a->class == PEER_TCP) != (b->class == PEER_TCP)) {
-        return false;
-    }
-    return a->class == PEER_TCP ? memcmp(&a->address, &b->address, sizeof(a->address)) == 0
-                                : a->uid == b->uid;
+    return a->uid == b->uid && memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
 }

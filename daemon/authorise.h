@@ -20,13 +20,14 @@ enum peer_class {
     PEER_GROUP,   /* in the group of the sockets */
     PEER_OTHER,   /* any other local user that could open the socket */
     PEER_TCP,
+    PEER_MONITOR, /* whoever came by the socket named metrics, even root */
     PEER_CLASS_COUNT,
 };
 
 struct peer {
     enum peer_class class;
-    uid_t uid;               /* not for TCP */
-    struct in6_addr address; /* TCP only; IPv4 is mapped */
+    uid_t uid;               /* (uid_t)-1 on TCP */
+    struct in6_addr address; /* on TCP, else zeros; IPv4 is mapped */
 };
 
 /* What a column of the method table is made of. */
@@ -37,7 +38,7 @@ struct peer {
     (AUTHORISE(PEER_ROOT) | AUTHORISE(PEER_SERVICE) | AUTHORISE(PEER_TRAINER))
 #define AUTHORISE_CLIENTS                                                                          \
     (AUTHORISE_TRAINERS | AUTHORISE(PEER_GROUP) | AUTHORISE(PEER_TCP) | AUTHORISE_OTHER_IF_CONFIG)
-#define AUTHORISE_EVERYONE (AUTHORISE_CLIENTS | AUTHORISE(PEER_OTHER))
+#define AUTHORISE_EVERYONE (AUTHORISE_CLIENTS | AUTHORISE(PEER_OTHER) | AUTHORISE(PEER_MONITOR))
 
 bool authorise_allows(uint32_t column, enum peer_class class, bool allow_other);
 

@@ -53,6 +53,7 @@ struct frame {
     uint32_t adapter;         /* 1 + the adapter that judges it; 0: the model as it is */
     const char *adapter_name; /* of the configuration */
     uint64_t generation;      /* of the weights that judge it */
+    bool probe;               /* the daemon's own, by which a worker is proven (service.h) */
     bool cancelled;           /* nobody waits for its result any more: it only has to come back */
 };
 

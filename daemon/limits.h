@@ -36,6 +36,10 @@
 /* milliseconds before a worker that died at start is tried again, doubling to the second */
 #define LIMIT_WORKER_BACKOFF_MS     50u
 #define LIMIT_WORKER_BACKOFF_MAX_MS 5000u
+/* starts in a row that led to nothing: the worker counts as irreplaceable, and systemd's watchdog
+ * is not fed. A failing disk or a broken program fails at once and every time, a busy machine not.
+ */
+#define LIMIT_WORKER_FAILED_STARTS 3u
 /* bytes of a JSON body by HTTP: as of a Varlink message */
 #define LIMIT_JSON_BYTES LIMIT_VARLINK_MESSAGE_BYTES
 /* labels and changes of adapters that wait for the trainer, each with its bytes; then busy */

@@ -17,8 +17,6 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define LISTEN_OWN 3u /* sockets that the configuration can name */
-
 struct opener {
     struct listener *listeners;
     uint32_t count;
@@ -36,7 +34,7 @@ __attribute__((format(printf, 3, 4))) static int fail(struct opener *opener, int
     return error;
 }
 
-/* There is room: systemd's sockets are counted by adopt, ours are at most LISTEN_OWN. */
+/* There is room: systemd's sockets are counted by adopt, ours are three. */
 static struct listener *add(struct opener *opener, int fd, enum listen_door door, bool local)
 {
     struct listener *listener = &opener->listeners[opener->count++];
@@ -183,16 +181,18 @@ static int open_tcp(struct opener *opener, const char *text)
 /* One socket of systemd. It is ours from here on, whatever happens. */
 static int adopt(struct opener *opener, int fd, const char *name)
 {
-    enum listen_door door = strcmp(name, "varlink") == 0 ? LISTEN_VARLINK : LISTEN_HTTP;
-    bool known = door == LISTEN_VARLINK || strcmp(name, "http") == 0;
+    enum listen_door door = strcmp(name, "varlink") == 0   ? LISTEN_VARLINK
+                            : strcmp(name, "metrics") == 0 ? LISTEN_METRICS
+                                                           : LISTEN_HTTP;
+    bool known = door != LISTEN_HTTP || strcmp(name, "http") == 0;
     bool local = sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) > 0;
     bool internet = sd_is_socket_inet(fd, AF_UNSPEC, SOCK_STREAM, 1, 0) > 0;
-    if (!known || (!local && !(internet && door == LISTEN_HTTP)) ||
-        opener->count == LISTEN_MAX - LISTEN_OWN || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+    if (!known || (!local && !(internet && door != LISTEN_VARLINK)) ||
+        opener->count == LISTEN_MAX || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
         close(fd);
         return fail(opener, -EINVAL,
                     "socket '%.64s' from the service manager: only listening stream sockets named "
-                    "http or varlink (local) are of use, and not too many",
+                    "http, metrics or varlink (local) are of use, and not too many",
                     name);
     }
     add(opener, fd, door, local);
@@ -217,14 +217,19 @@ static int adopt_all(struct opener *opener)
     return result;
 }
 
-static bool has_door(const struct opener *opener, enum listen_door door, bool local)
+static int open_own(struct opener *opener, const struct config *config, gid_t group)
 {
-    for (uint32_t i = 0; i < opener->count; i++) {
-        if (opener->listeners[i].door == door && opener->listeners[i].local == local) {
-            return true;
-        }
+    int r = 0;
+    if (config->http_socket[0] != '\0') {
+        r = open_unix(opener, config->http_socket, config, group, LISTEN_HTTP);
     }
-    return false;
+    if (r == 0 && config->http_tcp[0] != '\0') {
+        r = open_tcp(opener, config->http_tcp);
+    }
+    if (r == 0 && config->varlink_socket[0] != '\0') {
+        r = open_unix(opener, config->varlink_socket, config, group, LISTEN_VARLINK);
+    }
+    return r;
 }
 
 int listen_open(const struct config *config, gid_t group, struct listener listeners[LISTEN_MAX],
@@ -233,14 +238,8 @@ int listen_open(const struct config *config, gid_t group, struct listener listen
     struct opener opener = {
         .listeners = listeners, .reason = ret_reason, .reason_size = reason_size};
     int r = adopt_all(&opener);
-    if (r == 0 && config->http_socket[0] != '\0' && !has_door(&opener, LISTEN_HTTP, true)) {
-        r = open_unix(&opener, config->http_socket, config, group, LISTEN_HTTP);
-    }
-    if (r == 0 && config->http_tcp[0] != '\0' && !has_door(&opener, LISTEN_HTTP, false)) {
-        r = open_tcp(&opener, config->http_tcp);
-    }
-    if (r == 0 && config->varlink_socket[0] != '\0' && !has_door(&opener, LISTEN_VARLINK, true)) {
-        r = open_unix(&opener, config->varlink_socket, config, group, LISTEN_VARLINK);
+    if (r == 0 && opener.count == 0) {
+        r = open_own(&opener, config, group);
     }
     if (r < 0) {
         for (uint32_t i = 0; i < opener.count; i++) {

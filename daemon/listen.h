@@ -16,7 +16,11 @@
 
 #define LISTEN_MAX 8u
 
-enum listen_door { LISTEN_HTTP = 0, LISTEN_VARLINK };
+enum listen_door {
+    LISTEN_HTTP = 0,
+    LISTEN_VARLINK,
+    LISTEN_METRICS, /* HTTP, for monitors: what everybody may ask and nothing else */
+};
 
 struct listener {
     int fd;
@@ -29,9 +33,9 @@ struct listener {
 };
 
 /*
- * Open every door. A socket named "http" or "varlink" that systemd passed takes the place of the
- * configuration's of the same kind (local or TCP). A socket file that nobody listens on is
- * replaced; one that somebody does is an error. On failure nothing stays open and
+ * Open every door: the sockets named "http", "varlink" and "metrics" that systemd passed, or when
+ * it passed none the configuration's. A socket file that nobody listens on is replaced; one that
+ * somebody does is an error. On failure nothing stays open and
  * ret_reason[0..reason_size) says why. Errors: negative errno.
  */
 int listen_open(const struct config *config, gid_t group, struct listener listeners[LISTEN_MAX],

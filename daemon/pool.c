@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/limits.h"
 #include "daemon/pool_worker.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -195,13 +196,12 @@ bool pool_has_idle(const struct pool *pool)
     return find_idle(pool) != NULL;
 }
 
-int pool_start_frame(struct pool *pool, struct frame *frame)
+static int start_frame(struct pool *pool, struct pool_worker *worker, struct frame *frame)
 {
     if (frame->length > pool->options.frame_bytes_max ||
         frame->model_index >= pool->options.model_count) {
         return -EINVAL;
     }
-    struct pool_worker *worker = find_idle(pool);
     if (worker == NULL) {
         return -EAGAIN;
     }
@@ -210,6 +210,56 @@ int pool_start_frame(struct pool *pool, struct frame *frame)
         spin_start(pool);
     }
     return err;
+}
+
+int pool_start_frame(struct pool *pool, struct frame *frame)
+{
+    return start_frame(pool, find_idle(pool), frame);
+}
+
+static struct pool_worker *find_unproven(const struct pool *pool, uint64_t since_ns)
+{
+    for (uint32_t i = 0; i < pool->options.workers; i++) {
+        const struct pool_worker *worker = &pool->workers[i];
+        if (worker->state == POOL_IDLE && worker->answered_ns <= since_ns) {
+            return (struct pool_worker *)worker;
+        }
+    }
+    return NULL;
+}
+
+bool pool_has_unproven(const struct pool *pool, uint64_t since_ns)
+{
+    return find_unproven(pool, since_ns) != NULL;
+}
+
+int pool_start_probe(struct pool *pool, struct frame *frame, uint64_t since_ns)
+{
+    return start_frame(pool, find_unproven(pool, since_ns), frame);
+}
+
+static bool worker_healthy(const struct pool_worker *worker, uint64_t since_ns, uint64_t now_ns)
+{
+    switch (worker->state) {
+    case POOL_IDLE:
+        return worker->answered_ns > since_ns;
+    case POOL_BUSY:
+    case POOL_UPDATING:
+        return true; /* until its deadline */
+    default:
+        return worker->failed_starts < LIMIT_WORKER_FAILED_STARTS &&
+               now_ns < worker->lost_ns + LIMIT_WORKER_START_MS * NS_PER_MS;
+    }
+}
+
+bool pool_healthy(const struct pool *pool, uint64_t since_ns, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < pool->options.workers; i++) {
+        if (!worker_healthy(&pool->workers[i], since_ns, now_ns)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* The place of a layer, or the next free one, which may be behind the last. */

@@ -93,6 +93,17 @@ int pool_start_frame(struct pool *pool, struct frame *frame);
  */
 int pool_publish(struct pool *pool, const struct pool_weights *weights, uint32_t count);
 
+/*
+ * Workers that answered no frame since `since_ns` (0: ever) are not proven to work. Hand the frame
+ * to one that is idle. Errors: -EAGAIN when there is none, and those of pool_start_frame.
+ */
+bool pool_has_unproven(const struct pool *pool, uint64_t since_ns);
+int pool_start_probe(struct pool *pool, struct frame *frame, uint64_t since_ns);
+
+/* Every worker has answered a frame since then, or is at work, or is being replaced without
+ * trouble. */
+bool pool_healthy(const struct pool *pool, uint64_t since_ns, uint64_t now_ns);
+
 /* Of the weights that would judge the frame now. */
 uint64_t pool_generation(const struct pool *pool, const struct frame *frame);
 

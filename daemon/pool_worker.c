@@ -45,6 +45,7 @@ int pool_worker_init(struct pool_worker *worker, struct pool *pool)
     worker->pool = pool;
     worker->state = POOL_DOWN;
     worker->deadline_ns = UINT64_MAX;
+    worker->lost_ns = uv_hrtime();
     worker->region_fd = memfd_create("ocellus-region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (worker->region_fd < 0 || ftruncate(worker->region_fd, (off_t)pool->region_bytes) < 0 ||
         fcntl(worker->region_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
@@ -133,10 +134,12 @@ void pool_worker_retire(struct pool_worker *worker, enum proto_error error, cons
     if (worker->state == POOL_DOWN || worker->state == POOL_DYING) {
         return;
     }
+    /* Frames of clients may kill a worker as often as they like: the next is started at once. */
     if (worker->state == POOL_STARTING ||
-        ((worker->state == POOL_IDLE || worker->state == POOL_UPDATING) && worker->frames == 0)) {
+        (worker->frames == 0 && (worker->state != POOL_BUSY || frame->probe))) {
         worker->failed_starts++;
     }
+    worker->lost_ns = uv_hrtime();
     pool->stats.ready -= worker->state != POOL_STARTING;
     pool->stats.busy -= worker->state == POOL_BUSY;
     worker->state = POOL_DYING;
@@ -407,8 +410,9 @@ static void frame_done(struct pool_worker *worker, const struct job_done *done)
     worker->deadline_ns = UINT64_MAX;
     worker->frames++;
     worker->failed_starts = 0;
+    worker->answered_ns = uv_hrtime();
     pool->stats.busy--;
-    pool->stats.frames++;
+    pool->stats.frames += !frame->probe;
     if (frame->source == JOB_SOURCE_REGION && frame->length > REGION_KEEP_BYTES) {
         region_trim(worker);
     }
@@ -508,10 +512,8 @@ static void print_rates(const uint32_t rates[KERNEL_RATES], char *out)
 static int spawn(struct pool_worker *worker, int doorbell)
 {
     const struct pool_options *options = &worker->pool->options;
-    char frame_bytes_max[24];
-    char pixels_max[24];
-    char rates[KERNEL_RATES * 11 + 1];
-    char text[3][1024];
+    char frame_bytes_max[24], pixels_max[24];
+    char rates[KERNEL_RATES * 11 + 1], text[3][1024];
     char *environment[ENVIRONMENT_MAX];
     snprintf(frame_bytes_max, sizeof(frame_bytes_max), "%llu",
              (unsigned long long)options->frame_bytes_max);
@@ -570,8 +572,7 @@ void pool_worker_start(struct pool_worker *worker)
     worker->doorbell = pair[0];
     worker->state = POOL_STARTING;
     worker->models = 0;
-    worker->weights = 0;
-    worker->frames = 0;
+    worker->weights = worker->frames = worker->answered_ns = 0;
     worker->deadline_ns = uv_hrtime() + LIMIT_WORKER_START_MS * NS_PER_MS;
     pool_arm(pool, worker->deadline_ns);
     uv_poll_start(&worker->poll, UV_READABLE, on_doorbell);

@@ -38,6 +38,8 @@ struct pool_worker {
     struct job_message asked; /* BUSY: that message */
     uint64_t frames;          /* done by this process */
     uint64_t deadline_ns;     /* CLOCK_MONOTONIC */
+    uint64_t answered_ns;     /* the last frame of this process; 0: none yet */
+    uint64_t lost_ns;         /* when its last process was given up */
     uint32_t failed_starts;   /* in a row */
 };
 

@@ -10,12 +10,12 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "daemon/adaptation.h"
@@ -32,9 +32,8 @@
 #include "engine/kernel/rates.h"
 #include "proto/http.h"
 
-#define ACCEPT_PER_TURN    16   /* then connections that are open get their turn */
-#define ACCEPT_PAUSE_MS    100u /* after descriptors or memory ran out */
-#define NOTIFY_MS          10000u
+#define ACCEPT_PER_TURN    16                    /* then connections that are open get their turn */
+#define ACCEPT_PAUSE_MS    100u                  /* after descriptors or memory ran out */
 #define FAILURE_LOG_NS     UINT64_C(60000000000) /* between lines about failing workers */
 #define DESCRIPTORS_WANTED 4096u
 
@@ -80,7 +79,7 @@ bool server_ready(const struct server *server)
 {
     struct pool_stats stats;
     pool_get_stats(server->pool, &stats);
-    return stats.ready > 0 && !server->stopping;
+    return stats.ready > 0 && server->service.announced && !server->stopping;
 }
 
 static bool has_room(const struct server *server, const struct peer *peer)
@@ -115,11 +114,16 @@ static void send_refusal(int fd, bool http)
 static void admit_connection(struct server *server, const struct listener *listener, int fd)
 {
     struct peer peer;
-    bool http = listener->door == LISTEN_HTTP;
+    bool http = listener->door != LISTEN_VARLINK;
     if (authorise_peer(fd, server->service_uid, server->client_gid, server->trainer_gid, &peer) <
         0) {
         close(fd);
-    } else if (!has_room(server, &peer)) {
+        return;
+    }
+    if (listener->door == LISTEN_METRICS) {
+        peer.class = PEER_MONITOR;
+    }
+    if (!has_room(server, &peer)) {
         send_refusal(fd, http);
         close(fd);
     } else {
@@ -164,19 +168,6 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     }
 }
 
-static void notify_status(struct server *server, const char *state)
-{
-    char line[256], message[320];
-    status_line(server, line, sizeof(line));
-    snprintf(message, sizeof(message), "%sSTATUS=%s", state, line);
-    sd_notify(0, message);
-}
-
-static void on_notify_timer(uv_timer_t *timer)
-{
-    notify_status(timer->data, "");
-}
-
 /* A worker became idle, or their number changed. */
 static void on_pool_changed(void *context)
 {
@@ -187,11 +178,7 @@ static void on_pool_changed(void *context)
     struct pool_stats stats;
     admission_changed(server->admission);
     pool_get_stats(server->pool, &stats);
-    if (!server->announced && stats.ready > 0) {
-        server->announced = true;
-        notify_status(server, "READY=1\n");
-        log_info("ready");
-    }
+    service_pool_changed(&server->service);
     uint64_t failures = stats.crashes + stats.timeouts + stats.lies;
     uint64_t now = uv_hrtime();
     if (failures > server->failures_logged &&
@@ -208,6 +195,11 @@ static void on_pool_finished(void *context, struct frame *frame, enum proto_erro
 {
     struct server *server = context;
     struct proto_result described;
+    if (frame->probe) {
+        service_probe_finished(&server->service, frame, error, message);
+        return;
+    }
+    service_note(&server->service);
     if (result != NULL) {
         admission_observe(server->admission, frame, result);
         if (frame->adapter != 0) {
@@ -357,9 +349,8 @@ static void stop(struct server *server)
         return;
     }
     server->stopping = true;
-    sd_notify(0, "STOPPING=1");
+    service_stop(&server->service);
     uv_close((uv_handle_t *)&server->accept_timer, NULL);
-    uv_close((uv_handle_t *)&server->notify_timer, NULL);
     uv_close((uv_handle_t *)&server->signals[0], NULL);
     uv_close((uv_handle_t *)&server->signals[1], NULL);
     for (uint32_t i = 0; i < server->listener_count; i++) {
@@ -377,6 +368,18 @@ static void stop(struct server *server)
     }
     adaptation_destroy(server->adaptation); /* what is learned gets durable here */
     server->adaptation = NULL;
+}
+
+void server_fail(struct server *server, const char *format, ...)
+{
+    char reason[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof(reason), format, arguments);
+    va_end(arguments);
+    log_error("%s", reason);
+    server->result = -EIO;
+    stop(server);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -399,12 +402,8 @@ static void init_handles(struct server *server)
 {
     static const int numbers[2] = {SIGTERM, SIGINT};
     uv_timer_init(&server->loop, &server->accept_timer);
-    uv_timer_init(&server->loop, &server->notify_timer);
     server->accept_timer.data = server;
-    server->notify_timer.data = server;
-    if (getenv("NOTIFY_SOCKET") != NULL) {
-        uv_timer_start(&server->notify_timer, on_notify_timer, NOTIFY_MS, NOTIFY_MS);
-    }
+    service_init(&server->service, server);
     for (int i = 0; i < 2; i++) {
         uv_signal_init(&server->loop, &server->signals[i]);
         server->signals[i].data = server;
@@ -429,6 +428,7 @@ static int run(struct server *server)
         stop(server);
     }
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    r = r < 0 ? r : server->result;
     if (uv_loop_close(&server->loop) < 0) {
         log_error("handles were left open at the end");
         r = r == 0 ? -EBUSY : r;

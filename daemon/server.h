@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "daemon/authorise.h"
 #include "daemon/listen.h"
+#include "daemon/service.h"
 #include "engine/kernel/kernel.h"
 
 struct adaptation;
@@ -43,9 +44,10 @@ struct server {
     struct listener listeners[LISTEN_MAX];
     uint32_t listener_count;
     uv_timer_t accept_timer; /* accepts again after descriptors ran out */
-    uv_timer_t notify_timer; /* tells the service manager how it goes */
     uv_signal_t signals[2];
-    bool announced, stopping;
+    struct service service;
+    bool stopping;
+    int result; /* what server_run returns */
     uint64_t failures_logged, failures_logged_ns;
 };
 
@@ -76,7 +78,11 @@ bool server_peer_gone(int fd);
 bool server_allows(const struct server *server, const struct method *method,
                    const struct peer *peer);
 
-/* At least one worker can take frames, or has one. */
+/* Stop, and have server_run fail. */
+void server_fail(struct server *server, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A worker has judged the daemon's own frame, and one is there to take more. */
 bool server_ready(const struct server *server);
 
 #endif

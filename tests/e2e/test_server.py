@@ -129,48 +129,6 @@ def test_file_of_a_successor_is_left_alone(prepared):
     prepared.process = None
 
 
-# ---- The service manager ----
-
-def test_socket_activation_and_notification(prepared, picture):
-    directory = pathlib.Path(prepared.directory)
-    with contextlib.ExitStack() as stack:
-        def listening(path):
-            server = stack.enter_context(socket.socket(socket.AF_UNIX))
-            server.bind(str(path))
-            server.listen()
-            return server
-
-        handed = [listening(directory / "given-http"), listening(directory / "given-varlink")]
-        notify = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-        notify.bind(str(directory / "notify"))
-        notify.settimeout(20)
-
-        def become():
-            # systemd passes descriptors from 3 on and names its process.
-            for target, server in enumerate(handed, 3):
-                os.dup2(server.fileno(), target, inheritable=True)
-            os.environ["LISTEN_PID"] = str(os.getpid())
-
-        script = 'exec env LISTEN_PID=$$ "$@"'
-        environment = {**os.environ, "LISTEN_FDS": "2", "LISTEN_FDNAMES": "http:varlink",
-                       "NOTIFY_SOCKET": str(directory / "notify")}
-        with open(directory / "stderr", "wb") as errors:
-            prepared.process = subprocess.Popen(["sh", "-c", script, "sh", PROGRAM, "--config", prepared.config],
-                                                env=environment, stderr=errors, preexec_fn=become, close_fds=False)
-        ready = notify.recv(1000).decode()
-        assert ready.startswith("READY=1\nSTATUS=") and "workers ready" in ready
-        assert not os.path.exists(prepared.http) and not os.path.exists(prepared.varlink)
-        with ocellus.Http(str(directory / "given-http")) as web, ocellus.Varlink(str(directory / "given-varlink")) as eye:
-            assert web.infer(picture)["label"] == eye.infer(picture)["label"]
-        prepared.process.terminate()
-        assert notify.recv(1000) == b"STOPPING=1"
-        assert prepared.process.wait(20) == 0
-        # The files are the manager's: clients wait there for the next start.
-        assert os.path.exists(directory / "given-http")
-        assert not prepared.complaints()
-    prepared.process = None
-
-
 # ---- Stopping, waiting ----
 
 def cpu_ticks(daemon):

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The Ocellus Authors */
+/*
+ * The daemon as systemd sees it: READY, STATUS, WATCHDOG, STOPPING, and the frames of its own by
+ * which it knows that its workers work. Without a service manager it only makes those. Loop thread
+ * only; it serves nobody.
+ *
+ * A worker is proven when it has answered a frame: any, or else the daemon's own, which a new
+ * process gets first and an idle one once in each period of the watchdog. READY is sent when the
+ * first is proven. The watchdog is fed while every worker was proven in the last period, or is at
+ * work, or is being replaced and that does not fail.
+ */
+#ifndef OCELLUS_DAEMON_SERVICE_H
+#define OCELLUS_DAEMON_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "daemon/frame.h"
+
+struct server;
+
+struct service {
+    struct server *server;
+    uv_timer_t watchdog, status;
+    uint64_t period_start_ns; /* the watchdog's; 0: there is none */
+    bool managed;             /* somebody listens */
+    bool announced;           /* READY was sent */
+    bool starving;            /* the watchdog was not fed in the last period */
+    char told[256];           /* the status line that was sent last */
+};
+
+void service_init(struct service *service, struct server *server);
+
+/* STOPPING, and no more of anything. */
+void service_stop(struct service *service);
+
+/* The pool's `changed`: new workers get a frame to prove themselves. */
+void service_pool_changed(struct service *service);
+
+/* The pool's `finished` of a frame whose `probe` is set. Frees it. */
+void service_probe_finished(struct service *service, struct frame *frame, enum proto_error error,
+                            const char *message);
+
+/* Something happened that the status line may tell, within ten seconds. Cheap. */
+void service_note(struct service *service);
+
+#endif
