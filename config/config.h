@@ -87,7 +87,7 @@ struct config_adaptation { /* [adaptation] */
                                    blocks that are written */
     uint64_t ring_bytes;        /* ring-bytes = 256K: codes of recent frames, each camera */
     uint32_t flush;             /* flush = 0 labels, then weights change; 0: the trainer's choice */
-    uint32_t commit_after_ms;   /* commit-after = 600s: a label is not held in memory for longer */
+    uint32_t commit_after_ms;   /* commit-after = 1800s: a label is not held in memory for longer */
 };
 
 struct config {

@@ -27,7 +27,7 @@ void config_set_defaults(struct config *config)
                 .budget_day = 4u << 20,
                 .journal_allowance = 4u << 10,
                 .ring_bytes = 256u << 10,
-                .commit_after_ms = 600000,
+                .commit_after_ms = 1800000,
             },
         .other =
             {

@@ -347,57 +347,28 @@ int adapter_reset(struct adapter *adapter, struct adapter_answer *ret_answer)
 
 /* ---- Deltas made elsewhere ---- */
 
-struct taken {
-    struct adapter *adapter;
-    struct train_online_verdict first, last;
-    uint32_t count;
-};
-
-static int take_delta(void *user, const void *delta, size_t size)
-{
-    struct taken *taken = user;
-    int r = train_online_import(taken->adapter->online, delta, size, &taken->last);
-    if (r == 0) {
-        if (taken->count++ == 0) {
-            taken->first = taken->last;
-        }
-        r = record(taken->adapter, HISTORY_DELTA, 0, delta, size);
-    }
-    return r;
-}
-
 int adapter_import(struct adapter *adapter, const void *bytes, size_t size,
                    struct adapter_answer *ret_answer)
 {
-    struct taken taken = {.adapter = adapter};
     struct adapter_answer answer = {0};
     int r = check(adapter);
-    if (r == 0) {
-        r = adapter_export_check(bytes, size, train_online_base(adapter->online));
-    }
     if (r == 0 && adapter->labels > 0) { /* what is not recorded must not get lost */
         r = flush(adapter, &answer.verdict);
         r = r == -EAGAIN || r == -ECANCELED ? 0 : r;
     }
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        r = train_online_import(adapter->online, bytes, size, &answer.verdict);
     }
-    const uint64_t before = adapter->recorded;
-    r = adapter_export_walk(bytes, size, take_delta, &taken);
-    if (r < 0 && taken.count > 0 && !adapter->read_only) {
-        /* All or nothing: what was taken already is an update that is gone back over. */
-        int back = go_back(adapter, before, &answer);
-        r = back < 0 ? back : r;
+    if (r == 0) {
+        r = record(adapter, HISTORY_DELTA, 0, bytes, size);
     }
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        r = finish_update(adapter, &answer);
     }
-    r = finish_update(adapter, &answer);
-    answer.judged = true;
-    answer.verdict = taken.last;
-    answer.verdict.before = taken.first.before;
-    answer.verdict.recent_before = taken.first.recent_before;
-    *ret_answer = answer;
+    if (r == 0) {
+        answer.judged = true;
+        *ret_answer = answer;
+    }
     return r;
 }
 
@@ -409,9 +380,7 @@ int adapter_export(struct adapter *adapter, void **ret_bytes, size_t *ret_size)
         r = flush(adapter, &verdict);
         r = r == -EROFS || r == -ENOMEM ? r : 0;
     }
-    return r < 0 ? r
-                 : adapter_export_make(adapter->history, train_online_base(adapter->online),
-                                       ret_bytes, ret_size);
+    return r < 0 ? r : train_online_difference(adapter->online, ret_bytes, ret_size);
 }
 
 /* ---- Publication ---- */

@@ -96,9 +96,10 @@ int adapter_undo(struct adapter *adapter, struct adapter_answer *ret_answer);
 int adapter_rollback(struct adapter *adapter, uint64_t sequence, struct adapter_answer *ret_answer);
 /* Back to the model as it is. */
 int adapter_reset(struct adapter *adapter, struct adapter_answer *ret_answer);
-/* What was learned, for another adapter of the same base; the caller frees it. -ENOENT  nothing. */
+/* What was learned as one record (engine/train/delta.h), for another adapter of the same base; the
+ * caller frees it. -ENOENT  nothing. */
 int adapter_export(struct adapter *adapter, void **ret_bytes, size_t *ret_size);
-/* -EBADMSG  not an export, or of another base; -ERANGE  beyond a bound; -ECANCELED  it would make
+/* -EBADMSG  no record, or of another base; -ERANGE  beyond a bound; -ECANCELED  it would make
  * labelled codes come out worse */
 int adapter_import(struct adapter *adapter, const void *bytes, size_t size,
                    struct adapter_answer *ret_answer);

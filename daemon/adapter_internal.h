@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* The inside of an adapter: what adapter.c, adapter_open.c and adapter_export.c share. */
+/* The inside of an adapter: what adapter.c and adapter_open.c share. */
 #ifndef OCELLUS_DAEMON_ADAPTER_INTERNAL_H
 #define OCELLUS_DAEMON_ADAPTER_INTERNAL_H
 
@@ -46,16 +46,5 @@ int adapter_unpack(struct adapter *adapter, const void *packed, size_t size);
 void adapter_close_weights(const struct pool_weights *weights, uint32_t count);
 
 void adapter_free(struct adapter *adapter);
-
-/*
- * Exports, little-endian: "OCELLUSX", version 1 (4), number of deltas (4), base (8), and of each
- * delta its bytes (4) and itself. Errors of make: -ENOENT  nothing was learned, or it is older than
- * what is kept as deltas; -ENOMEM. Of check: -EBADMSG. walk: as check, and what `each` returns.
- */
-int adapter_export_make(const struct history *history, uint64_t base, void **ret_bytes,
-                        size_t *ret_size);
-int adapter_export_check(const void *bytes, size_t size, uint64_t base);
-int adapter_export_walk(const void *bytes, size_t size,
-                        int (*each)(void *user, const void *delta, size_t size), void *user);
 
 #endif

@@ -68,14 +68,37 @@ static const uint8_t *take(struct reader *reader, uint64_t bytes)
     return at;
 }
 
-static bool factors_in_range(const uint8_t *array, uint64_t count)
+static bool in_range(const uint8_t *array, uint64_t count, int32_t most)
 {
     for (uint64_t i = 0; i < count; i++) {
-        if (train_delta_s16(array, i) == INT16_MIN) {
+        const int32_t x = train_delta_s16(array, i);
+
+        if (x < -most || x > most) {
             return false;
         }
     }
     return true;
+}
+
+static bool parse_steps(struct reader *reader, struct train_delta_layer *layer)
+{
+    const uint64_t count = (uint64_t)layer->rows * layer->columns;
+
+    layer->left = take(reader, 2 * count);
+    return layer->shift == 0 && layer->left != NULL &&
+           in_range(layer->left, count, TRAIN_DELTA_DENSE_MAX);
+}
+
+static bool parse_factors(struct reader *reader, struct train_delta_layer *layer)
+{
+    const uint64_t left = (uint64_t)layer->rank * layer->rows;
+    const uint64_t right = (uint64_t)layer->rank * layer->columns;
+
+    layer->left = take(reader, 2 * left);
+    layer->right = take(reader, 2 * right);
+    return layer->rank <= TRAIN_LOWRANK_MAX && layer->shift <= 62 && layer->left != NULL &&
+           layer->right != NULL && in_range(layer->left, left, INT16_MAX) &&
+           in_range(layer->right, right, INT16_MAX);
 }
 
 static bool parse_layer(struct reader *reader, struct train_delta_layer *layer)
@@ -90,17 +113,13 @@ static bool parse_layer(struct reader *reader, struct train_delta_layer *layer)
     layer->shift = p[3];
     layer->rows = (uint32_t)load(p + 4, 4);
     layer->columns = (uint32_t)load(p + 8, 4);
-    if (layer->rank > TRAIN_LOWRANK_MAX || layer->shift > 62 || layer->rows == 0 ||
-        layer->rows > TRAIN_DELTA_SIDE_MAX || layer->columns == 0 ||
+    if (layer->rows == 0 || layer->rows > TRAIN_DELTA_SIDE_MAX || layer->columns == 0 ||
         layer->columns > TRAIN_DELTA_SIDE_MAX) {
         return false;
     }
     layer->bias = take(reader, 4 * (uint64_t)layer->rows);
-    layer->left = take(reader, 2 * (uint64_t)layer->rank * layer->rows);
-    layer->right = take(reader, 2 * (uint64_t)layer->rank * layer->columns);
-    return layer->bias != NULL && layer->left != NULL && layer->right != NULL &&
-           factors_in_range(layer->left, (uint64_t)layer->rank * layer->rows) &&
-           factors_in_range(layer->right, (uint64_t)layer->rank * layer->columns);
+    return layer->bias != NULL && (layer->rank == TRAIN_DELTA_DENSE ? parse_steps(reader, layer)
+                                                                    : parse_factors(reader, layer));
 }
 
 static bool parse_prototypes(struct reader *reader, struct train_delta *delta)
@@ -155,6 +174,17 @@ int train_delta_parse(const void *bytes, size_t size, struct train_delta *ret_de
 
 /* ---- writing ---- */
 
+/* Bytes of left, or of the steps, and of right. */
+static uint64_t left_bytes(const struct train_delta_layer *l)
+{
+    return 2 * (uint64_t)l->rows * (l->rank == TRAIN_DELTA_DENSE ? l->columns : l->rank);
+}
+
+static uint64_t right_bytes(const struct train_delta_layer *l)
+{
+    return l->rank == TRAIN_DELTA_DENSE ? 0 : 2 * (uint64_t)l->columns * l->rank;
+}
+
 size_t train_delta_size(const struct train_delta *delta)
 {
     uint64_t size = HEADER_BYTES + CHECKSUM_BYTES;
@@ -162,8 +192,7 @@ size_t train_delta_size(const struct train_delta *delta)
     for (uint32_t i = 0; i < delta->layer_count; i++) {
         const struct train_delta_layer *l = &delta->layers[i];
 
-        size += LAYER_BYTES + 4 * (uint64_t)l->rows +
-                2 * (uint64_t)l->rank * ((uint64_t)l->rows + l->columns);
+        size += LAYER_BYTES + 4 * (uint64_t)l->rows + left_bytes(l) + right_bytes(l);
     }
     if (delta->prototypes) {
         size += HEAD_BYTES + (uint64_t)delta->classes * (4 + (uint64_t)delta->features);
@@ -199,8 +228,8 @@ void train_delta_write(const struct train_delta *delta, void *to)
         p = save(p, l->rows, 4);
         p = save(p, l->columns, 4);
         p = copy(p, l->bias, 4 * (size_t)l->rows);
-        p = copy(p, l->left, 2 * (size_t)l->rank * l->rows);
-        p = copy(p, l->right, 2 * (size_t)l->rank * l->columns);
+        p = copy(p, l->left, (size_t)left_bytes(l));
+        p = copy(p, l->right, (size_t)right_bytes(l));
     }
     if (delta->prototypes) {
         p = save(p, delta->classes, 2);
@@ -219,6 +248,12 @@ void train_delta_steps(const struct train_delta_layer *layer, uint32_t row, uint
 {
     const uint64_t half = layer->shift > 0 ? UINT64_C(1) << (layer->shift - 1) : 0;
 
+    if (layer->rank == TRAIN_DELTA_DENSE) {
+        for (uint32_t j = 0; j < n; j++) {
+            steps[j] = train_delta_s16(layer->left, (size_t)row * layer->columns + from + j);
+        }
+        return;
+    }
     for (uint32_t j = 0; j < n; j++) {
         int64_t s = 0, step;
 

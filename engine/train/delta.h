@@ -9,16 +9,18 @@
  *   u32 writes_max: cells that were written so often stay as they are; 0: no limit
  *   u8 layers; u8 prototypes (0 or 1); u16 0
  *   each layer, ascending:
- *     u16 layer; u8 rank, 0..TRAIN_LOWRANK_MAX; u8 shift, 0..62; u32 rows; u32 columns
+ *     u16 layer; u8 rank, 0..TRAIN_LOWRANK_MAX or TRAIN_DELTA_DENSE; u8 shift, 0..62 (dense: 0);
+ *     u32 rows; u32 columns
  *     i32 bias[rows]             added to the layer's
- *     i16 left[rank][rows], right[rank][columns], in -32767..32767
+ *     i16 left[rank][rows], right[rank][columns], in -32767..32767; dense: i16 step[rows][columns]
+ *                                in -TRAIN_DELTA_DENSE_MAX..TRAIN_DELTA_DENSE_MAX
  *   prototypes, where there are: u16 classes; u8 exponent, 0..7; u8 0; u32 features
  *     i32 gain[classes]; u8 means[classes][features]; see prototype.h
  *   u64 XXH64, seed 0, of all before it
  *
  * STEP of cell (i, j): s = sum over k of left[k][i] * right[k][j] in int64;
- *   step = sign(s) * ((|s| + 2^(shift - 1)) >> shift), shift 0: s; code = code - step, held to
- *   -127..127. Layers in order. That is all that a replay does, on every machine.
+ *   step = sign(s) * ((|s| + 2^(shift - 1)) >> shift), shift 0: s. Dense: step[i][j]. code = code -
+ *   step, held to -127..127. Layers in order. That is all that a replay does, on every machine.
  */
 #ifndef OCELLUS_ENGINE_TRAIN_DELTA_H
 #define OCELLUS_ENGINE_TRAIN_DELTA_H
@@ -28,13 +30,15 @@
 #include <stdint.h>
 
 #define TRAIN_DELTA_LAYERS_MAX 8u
-#define TRAIN_DELTA_STEP_MAX   127 /* of a cell in one record, either way */
+#define TRAIN_DELTA_STEP_MAX   127  /* of a cell in one record of factors, either way */
+#define TRAIN_DELTA_DENSE      255u /* in place of a rank: the steps themselves */
+#define TRAIN_DELTA_DENSE_MAX  254
 #define TRAIN_DELTA_SIDE_MAX   (1u << 26)
 
 /* One layer of a record. Arrays are little-endian and of any alignment. */
 struct train_delta_layer {
     uint32_t layer, rank, shift, rows, columns;
-    const uint8_t *bias, *left, *right;
+    const uint8_t *bias, *left, *right; /* dense: left has the steps, right is NULL */
 };
 
 struct train_delta {

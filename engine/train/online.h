@@ -162,6 +162,12 @@ int train_online_apply(struct train_online *online, const void *record, size_t s
 int train_online_import(struct train_online *online, const void *record, size_t size,
                         struct train_online_verdict *ret_verdict);
 
+/* All that records did to the base as one record, for another trainer over the same base; the
+ * caller frees *ret_record. Where nothing was learned yet its state becomes the same, but for the
+ * counts of writes. Errors: -ENOENT  nothing was learned; -ERANGE  a bias moved by more than 2^31;
+ * -ENOMEM. */
+int train_online_difference(const struct train_online *online, void **ret_record, size_t *ret_size);
+
 /* Drop labelled codes, held out or not, whose tag is larger: what they taught is to be taken back,
  * and the next flush shall not learn it again. Prototypes and weights stay. */
 void train_online_forget(struct train_online *online, uint64_t tag);

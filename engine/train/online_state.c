@@ -113,6 +113,8 @@ static bool fits(struct train_online *online, const struct train_delta *delta)
 static int step_layer(struct online_node *node, const struct train_delta_layer *layer,
                       uint32_t writes_max, const struct train_cells *cells)
 {
+    const int32_t most =
+        layer->rank == TRAIN_DELTA_DENSE ? TRAIN_DELTA_DENSE_MAX : TRAIN_DELTA_STEP_MAX;
     int32_t steps[BLOCK];
 
     for (uint32_t row = 0; layer->rank > 0 && row < node->rows; row++) {
@@ -122,7 +124,7 @@ static int step_layer(struct online_node *node, const struct train_delta_layer *
 
             train_delta_steps(layer, row, from, n, steps);
             for (uint32_t j = 0; j < n; j++) {
-                if (abs(steps[j]) > TRAIN_DELTA_STEP_MAX) {
+                if (abs(steps[j]) > most) {
                     return -ERANGE;
                 }
                 if (writes_max > 0 && node->writes[at + j] >= writes_max) {

@@ -132,8 +132,8 @@ static void close_world(struct world *world)
     assert_int_equal(system(command), 0);
 }
 
-/* The defaults of the configuration, as it says them. */
-static struct store_settings default_settings(void)
+/* The defaults of the configuration, as it says them, and how many labels a record has. */
+static struct store_settings default_settings(uint32_t *ret_labels)
 {
     char path[] = "/tmp/ocellus-days-conf-XXXXXX";
     static const char text[] = "[model m]\npath = /m\n";
@@ -151,28 +151,33 @@ static struct store_settings default_settings(void)
         .log_max = 256u << 10,
         .reserve = 16u << 10,
     };
+    assert_int_equal(config->adaptation.flush, 0); /* the trainer's own: 32 labels */
+    *ret_labels = config->adaptation.commit_after_ms / 60000;
+    assert_in_range(*ret_labels, 1, 32);
     config_destroy(config);
     return settings;
 }
 
-/* `every`: labels of one record. Returns records that are durable at the end. */
-static uint64_t live(uint32_t every, size_t record, uint64_t *ret_charged)
+/* `every`: labels of one record, 0: as the defaults have it. Returns that. */
+static uint32_t live(uint32_t every, struct store_ledger *ret_ledger)
 {
     static uint64_t charged[MINUTES];
     static uint8_t bytes[SNAPSHOT_SIZE];
-    const struct store_settings settings = default_settings();
+    uint32_t usual;
+    const struct store_settings settings = default_settings(&usual);
     struct world world;
     struct store *store;
     struct store_opened opened;
     struct store_ledger ledger;
     uint64_t number;
+    every = every == 0 ? usual : every;
     open_world(&world);
     assert_int_equal(store_open(&world.io, &settings, &store, &opened), 0);
     for (uint32_t minute = 0; minute < MINUTES; minute++) {
         int64_t wait;
         world.now_us += MINUTE_US;
         if ((minute + 1) % every == 0) {
-            int r = store_append(store, bytes, record, &number);
+            int r = store_append(store, bytes, RECORD_SIZE, &number);
             assert_true(r == 0 || r == -ENOBUFS);
             r = store_commit(store, &wait);
             assert_true(r == 0 || (r == -EDQUOT && wait > 0));
@@ -189,29 +194,33 @@ static uint64_t live(uint32_t every, size_t record, uint64_t *ret_charged)
             assert_true(charged[minute] <= settings.budget_day);
         }
     }
-    *ret_charged = ledger.charged;
+    *ret_ledger = ledger;
     store_close(store);
     close_world(&world);
-    return ledger.committed;
+    return every;
 }
 
 static void test_as_adapters_commit(void **state)
 {
-    uint64_t charged;
+    struct store_ledger ledger;
     (void)state;
-    assert_int_equal(live(20, RECORD_SIZE, &charged), MINUTES / 20); /* and none has to wait */
-    print_message("a record of 20 labels: %llu KiB in 72 hours\n",
-                  (unsigned long long)(charged >> 10));
+    const uint32_t every = live(0, &ledger);
+    const uint64_t a_label = ledger.record_bytes / MINUTES;
+    print_message("a record of %u labels: %llu KiB in 72 hours, %llu bytes of record a label\n",
+                  every, (unsigned long long)(ledger.charged >> 10), (unsigned long long)a_label);
+    assert_int_equal(ledger.committed, MINUTES / every); /* none has to wait */
+    assert_true(a_label <= 256 && ledger.snapshots > 0);
 }
 
 static void test_sync_after_every_label(void **state)
 {
-    uint64_t charged;
+    struct store_ledger ledger;
     (void)state;
-    const uint64_t durable = live(1, RECORD_SIZE, &charged);
+    live(1, &ledger);
     print_message("a record each label: %llu KiB in 72 hours, %llu of %u durable\n",
-                  (unsigned long long)(charged >> 10), (unsigned long long)durable, MINUTES);
-    assert_in_range(durable, 500, MINUTES - 1); /* the budget does bound it */
+                  (unsigned long long)(ledger.charged >> 10), (unsigned long long)ledger.committed,
+                  MINUTES);
+    assert_in_range(ledger.committed, 500, MINUTES - 1); /* the budget does bound it */
 }
 
 int main(void)

@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#include "daemon/adapter_internal.h"
 #include "daemon/history.h"
 #include "daemon/ring.h"
 
@@ -183,46 +182,11 @@ static void test_history(void **state)
     history_destroy(history);
 }
 
-/* ---- Exports ---- */
-
-static void test_exports(void **state)
-{
-    (void)state;
-    struct history *history = history_create();
-    char text[64] = "";
-    void *bytes;
-    size_t size;
-    assert_int_equal(adapter_export_make(history, 7, &bytes, &size), -ENOENT);
-    assert_int_equal(add(history, HISTORY_DELTA, 1, 0, "one"), 0);
-    assert_int_equal(add(history, HISTORY_DELTA, 2, 0, "two"), 0);
-    assert_int_equal(adapter_export_make(history, 7, &bytes, &size), 0);
-    assert_int_equal(adapter_export_check(bytes, size, 7), 0);
-    assert_int_equal(adapter_export_check(bytes, size, 8), -EBADMSG);
-    assert_int_equal(adapter_export_walk(bytes, size, append, text), 0);
-    assert_string_equal(text, "onetwo");
-    for (size_t cut = 0; cut < size; cut++) {
-        uint8_t *copy = malloc(cut + 1);
-        memcpy(copy, bytes, cut);
-        assert_int_equal(adapter_export_check(copy, cut, 7), -EBADMSG);
-        free(copy);
-    }
-    for (size_t at = 0; at < 28; at++) { /* the head and the first length */
-        ((uint8_t *)bytes)[at] ^= 0x80;
-        assert_int_equal(adapter_export_check(bytes, size, 7), -EBADMSG);
-        ((uint8_t *)bytes)[at] ^= 0x80;
-    }
-    free(bytes);
-    assert_int_equal(add(history, HISTORY_SNAPSHOT, 2, 0, "S"), 0);
-    assert_int_equal(adapter_export_make(history, 7, &bytes, &size), -ENOENT);
-    history_destroy(history);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ring),
         cmocka_unit_test(test_history),
-        cmocka_unit_test(test_exports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -310,6 +310,39 @@ static void test_damage_is_refused(void **state)
     network_model_destroy(model);
 }
 
+/* One record has all that was learned, also from several records and behind a snapshot. */
+static void test_difference(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(setups) / sizeof(setups[0]); i++) {
+        struct network_model *model = tiny_model(3, 2);
+        struct train_online_settings s = settings_of(model, &setups[i]);
+        struct train_online *online = make(model, &s), *other = make(model, &s);
+        struct train_online_verdict verdict;
+        const void *record;
+        void *all, *again;
+        size_t size, again_size;
+
+        assert_int_equal(train_online_difference(online, &all, &size), -ENOENT);
+        for (uint32_t from = 0; from < 60; from += 20) {
+            learn(online, 2, from, 20);
+            int r = train_online_flush(online, &record, &size, &verdict);
+            assert_true(r == 0 || r == -ECANCELED || r == -EAGAIN);
+        }
+        assert_int_equal(train_online_difference(online, &all, &size), 0);
+        assert_int_equal(train_online_import(other, all, size, &verdict), 0);
+        same_layers(online, other);
+        assert_int_equal(train_online_difference(other, &again, &again_size), 0);
+        assert_int_equal(again_size, size);
+        assert_memory_equal(again, all, size);
+        free(all);
+        free(again);
+        train_online_destroy(online);
+        train_online_destroy(other);
+        network_model_destroy(model);
+    }
+}
+
 /* A record of one step in one cell of the last layer, and a bias. */
 static size_t craft(uint64_t base, int16_t left, int16_t right, uint32_t shift, int32_t bias,
                     uint32_t writes_max, uint8_t *to)
@@ -551,6 +584,7 @@ int main(void)
         cmocka_unit_test(test_too_much_margin),
         cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_damage_is_refused),
+        cmocka_unit_test(test_difference),
         cmocka_unit_test(test_steps_and_bounds),
         cmocka_unit_test(test_harm_is_refused),
         cmocka_unit_test(test_harmful_import_is_refused),
