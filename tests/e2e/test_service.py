@@ -16,6 +16,7 @@ import ocellus
 import pytest
 
 from conftest import BUILD, Daemon
+from test_http import wait_for
 
 PROGRAM = BUILD / "daemon" / "ocellusd"
 WORKER = BUILD / "daemon" / "worker" / "ocellus-worker"
@@ -232,6 +233,8 @@ def test_watchdog_is_fed_while_workers_answer(manage, picture, busy):
 def test_stopped_worker_is_replaced_and_the_watchdog_fed(manage):
     manager = manage(settings={"worker_timeout": "300ms"}).launch(watchdog_s=1)
     manager.wait("READY")
+    with manager.daemon.web() as web:
+        wait_for(lambda: web.status()["workers"]["ready"] == 2)  # one that starts has five seconds for that
     before = manager.daemon.workers()
     os.kill(before[0], signal.SIGSTOP)  # an idle one: nobody's frame finds out
     for _ in range(4):
