@@ -31,7 +31,7 @@
 #define LINE_BYTES   512u
 #define EXPECTED_MAX (64u << 10)
 
-static const char *const models[] = {"cifar10-lg3", "cifar10-srgb3", "person"};
+static const char *const models[] = {"cifar10-lg3", "cifar10-log", "cifar10-srgb3", "person"};
 
 /* Each picture as a PPM, as a JPEG kept in the repository, and as a capture at a quarter of nominal
  * light. */

@@ -252,7 +252,7 @@ static void test_mistakes_of_layers(void **state)
 static void test_shipped_recipes_are_good(void **state)
 {
     (void)state;
-    static const char *const names[] = {"cifar10-lg3", "person", "person-srgb"};
+    static const char *const names[] = {"cifar10-lg3", "cifar10-log", "person", "person-srgb"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         static struct lab_recipe recipe;
         char path[512];

@@ -321,6 +321,12 @@ static void test_cifar10_lg3_is_as_good_as_its_card_says(void **state)
     check_shipped("cifar10-lg3", "cifar10-jpeg", 8000);
 }
 
+static void test_cifar10_log_is_as_good_as_its_card_says(void **state)
+{
+    (void)state;
+    check_shipped("cifar10-log", "cifar10-jpeg", 7670);
+}
+
 static void test_person_is_as_good_as_its_card_says(void **state)
 {
     (void)state;
@@ -335,6 +341,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_packed_log_gradient_model_agrees_with_its_master),
         cmocka_unit_test(test_packed_srgb_model_agrees_with_its_master),
         cmocka_unit_test(test_cifar10_lg3_is_as_good_as_its_card_says),
+        cmocka_unit_test(test_cifar10_log_is_as_good_as_its_card_says),
         cmocka_unit_test(test_person_is_as_good_as_its_card_says),
     };
     pictures_wanted = argc == 3 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
