@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import subprocess
+import threading
 import time
 
 import ocellus
@@ -282,6 +283,31 @@ def test_what_was_told_durable_survives_a_crash(learner):
         daemon.kill()
         daemon.start()
         assert "store clean" in daemon.stderr() or "store cut" in daemon.stderr()
+
+
+def test_killed_in_the_middle_of_labels(learner):
+    """Killed while labels, syncs and undos are under way, KILLS times: what was told durable is there after each."""
+    daemon = learner(budget_day="1G")
+    rng = random.Random(11)
+    frames = [picture(seed) for seed in range(50, 54)]
+    durable = met = 0
+    for _ in range(int(os.environ.get("OCELLUS_KILLS", "12"))):
+        killer = threading.Timer(rng.random() * 0.4, daemon.kill)
+        with daemon.eye() as eye:
+            adapter = call(eye, "AdaptationStatus")["adapters"][0]
+            assert adapter["durable"] >= durable and adapter["durable"] == adapter["sequence"]
+            killer.start()
+            try:
+                while True:
+                    teach(eye, wrong(eye, rng.sample(frames, 2)))
+                    durable = max(durable, call(eye, rng.choice(["Sync", "Sync", "Undo"]))["durable"])
+                    met += 1
+            except (OSError, EOFError, ocellus.Error):
+                killer.join()
+        daemon.start()
+        assert "store clean" in daemon.stderr() or "store cut" in daemon.stderr()
+    print(met, "updates durable,", durable, "the last")
+    assert met > 0
 
 
 def test_a_spent_budget_is_told_and_learning_goes_on(learner):

@@ -20,10 +20,12 @@
 #include "engine/kernel/cpu.h"
 #include "engine/train/train.h" /* train_random */
 
-#define CODES    (32u * 64 * 2)
-#define LABELS   6u /* of a record */
-#define ROUNDS   40u
-#define ADAPTERS 3u
+#define CODES  (32u * 64 * 2)
+#define LABELS 6u /* of a record */
+/* At most, of this model: what test_adaptation_days reckons with. */
+#define RECORD_SIZE 6300u
+#define ROUNDS      40u
+#define ADAPTERS    3u
 
 struct world {
     struct network_model *model;
@@ -125,7 +127,7 @@ static void outgrow_log(struct adapter *adapter, const struct export *import)
         assert_int_equal(adapter_import(adapter, import->bytes, import->size, &answer), 0);
         /* What a snapshot has taken in is not taken back by an undo any more. */
         int r = adapter_undo(adapter, &answer);
-        assert_int_equal(r, ledger_of(adapter).snapshots > 0 ? r : 0);
+        assert_true(r == 0 || (r == -ENOENT && ledger_of(adapter).snapshots > 0));
     }
     struct adapter_answer answer;
     assert_int_equal(adapter_reset(adapter, &answer), 0);
@@ -146,6 +148,8 @@ static void test_behind_a_snapshot(void **state)
 
     struct adapter *teacher = open_adapter(world, 0);
     struct export taught = learn(teacher, &from);
+    const struct store_ledger ledger = ledger_of(teacher);
+    assert_true(ledger.record_bytes <= ledger.records * RECORD_SIZE);
     adapter_close(teacher);
 
     struct adapter *adapter = open_adapter(world, 1);
