@@ -30,6 +30,7 @@ int lab_capture(const struct lab_args *args);
 int lab_compose(const struct lab_args *args);
 int lab_export(const struct lab_args *args);
 int lab_eval(const struct lab_args *args);
+int lab_join(const struct lab_args *args);
 int lab_mine(const struct lab_args *args);
 int lab_prune(const struct lab_args *args);
 int lab_reproduce(const struct lab_args *args);

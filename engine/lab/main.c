@@ -113,6 +113,18 @@ static const struct lab_command commands[] = {
         .run = lab_eval,
     },
     {
+        .name = "join",
+        .operands = "NAME=MODEL...",
+        .operands_open = true,
+        .options = BIT(OUTPUT),
+        .required = BIT(OUTPUT),
+        .summary = "make packed models the operating points of one file",
+        .about =
+            "The models have the same labels and want the same planes; the first is the default\n"
+            "point. A request, a camera or point = auto chooses among them.",
+        .run = lab_join,
+    },
+    {
         .name = "mine",
         .operands = "MODEL FRAMES",
         .operand_count = 2,

@@ -10,6 +10,7 @@ import ocellus
 import pytest
 from conftest import BUILD, MODELS, Daemon
 
+LAB = BUILD / "engine" / "lab" / "ocellus-lab"
 MODEL = MODELS / "cifar10-lg3.safetensors"
 
 
@@ -37,21 +38,25 @@ def write_model(path, description, tensors):
 
 @pytest.fixture
 def two_points(tmp_path):
-    """The shipped network as point "first", and as "second" with biases of 0 in its last layer."""
+    """The shipped network as point "first", and as "second" with biases of 0 in its last layer; joined by the lab."""
     description, tensors = read_model(MODEL)
-    points, found = [], {}
-    for point in ("first", "second"):
-        layers = []
-        for layer in description["layers"]:
-            layers.append({**layer, "name": f"{point}_{layer['name']}"} if "name" in layer else layer)
-        points.append({"name": point, "input": description["input"], "layers": layers})
-        last = layers[-1]["name"]
-        for name, (dtype, shape, data) in tensors.items():
-            new = f"{point}_{name}"
-            zero = point == "second" and new == f"{last}.bias"
-            found[new] = (dtype, shape, bytes(len(data)) if zero else data)
-    file = {"format": 1, "name": "two", "labels": description["labels"], "points": points}
-    return write_model(tmp_path / "two.safetensors", file, found)
+    name = f"{description['layers'][-1]['name']}.bias"
+    dtype, shape, data = tensors[name]
+    plain = write_model(tmp_path / "plain.safetensors", description, {**tensors, name: (dtype, shape, bytes(len(data)))})
+    two = tmp_path / "two.safetensors"
+    subprocess.run([LAB, "join", "-o", two, f"first={MODEL}", f"second={plain}"], check=True, stdout=subprocess.DEVNULL)
+    return two
+
+
+def test_what_cannot_be_joined_is_told(tmp_path, two_points):
+    for operands, what in (([f"a={MODEL}", f"b={MODELS / 'person.safetensors'}"], "its labels are not those of the first"),
+                           ([f"a={two_points}"], "has several operating points already"),
+                           ([MODEL], "expected NAME=FILE"),
+                           ([f"a={MODEL}", f"a={MODEL}"], "another operating point has that name"),
+                           ([f"A B={MODEL}"], "the name of 1 to 32"),
+                           ([f"p{i}={MODEL}" for i in range(9)], "at most 8")):
+        done = subprocess.run([LAB, "join", "-o", tmp_path / "no", *operands], capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and what in done.stderr and not (tmp_path / "no").exists(), (operands, done.stderr)
 
 
 def test_a_request_or_a_camera_names_the_point(start_daemon, two_points, picture):
