@@ -89,6 +89,10 @@ void status_print(const char *json)
            cJSON_IsTrue(member(root, "ready")) ? "ready" : "not ready");
     print_duration(number(root, "uptime_s"));
     printf(", %.0f connections\n", number(root, "connections"));
+    if (cJSON_IsString(member(root, "reload_error"))) {
+        printf("reload    failed, the configuration before it is in force: %s\n",
+               text(root, "reload_error"));
+    }
     print_workers(member(root, "workers"));
     print_bytes("memory    daemon", number(memory, "daemon"));
     print_bytes(", workers", number(memory, "workers"));

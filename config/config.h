@@ -129,6 +129,11 @@ struct config_error {
     char reason[256];
 };
 
+#define CONFIG_ERROR_BYTES 4608u /* of an error as text */
+
+/* "FILE:LINE: REASON", or without a line. */
+void config_error_format(const struct config_error *error, char *out, size_t size);
+
 /* Read `path` and its drop-ins into a new config, filling in defaults. On failure *ret_error says
  * where and why. Errors: -ENOENT, -EACCES, -EBADMSG (a rule is broken), -ENOMEM. The caller owns
  * *ret_config. */

@@ -154,6 +154,13 @@ int adaptation_create(uv_loop_t *loop, const struct config *config, const struct
     return 0;
 }
 
+void adaptation_set_pool(struct adaptation *adaptation, struct pool *pool)
+{
+    if (adaptation != NULL) {
+        adaptation->pool = pool;
+    }
+}
+
 void adaptation_destroy(struct adaptation *adaptation)
 {
     if (adaptation == NULL) {

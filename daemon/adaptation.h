@@ -27,6 +27,9 @@ int adaptation_create(uv_loop_t *loop, const struct config *config, const struct
                       struct adaptation **ret_adaptation);
 
 /* Commit what can be; before the pool goes. NULL is fine. */
+/* Publish to another pool from now on, which has inherited what there is. NULL is fine. */
+void adaptation_set_pool(struct adaptation *adaptation, struct pool *pool);
+
 void adaptation_destroy(struct adaptation *adaptation);
 
 /* Keep the codes of a checked result whose frame was judged by an adapter. */

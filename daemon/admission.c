@@ -29,10 +29,10 @@ struct camera {
 
 struct admission {
     uv_timer_t timer;
-    struct pool *pool;
-    const struct config *config;
-    const struct models *models;
+    struct setup *setup;
     struct camera *first, *last; /* the queue: not working, served in turn */
+    uint32_t queued;             /* cameras in it */
+    uint32_t old_frames;         /* of setups before this one */
     bool dispatching, stopped;
     uint64_t ticks, frame_ids;
     uint64_t reserved;
@@ -48,17 +48,40 @@ struct admission {
         (camera)->counters.name++;                                                                 \
     } while (0)
 
-static void set_camera(struct camera *camera, const char *name, uint32_t model,
-                       const struct config_camera *settings)
+/* The settings of the camera that the configuration declares, or those of any other. */
+static const struct config_camera *find_settings(const struct config *config, const char *name)
 {
-    scan_forget(&camera->memory);
-    *camera = (struct camera){.model_index = model, .settings = settings};
-    memcpy(camera->name, name, strlen(name) + 1);
+    for (uint32_t i = 0; i < config->camera_count; i++) {
+        if (strcmp(config->cameras[i].name, name) == 0) {
+            return &config->cameras[i];
+        }
+    }
+    return &config->other;
 }
 
-int admission_create(uv_loop_t *loop, const struct config *config, const struct models *models,
-                     struct pool *pool, struct admission **ret_admission)
+/* What the setup says of the camera. */
+static void configure_camera(struct camera *camera, const struct setup *setup)
 {
+    const struct config_camera *settings = find_settings(setup->config, camera->name);
+    const int model = models_find(setup->models, settings->model);
+    camera->settings = settings;
+    camera->declared = settings != &setup->config->other;
+    /* A declared camera's was checked: it is there. */
+    camera->model_index =
+        camera->declared && model >= 0 ? (uint32_t)model : setup->models->standard;
+}
+
+static void set_camera(struct camera *camera, const char *name, const struct setup *setup)
+{
+    scan_forget(&camera->memory);
+    *camera = (struct camera){.settings = NULL};
+    memcpy(camera->name, name, strlen(name) + 1);
+    configure_camera(camera, setup);
+}
+
+int admission_create(uv_loop_t *loop, struct setup *setup, struct admission **ret_admission)
+{
+    const struct config *config = setup->config;
     struct admission *admission =
         calloc(1, sizeof(*admission) + config->cameras_max * sizeof(admission->cameras[0]));
     if (admission == NULL) {
@@ -68,15 +91,9 @@ int admission_create(uv_loop_t *loop, const struct config *config, const struct 
     clock_gettime(CLOCK_REALTIME, &now);
     /* Unique over restarts, and below 2^53 until the year 2248. */
     admission->frame_ids = ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS) * 1024;
-    admission->pool = pool;
-    admission->config = config;
-    admission->models = models;
+    admission->setup = setup;
     for (uint32_t i = 0; i < config->camera_count; i++) {
-        const struct config_camera *declared = &config->cameras[i];
-        struct camera *camera = &admission->cameras[admission->camera_count++];
-        int model = models_find(models, declared->model); /* it was checked: it is there */
-        set_camera(camera, declared->name, model < 0 ? 0 : (uint32_t)model, declared);
-        camera->declared = true;
+        set_camera(&admission->cameras[admission->camera_count++], config->cameras[i].name, setup);
     }
     uv_timer_init(loop, &admission->timer);
     admission->timer.data = admission;
@@ -86,7 +103,8 @@ int admission_create(uv_loop_t *loop, const struct config *config, const struct 
 
 bool admission_reserve(struct admission *admission, size_t bytes)
 {
-    if (bytes > admission->config->queue_bytes_max - admission->reserved) {
+    const uint64_t most = admission->setup->config->queue_bytes_max; /* was more before a reload? */
+    if (admission->reserved > most || bytes > most - admission->reserved) {
         return false;
     }
     admission->reserved += bytes;
@@ -100,8 +118,14 @@ void admission_release(struct admission *admission, size_t bytes)
 
 static void destroy_frame(struct admission *admission, struct frame *frame)
 {
+    struct setup *setup = frame->setup;
+    const bool old = setup != admission->setup;
     admission_release(admission, frame->reserved);
     frame_destroy(frame);
+    admission->old_frames -= old;
+    if (--setup->frames == 0 && old) {
+        setup->idle(setup);
+    }
 }
 
 /* The callback may submit and cancel other frames: nothing may be half-done when it is called. */
@@ -140,9 +164,8 @@ static struct camera *find_replaceable(struct admission *admission)
 /* NULL when all places are needed. */
 static struct camera *add_camera(struct admission *admission, const char *name)
 {
-    const struct config *config = admission->config;
     struct camera *place;
-    if (admission->camera_count < config->cameras_max) {
+    if (admission->camera_count < admission->setup->config->cameras_max) {
         place = &admission->cameras[admission->camera_count++];
     } else {
         place = find_replaceable(admission);
@@ -150,7 +173,7 @@ static struct camera *add_camera(struct admission *admission, const char *name)
     if (place == NULL) {
         return NULL;
     }
-    set_camera(place, name, admission->models->standard, &config->other);
+    set_camera(place, name, admission->setup);
     return place;
 }
 
@@ -160,6 +183,7 @@ static void enqueue(struct admission *admission, struct camera *camera)
         return;
     }
     camera->queued = true;
+    admission->queued++;
     camera->next = NULL;
     if (admission->first == NULL) {
         admission->first = camera;
@@ -174,6 +198,7 @@ static struct camera *dequeue(struct admission *admission)
     struct camera *camera = admission->first;
     if (camera != NULL) {
         admission->first = camera->next;
+        admission->queued--;
         camera->queued = false;
     }
     return camera;
@@ -181,11 +206,12 @@ static struct camera *dequeue(struct admission *admission)
 
 /* The operating point of a frame that leaves the choice to us: the first when nothing waits, a
  * cheaper one for each frame that waits per worker. Points are listed from the dearest down. */
-static uint32_t choose_point(const struct admission *admission, uint32_t count)
+static uint32_t choose_point(const struct admission *admission, const struct frame *frame)
 {
+    const uint32_t count = frame->setup->models->list[frame->model_index].point_count;
     struct pool_stats stats;
     uint32_t waiting = 0;
-    pool_get_stats(admission->pool, &stats);
+    pool_get_stats(frame->setup->pool, &stats);
     for (const struct camera *camera = admission->first; camera != NULL; camera = camera->next) {
         waiting++;
     }
@@ -194,12 +220,11 @@ static uint32_t choose_point(const struct admission *admission, uint32_t count)
 }
 
 /* A camera's adapter judges its frames, where they name no other model or point. */
-static void set_adapter(const struct admission *admission, const struct camera *camera,
-                        struct frame *frame)
+static void set_adapter(struct frame *frame)
 {
-    const struct model *model = &admission->models->list[camera->model_index];
-    const struct config_camera *settings = camera->settings;
-    const bool own = frame->model_index == camera->model_index &&
+    const struct model *model = &frame->setup->models->list[frame->home_model];
+    const struct config_camera *settings = frame->settings;
+    const bool own = frame->model_index == frame->home_model &&
                      (int)frame->point_index == models_find_point(model, settings->point);
     frame->adapter = own ? settings->adapter_slot : 0;
     frame->adapter_name = settings->adapter;
@@ -212,14 +237,13 @@ static bool start_waiting(struct admission *admission, struct camera *camera)
     struct frame *frame = camera->waiting;
     int r;
     if (strcmp(frame->point, MODELS_POINT_AUTO) == 0) {
-        frame->point_index =
-            choose_point(admission, admission->models->list[frame->model_index].point_count);
+        frame->point_index = choose_point(admission, frame);
     }
-    set_adapter(admission, camera, frame);
-    frame->generation = pool_generation(admission->pool, frame);
+    set_adapter(frame);
+    frame->generation = pool_generation(frame->setup->pool, frame);
     scan_recall(&camera->memory, frame->scan_config, frame, uv_hrtime());
     do {
-        r = pool_start_frame(admission->pool, frame);
+        r = pool_start_frame(frame->setup->pool, frame);
     } while (r == -EIO); /* that worker is gone now: there are only so many */
     if (r == -EAGAIN) {
         return false;
@@ -240,14 +264,18 @@ static void dispatch(struct admission *admission)
         return;
     }
     admission->dispatching = true;
-    while (!admission->stopped && admission->first != NULL && pool_has_idle(admission->pool)) {
+    uint32_t passed = 0; /* over in a row: frames of another setup may find an idle worker */
+    while (!admission->stopped && passed < admission->queued &&
+           (admission->old_frames > 0 || pool_has_idle(admission->setup->pool))) {
         struct camera *camera = dequeue(admission);
         if (camera->waiting == NULL) {
             continue; /* cancelled or expired meanwhile */
         }
-        if (!start_waiting(admission, camera)) {
+        if (start_waiting(admission, camera)) {
+            passed = 0;
+        } else {
             enqueue(admission, camera);
-            break;
+            passed++;
         }
     }
     admission->dispatching = false;
@@ -309,15 +337,15 @@ static enum proto_error set_scan(struct admission *admission, struct frame *fram
                                  const struct camera *camera, bool own, const char **ret_message)
 {
     const struct config_camera *settings =
-        camera != NULL ? camera->settings : &admission->config->other;
+        camera != NULL ? camera->settings : &admission->setup->config->other;
     const uint32_t point =
         strcmp(frame->point, MODELS_POINT_AUTO) == 0 ? SCAN_EVERY_POINT : frame->point_index;
     const bool wanted = frame->scan_wish == PROTO_SCAN_DEFAULT ? settings->scan.enabled && own
                                                                : frame->scan_wish == PROTO_SCAN_YES;
 
     frame->scan_config = &settings->scan;
-    if (wanted && scan_settings(admission->models, &settings->scan, frame->model_index, point,
-                                &frame->scan, ret_message) < 0) {
+    if (wanted && scan_settings(admission->setup->models, &settings->scan, frame->model_index,
+                                point, &frame->scan, ret_message) < 0) {
         return PROTO_BAD_REQUEST;
     }
     return PROTO_OK;
@@ -328,7 +356,7 @@ static enum proto_error set_scan(struct admission *admission, struct frame *fram
 static enum proto_error set_network(struct admission *admission, struct frame *frame,
                                     const struct camera *camera, const char **ret_message)
 {
-    const struct models *models = admission->models;
+    const struct models *models = admission->setup->models;
     uint32_t own = camera != NULL ? camera->model_index : models->standard;
     int model = frame->model[0] != '\0' ? models_find(models, frame->model) : (int)own;
     if (model < 0) {
@@ -374,6 +402,12 @@ static enum proto_error admit(struct admission *admission, struct frame *frame,
         *ret_message = "this camera is disabled";
         return PROTO_FORBIDDEN;
     }
+    if (frame->length > admission->setup->config->frame_bytes_max) {
+        *ret_message = "the frame is over a limit that was lowered meanwhile";
+        return PROTO_TOO_LARGE;
+    }
+    frame->settings = camera->settings;
+    frame->home_model = camera->model_index;
     return PROTO_OK;
 }
 
@@ -381,10 +415,13 @@ void admission_submit(struct admission *admission, struct frame *frame)
 {
     struct camera *camera;
     const char *message;
+    const uint32_t deadline_ms = admission->setup->config->deadline_ms;
+    frame->setup = admission->setup;
+    frame->setup->frames++;
     enum proto_error error = admit(admission, frame, &camera, &message);
 
     frame->id = ++admission->frame_ids;
-    frame->deadline_ns = frame->arrived_ns + admission->config->deadline_ms * NS_PER_MS;
+    frame->deadline_ns = frame->arrived_ns + deadline_ms * NS_PER_MS;
     admission->totals.received++;
     if (camera != NULL) {
         camera->counters.received++;
@@ -402,7 +439,7 @@ void admission_submit(struct admission *admission, struct frame *frame)
     camera->waiting = frame;
     enqueue(admission, camera);
     if (!uv_is_active((uv_handle_t *)&admission->timer)) {
-        uv_timer_start(&admission->timer, on_timer, admission->config->deadline_ms, 0);
+        uv_timer_start(&admission->timer, on_timer, deadline_ms, 0);
     }
     if (older != NULL) {
         COUNT(admission, camera, superseded);
@@ -432,6 +469,9 @@ void admission_observe(struct admission *admission, struct frame *frame,
                        const struct job_result *result)
 {
     struct camera *camera = find_camera(admission, frame->camera);
+    if (frame->setup->pool != admission->setup->pool) {
+        return; /* of other models */
+    }
     scan_remember(&camera->memory, frame, result, uv_hrtime());
 }
 
@@ -453,6 +493,26 @@ void admission_finished(struct admission *admission, struct frame *frame, enum p
         COUNT(admission, camera, failed);
     }
     finish_frame(admission, frame, error, message, result);
+}
+
+void admission_switch(struct admission *admission, struct setup *setup)
+{
+    const bool same = setup->pool == admission->setup->pool;
+    admission->old_frames += admission->setup->frames;
+    admission->setup = setup;
+    for (uint32_t i = 0; i < admission->camera_count; i++) {
+        if (!same) {
+            scan_forget(&admission->cameras[i].memory);
+        }
+        configure_camera(&admission->cameras[i], setup);
+    }
+    for (uint32_t i = 0; i < setup->config->camera_count; i++) {
+        const char *name = setup->config->cameras[i].name;
+        if (find_camera(admission, name) == NULL) {
+            add_camera(admission,
+                       name); /* where all places have frames now: with its first frame */
+        }
+    }
 }
 
 void admission_stop(struct admission *admission)

@@ -38,11 +38,29 @@ struct admission_camera {
     struct admission_counters counters;
 };
 
+struct fleet;
+
+/* What frames are admitted and judged by. A reload makes another one; each frame ends by the one
+ * that it was admitted by. */
+struct setup {
+    struct config *config;
+    struct models *models;
+    struct pool *pool;
+    struct fleet *fleet; /* whose models and pool these are */
+    uint32_t frames;     /* admission's, that are not finished */
+    bool pinned;         /* an adapter borrows from it to the end */
+    /* Called when no frame is left of a setup that admission uses no more. */
+    void (*idle)(struct setup *setup);
+};
+
 struct admission;
 
-/* config, models and pool are borrowed. */
-int admission_create(uv_loop_t *loop, const struct config *config, const struct models *models,
-                     struct pool *pool, struct admission **ret_admission);
+/* The setup is borrowed. */
+int admission_create(uv_loop_t *loop, struct setup *setup, struct admission **ret_admission);
+
+/* Admit by another setup from now on, with as many cameras-max. The one before is needed as long as
+ * frames are left of it. */
+void admission_switch(struct admission *admission, struct setup *setup);
 
 /* Answer the waiting frames TOO_BUSY and take no more; to be called before pool_destroy. */
 void admission_stop(struct admission *admission);

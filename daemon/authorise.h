@@ -34,6 +34,7 @@ struct peer {
 #define AUTHORISE(class)          (1u << (class))
 #define AUTHORISE_OTHER_IF_CONFIG (1u << PEER_CLASS_COUNT) /* OTHER when allow-other = yes */
 
+#define AUTHORISE_OPERATORS (AUTHORISE(PEER_ROOT) | AUTHORISE(PEER_SERVICE))
 #define AUTHORISE_TRAINERS                                                                         \
     (AUTHORISE(PEER_ROOT) | AUTHORISE(PEER_SERVICE) | AUTHORISE(PEER_TRAINER))
 #define AUTHORISE_CLIENTS                                                                          \

@@ -40,6 +40,9 @@ struct frame {
     void *door; /* for done */
 
     /* admission's and the pool's */
+    struct setup *setup;                  /* by which it was admitted */
+    const struct config_camera *settings; /* of its camera, then */
+    uint32_t home_model;                  /* that of its camera, then */
     uint64_t id;
     uint64_t deadline_ns;
     uint64_t started_ns;

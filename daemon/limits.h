@@ -36,6 +36,8 @@
 /* milliseconds before a worker that died at start is tried again, doubling to the second */
 #define LIMIT_WORKER_BACKOFF_MS     50u
 #define LIMIT_WORKER_BACKOFF_MAX_MS 5000u
+/* milliseconds for the workers of a reload to get ready; then those that are take over, or none */
+#define LIMIT_RELOAD_MS 10000u
 /* starts in a row that led to nothing: the worker counts as irreplaceable, and systemd's watchdog
  * is not fed. A failing disk or a broken program fails at once and every time, a busy machine not.
  */

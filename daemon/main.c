@@ -32,15 +32,6 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static void print_config_error(const struct config_error *error)
-{
-    if (error->line > 0) {
-        fprintf(stderr, "ocellusd: %s:%u: %s\n", error->file, error->line, error->reason);
-    } else {
-        fprintf(stderr, "ocellusd: %s: %s\n", error->file, error->reason);
-    }
-}
-
 int main(int argc, char **argv)
 {
     const char *path = OCELLUS_CONFIG_PATH;
@@ -71,10 +62,11 @@ int main(int argc, char **argv)
     struct config *config;
     struct config_error error;
     if (config_load(path, &config, &error) < 0) {
-        print_config_error(&error);
+        char text[CONFIG_ERROR_BYTES];
+        config_error_format(&error, text, sizeof(text));
+        fprintf(stderr, "ocellusd: %s\n", text);
         return EXIT_FAILURE;
     }
-    int r = check ? server_check(config) : server_run(config);
-    config_destroy(config);
+    int r = check ? server_check(config) : server_run(config, path);
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -141,6 +141,13 @@ static void run_ready(struct server *server, struct method_call *call)
     }
 }
 
+static void run_reload(struct server *server, struct method_call *call)
+{
+    if (!refuse_parameters(call)) {
+        reload_call(&server->reload, call);
+    }
+}
+
 static void run_get_info(struct server *server, struct method_call *call)
 {
     (void)server;
@@ -276,6 +283,15 @@ static const struct method methods[] = {
         .run = method_import,
     },
     {
+        .name = "io.ocellus.Reload",
+        .path = "/v1/reload",
+        .verbs = HTTP_VERB_POST,
+        .allow = "POST",
+        .column = AUTHORISE_OPERATORS,
+        .takes = METHOD_TAKES_JSON,
+        .run = run_reload,
+    },
+    {
         .path = "/healthz",
         .verbs = HTTP_VERB_GET,
         .allow = "GET",
@@ -355,6 +371,7 @@ void method_start(struct server *server, const struct method *method, struct met
 {
     call->frame = NULL;
     call->request_in_flight = NULL;
+    call->reloading = false;
     if (call->bytes != NULL || call->fd >= 0) {
         struct frame *frame = frame_create();
         if (frame == NULL) {
@@ -378,6 +395,9 @@ void method_cancel(struct server *server, struct method_call *call)
     if (call->frame != NULL) {
         admission_cancel(server->admission, call->frame);
         call->frame = NULL;
+    }
+    if (call->reloading) {
+        reload_cancel(&server->reload, call);
     }
     if (call->request_in_flight != NULL) {
         call->request_in_flight->done = NULL; /* what it asks for happens all the same */

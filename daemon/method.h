@@ -57,7 +57,9 @@ struct method_call {
                  struct cJSON *result);
     void *door;
 
-    struct frame *frame; /* in flight; NULL: none */
+    struct method_call *next; /* of those that wait for a reload */
+    bool reloading;           /* it waits for one */
+    struct frame *frame;      /* in flight; NULL: none */
     struct trainer_request *request_in_flight;
     struct server *server; /* of those */
 };

@@ -307,6 +307,28 @@ int pool_publish(struct pool *pool, const struct pool_weights *weights, uint32_t
     return all ? 0 : -EINVAL;
 }
 
+int pool_inherit(struct pool *pool, const struct pool *from)
+{
+    struct pool_weights weights[POOL_PUBLISHED_MAX];
+    for (uint32_t i = 0; i < from->published_count; i++) {
+        weights[i] = from->published[i].weights;
+        if (weights[i].memfd >= 0) {
+            weights[i].memfd = fcntl(weights[i].memfd, F_DUPFD_CLOEXEC, 0);
+            if (weights[i].memfd < 0) {
+                int err = -errno;
+                while (i-- > 0) {
+                    close_weights(&weights[i]);
+                }
+                return err;
+            }
+        }
+    }
+    int r = pool_publish(pool, weights, from->published_count);
+    /* An adapter has one number, be it that of layers published later. */
+    memcpy(pool->generations, from->generations, sizeof(pool->generations));
+    return r;
+}
+
 static uint64_t resident_bytes(int pid)
 {
     char path[32];

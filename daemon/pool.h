@@ -104,6 +104,10 @@ int pool_start_probe(struct pool *pool, struct frame *frame, uint64_t since_ns);
  * trouble. */
 bool pool_healthy(const struct pool *pool, uint64_t since_ns, uint64_t now_ns);
 
+/* Publish in `pool` all that was published in `from`, whose adapters' models have the same numbers.
+ * Errors: negative errno of dup; nothing was published then. */
+int pool_inherit(struct pool *pool, const struct pool *from);
+
 /* Of the weights that would judge the frame now. */
 uint64_t pool_generation(const struct pool *pool, const struct frame *frame);
 

@@ -5,10 +5,8 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,9 +30,8 @@
 #include "engine/kernel/rates.h"
 #include "proto/http.h"
 
-#define ACCEPT_PER_TURN    16                    /* then connections that are open get their turn */
-#define ACCEPT_PAUSE_MS    100u                  /* after descriptors or memory ran out */
-#define FAILURE_LOG_NS     UINT64_C(60000000000) /* between lines about failing workers */
+#define ACCEPT_PER_TURN    16   /* then connections that are open get their turn */
+#define ACCEPT_PAUSE_MS    100u /* after descriptors or memory ran out */
 #define DESCRIPTORS_WANTED 4096u
 
 void server_add(struct server *server, struct connection *connection)
@@ -168,73 +165,12 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* A worker became idle, or their number changed. */
-static void on_pool_changed(void *context)
+void server_use(struct server *server, struct setup *setup)
 {
-    struct server *server = context;
-    if (server->admission == NULL) {
-        return; /* the pool is younger than admission only while both are made */
-    }
-    struct pool_stats stats;
-    admission_changed(server->admission);
-    pool_get_stats(server->pool, &stats);
-    service_pool_changed(&server->service);
-    uint64_t failures = stats.crashes + stats.timeouts + stats.lies;
-    uint64_t now = uv_hrtime();
-    if (failures > server->failures_logged &&
-        (server->failures_logged == 0 || now - server->failures_logged_ns > FAILURE_LOG_NS)) {
-        log_warning("workers failed and were replaced: %" PRIu64 " times since the start",
-                    failures);
-        server->failures_logged = failures;
-        server->failures_logged_ns = now;
-    }
-}
-
-static void on_pool_finished(void *context, struct frame *frame, enum proto_error error,
-                             const char *message, const struct job_result *result)
-{
-    struct server *server = context;
-    struct proto_result described;
-    if (frame->probe) {
-        service_probe_finished(&server->service, frame, error, message);
-        return;
-    }
-    service_note(&server->service);
-    if (result != NULL) {
-        admission_observe(server->admission, frame, result);
-        if (frame->adapter != 0) {
-            adaptation_keep(server->adaptation, frame, result);
-        }
-        models_describe(server->models, frame, result, &described);
-    }
-    admission_finished(server->admission, frame, error, message,
-                       result != NULL ? &described : NULL);
-}
-
-static void on_pool_closed(void *context)
-{
-    struct server *server = context;
-    server->pool = NULL;
-}
-
-static uint32_t count_workers(const struct config *config)
-{
-    cpu_set_t set;
-    if (config->workers > 0) {
-        return config->workers;
-    }
-    int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-    return count < 1 ? 1 : count > 64 ? 64 : (uint32_t)count;
-}
-
-static int load_models(const struct config *config, struct models **ret_models)
-{
-    char reason[5000];
-    int r = models_load(config, ret_models, reason, sizeof(reason));
-    if (r < 0) {
-        log_error("%s", reason);
-    }
-    return r;
+    server->setup = setup;
+    server->config = setup->config;
+    server->models = setup->models;
+    server->pool = setup->pool;
 }
 
 /* The group of that name; `none` where the name is empty. */
@@ -277,51 +213,27 @@ static int init_kernels(struct server *server)
     return 0;
 }
 
-static int start_pool(struct server *server)
+/* Takes the configuration. */
+static int start_work(struct server *server, struct config *config)
 {
-    const struct config *config = server->config;
-    struct pool_options options = {
-        .worker_path = config->worker_path,
-        .cpu_mask = config->cpu_mask,
-        .workers = server->workers,
-        .timeout_ms = config->worker_timeout_ms,
-        .frames_max = config->worker_frames_max,
-        .frame_bytes_max = config->frame_bytes_max,
-        .pixels_max = config->pixels_max,
-        .spin_us = config->spin_us,
-        .model_count = server->models->count,
-        .changed = on_pool_changed,
-        .finished = on_pool_finished,
-        .context = server,
-    };
-    memcpy(options.rates, server->kernels.rates, sizeof(options.rates));
-    for (uint32_t i = 0; i < server->models->count; i++) {
-        const struct model *model = &server->models->list[i];
-        options.models[i] = (struct pool_model){
-            .memfd = model->memfd,
-            .bytes = model->bytes,
-            .generation = model->generation,
-            .label_count = network_model_labels(model->network),
-            .wakes = model->wakes,
-            .wake_label = model->wake_label,
-            .wake_margin = model->wake_margin,
-        };
-        for (uint32_t k = 0; k < model->point_count; k++) {
-            options.models[i].codes_bytes[k] = models_codes_bytes(model, k);
-        }
-    }
-    int r = pool_create(&server->loop, &options, &server->pool);
+    char reason[CONFIG_ERROR_BYTES];
+    struct setup *setup;
+    int r = setup_create(server, config, reason, sizeof(reason), &setup);
     if (r < 0) {
-        log_error("workers: %s: %s", config->worker_path, strerror(-r));
+        log_error("%s", reason);
+        config_destroy(config);
         return r;
     }
-    r = admission_create(&server->loop, config, server->models, server->pool, &server->admission);
+    server_use(server, setup);
+    r = admission_create(&server->loop, setup, &server->admission);
     if (r < 0) {
         log_error("%s", strerror(-r));
         return r;
     }
-    return adaptation_create(&server->loop, config, server->models, &server->kernels, server->pool,
-                             &server->adaptation);
+    r = adaptation_create(&server->loop, config, server->models, &server->kernels, server->pool,
+                          &server->adaptation);
+    setup->pinned = setup->fleet->pinned = server->adaptation != NULL;
+    return r;
 }
 
 static int start_listening(struct server *server)
@@ -351,8 +263,9 @@ static void stop(struct server *server)
     server->stopping = true;
     service_stop(&server->service);
     uv_close((uv_handle_t *)&server->accept_timer, NULL);
-    uv_close((uv_handle_t *)&server->signals[0], NULL);
-    uv_close((uv_handle_t *)&server->signals[1], NULL);
+    for (size_t i = 0; i < SERVER_SIGNALS; i++) {
+        uv_close((uv_handle_t *)&server->signals[i], NULL);
+    }
     for (uint32_t i = 0; i < server->listener_count; i++) {
         uv_close((uv_handle_t *)&server->listeners[i].poll, NULL);
         listen_close(&server->listeners[i]);
@@ -360,9 +273,8 @@ static void stop(struct server *server)
     if (server->admission != NULL) {
         admission_stop(server->admission);
     }
-    if (server->pool != NULL) {
-        pool_destroy(server->pool, on_pool_closed, server);
-    }
+    reload_stop(&server->reload);
+    fleet_stop_all(server);
     while (server->connections != NULL) {
         server->connections->close(server->connections);
     }
@@ -385,6 +297,10 @@ void server_fail(struct server *server, const char *format, ...)
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct server *server = signal->data;
+    if (number == SIGHUP) {
+        reload_ask(&server->reload);
+        return;
+    }
     log_info("stopping on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
     stop(server);
 }
@@ -398,29 +314,39 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static void init_handles(struct server *server)
+static void init_handles(struct server *server, const char *path)
 {
-    static const int numbers[2] = {SIGTERM, SIGINT};
+    static const int numbers[SERVER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     uv_timer_init(&server->loop, &server->accept_timer);
     server->accept_timer.data = server;
     service_init(&server->service, server);
-    for (int i = 0; i < 2; i++) {
+    reload_init(&server->reload, server, path);
+    for (size_t i = 0; i < SERVER_SIGNALS; i++) {
         uv_signal_init(&server->loop, &server->signals[i]);
         server->signals[i].data = server;
         uv_signal_start(&server->signals[i], on_signal, numbers[i]);
     }
 }
 
-static int run(struct server *server)
+static void free_setup(struct setup *setup)
+{
+    if (setup != NULL) {
+        config_destroy(setup->config);
+        free(setup);
+    }
+}
+
+static int run(struct server *server, struct config *config, const char *path)
 {
     int r = uv_loop_init(&server->loop);
     if (r < 0) {
         log_error("%s", uv_strerror(r));
+        config_destroy(config);
         return r;
     }
     server->loop.data = server;
-    init_handles(server);
-    r = start_pool(server);
+    init_handles(server, path);
+    r = start_work(server, config);
     if (r == 0) {
         r = start_listening(server);
     }
@@ -434,10 +360,13 @@ static int run(struct server *server)
         r = r == 0 ? -EBUSY : r;
     }
     admission_destroy(server->admission);
+    fleet_free_all(server);
+    free_setup(server->setup);
+    free_setup(server->pinned);
     return r;
 }
 
-int server_check(const struct config *config)
+int server_check(struct config *config)
 {
     struct models *models;
     gid_t clients, trainers;
@@ -447,19 +376,24 @@ int server_check(const struct config *config)
         log_error("worker: %s: %s", config->worker_path, strerror(-r));
     }
     if (r == 0) {
-        r = load_models(config, &models);
+        char reason[CONFIG_ERROR_BYTES];
+        r = models_load(config, &models, reason, sizeof(reason));
+        if (r < 0) {
+            log_error("%s", reason);
+        } else {
+            models_destroy(models);
+        }
     }
-    if (r == 0) {
-        models_destroy(models);
-    }
+    config_destroy(config);
     return r;
 }
 
-int server_run(const struct config *config)
+int server_run(struct config *config, const char *path)
 {
     struct server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
         log_error("out of memory");
+        config_destroy(config);
         return -ENOMEM;
     }
     signal(SIGPIPE, SIG_IGN); /* libuv writes to clients that may be gone */
@@ -469,21 +403,18 @@ int server_run(const struct config *config)
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
     mallopt(M_TRIM_THRESHOLD, 4 << 20);
     server->config = config;
-    server->workers = count_workers(config);
     server->service_uid = geteuid();
     server->started_ns = uv_hrtime();
 
     int r = find_groups(config, &server->client_gid, &server->trainer_gid);
     if (r == 0) {
-        r = load_models(config, &server->models);
-    }
-    if (r == 0) {
         r = init_kernels(server);
     }
     if (r == 0) {
-        r = run(server);
+        r = run(server, config, path);
+    } else {
+        config_destroy(config);
     }
-    models_destroy(server->models);
     free(server);
     return r;
 }

@@ -16,24 +16,26 @@
 #include "config/config.h"
 #include "daemon/authorise.h"
 #include "daemon/listen.h"
+#include "daemon/reload.h"
 #include "daemon/service.h"
 #include "engine/kernel/kernel.h"
 
 struct adaptation;
-struct admission;
-struct models;
-struct pool;
 struct method;
+
+#define SERVER_SIGNALS 3u
 
 struct server {
     uv_loop_t loop;
+    struct setup *setup; /* in use; the next three are its */
     const struct config *config;
     struct models *models;
     struct pool *pool;
+    struct setup *pinned; /* the first, where adapters borrow from it and it is not in use */
+    struct fleet *fleets; /* a list */
     struct admission *admission;
     struct adaptation *adaptation; /* NULL: no camera learns */
-    uint32_t workers;
-    struct kernel_table kernels; /* as all workers have it */
+    struct kernel_table kernels;   /* as all workers have it */
     uid_t service_uid;
     gid_t client_gid, trainer_gid; /* (gid_t)-1: there are no trainers */
     uint64_t started_ns;
@@ -44,8 +46,9 @@ struct server {
     struct listener listeners[LISTEN_MAX];
     uint32_t listener_count;
     uv_timer_t accept_timer; /* accepts again after descriptors ran out */
-    uv_signal_t signals[2];
+    uv_signal_t signals[SERVER_SIGNALS];
     struct service service;
+    struct reload reload;
     bool stopping;
     int result; /* what server_run returns */
     uint64_t failures_logged, failures_logged_ns;
@@ -60,13 +63,17 @@ struct connection {
 };
 
 /*
- * Run until a signal or an error stops it. Errors, already logged: negative errno.
- * `config` must outlive the call.
+ * Run until a signal or an error stops it. Takes the configuration, which was read from `path`.
+ * Errors, already logged: negative errno.
  */
-int server_run(const struct config *config);
+int server_run(struct config *config, const char *path);
 
-/* Load what the configuration names without serving anything. Errors: logged, negative errno. */
-int server_check(const struct config *config);
+/* Load what the configuration names without serving anything. Takes the configuration. Errors:
+ * logged, negative errno. */
+int server_check(struct config *config);
+
+/* From now on with this setup. */
+void server_use(struct server *server, struct setup *setup);
 
 void server_add(struct server *server, struct connection *connection);
 void server_remove(struct connection *connection);

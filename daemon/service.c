@@ -3,6 +3,7 @@
 /* Messages to the service manager, when they are due and true. */
 #include "daemon/service.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +21,16 @@
 /* `state` is lines that end in a newline, or empty. */
 static void notify(struct service *service, const char *state)
 {
-    char line[sizeof(service->told)], message[sizeof(line) + 64];
+    char line[sizeof(service->told)], message[sizeof(line) + 128];
     if (!service->managed) {
         return;
     }
+    const char *trouble = service->server->reload.trouble;
     status_line(service->server, line, sizeof(line));
+    if (trouble[0] != '\0') {
+        size_t length = strlen(line);
+        snprintf(line + length, sizeof(line) - length, "; reload failed: %.700s", trouble);
+    }
     bool news = strcmp(line, service->told) != 0;
     if (news || state[0] != '\0') {
         memcpy(service->told, line, sizeof(line));
@@ -35,7 +41,7 @@ static void notify(struct service *service, const char *state)
 }
 
 /* A picture with edges in both directions, for the default model. NULL: out of memory. */
-static struct frame *make_probe(const struct server *server)
+static struct frame *make_probe(const struct models *models)
 {
     static const char head[] = "P6\n32 32\n255\n";
     const size_t length = sizeof(head) - 1 + (size_t)PROBE_SIDE * PROBE_SIDE * 3;
@@ -55,48 +61,68 @@ static struct frame *make_probe(const struct server *server)
     frame->bytes = bytes;
     frame->length = length;
     frame->kind = IMAGE_KIND_PNM;
-    frame->model_index = server->models->standard;
+    frame->model_index = models->standard;
     frame->arrived_ns = uv_hrtime();
     frame->probe = true;
     return frame;
 }
 
 /* Each of them is given at most one: it is not idle afterwards, or gone. */
-static void start_probes(struct service *service)
+static void start_probes(struct service *service, const struct fleet *fleet)
 {
-    struct server *server = service->server;
-    while (pool_has_unproven(server->pool, service->period_start_ns)) {
-        struct frame *frame = make_probe(server);
+    while (pool_has_unproven(fleet->pool, service->period_start_ns)) {
+        struct frame *frame = make_probe(fleet->models);
         if (frame == NULL) {
             return; /* the watchdog will tell, or the next change */
         }
-        if (pool_start_probe(server->pool, frame, service->period_start_ns) < 0) {
+        if (pool_start_probe(fleet->pool, frame, service->period_start_ns) < 0) {
             frame_destroy(frame);
         }
     }
 }
 
-void service_pool_changed(struct service *service)
+void service_pool_changed(struct service *service, const struct fleet *fleet)
 {
-    if (!service->server->stopping) {
-        start_probes(service);
+    if (!service->server->stopping && !fleet->closing) {
+        start_probes(service, fleet);
     }
 }
 
-void service_probe_finished(struct service *service, struct frame *frame, enum proto_error error,
-                            const char *message)
+void service_probe_finished(struct service *service, struct fleet *fleet, struct frame *frame,
+                            enum proto_error error, const char *message)
 {
     frame_destroy(frame);
-    if (service->announced || service->server->stopping) {
+    if (service->server->stopping) {
         return;
     }
     if (error == PROTO_OK) {
-        service->announced = true;
-        notify(service, "READY=1\n");
-        log_info("ready");
+        fleet->proven = true;
+        if (!service->announced) {
+            service->announced = true;
+            notify(service, "READY=1\n");
+            log_info("ready");
+        }
     } else if (error != PROTO_WORKER_FAILED && error != PROTO_DEADLINE) {
-        server_fail(service->server, "the default model cannot judge a picture: %s", message);
+        snprintf(fleet->refusal, sizeof(fleet->refusal),
+                 "the default model cannot judge a picture: %s", message);
+        if (!service->announced) {
+            server_fail(service->server, "%s", fleet->refusal);
+        }
     } /* else the pool replaces the worker, and the next one tries */
+}
+
+void service_reloading(struct service *service)
+{
+    char state[64];
+    snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\n", uv_hrtime() / 1000);
+    notify(service, state);
+}
+
+void service_reloaded(struct service *service)
+{
+    if (service->announced) { /* else READY still comes */
+        notify(service, "READY=1\n");
+    }
 }
 
 static void on_status(uv_timer_t *timer)
@@ -116,7 +142,7 @@ static void on_watchdog(uv_timer_t *timer)
     }
     service->starving = !healthy;
     service->period_start_ns = now;
-    start_probes(service);
+    start_probes(service, service->server->setup->fleet);
 }
 
 void service_init(struct service *service, struct server *server)

@@ -19,16 +19,19 @@
 
 #include "daemon/frame.h"
 
+struct fleet;
 struct server;
+
+#define SERVICE_STATUS_BYTES 1024u
 
 struct service {
     struct server *server;
     uv_timer_t watchdog, status;
-    uint64_t period_start_ns; /* the watchdog's; 0: there is none */
-    bool managed;             /* somebody listens */
-    bool announced;           /* READY was sent */
-    bool starving;            /* the watchdog was not fed in the last period */
-    char told[256];           /* the status line that was sent last */
+    uint64_t period_start_ns;        /* the watchdog's; 0: there is none */
+    bool managed;                    /* somebody listens */
+    bool announced;                  /* READY was sent */
+    bool starving;                   /* the watchdog was not fed in the last period */
+    char told[SERVICE_STATUS_BYTES]; /* the status line that was sent last */
 };
 
 void service_init(struct service *service, struct server *server);
@@ -37,11 +40,15 @@ void service_init(struct service *service, struct server *server);
 void service_stop(struct service *service);
 
 /* The pool's `changed`: new workers get a frame to prove themselves. */
-void service_pool_changed(struct service *service);
+void service_pool_changed(struct service *service, const struct fleet *fleet);
 
 /* The pool's `finished` of a frame whose `probe` is set. Frees it. */
-void service_probe_finished(struct service *service, struct frame *frame, enum proto_error error,
-                            const char *message);
+void service_probe_finished(struct service *service, struct fleet *fleet, struct frame *frame,
+                            enum proto_error error, const char *message);
+
+/* RELOADING, and READY again, whatever came of it: what went wrong stays in the status line. */
+void service_reloading(struct service *service);
+void service_reloaded(struct service *service);
 
 /* Something happened that the status line may tell, within ten seconds. Cheap. */
 void service_note(struct service *service);

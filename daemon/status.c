@@ -127,6 +127,10 @@ struct cJSON *status_to_json(const struct server *server)
     json_put_number(&builder, root, "uptime_s",
                     round((double)(uv_hrtime() - server->started_ns) / 1e8) / 10.0);
     json_put_bool(&builder, root, "ready", server_ready(server));
+    json_put_number(&builder, root, "configuration", (double)server->reload.done);
+    if (server->reload.trouble[0] != '\0') {
+        json_put_string(&builder, root, "reload_error", server->reload.trouble);
+    }
     json_put_number(&builder, root, "connections", server->connection_count);
     put_frames(&builder, root, &totals);
     put_cameras(&builder, root, server);

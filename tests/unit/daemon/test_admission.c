@@ -24,6 +24,7 @@ struct bench {
     struct config config;
     struct models models;
     struct pool *pool;
+    struct setup setup;
     struct admission *admission;
     int model;
     unsigned fds;
@@ -116,9 +117,9 @@ static void open_bench(struct bench *bench, unsigned timeout_ms, unsigned deadli
     options.context = bench;
     assert_int_equal(uv_loop_init(&bench->loop), 0);
     assert_int_equal(pool_create(&bench->loop, &options, &bench->pool), 0);
-    assert_int_equal(admission_create(&bench->loop, &bench->config, &bench->models, bench->pool,
-                                      &bench->admission),
-                     0);
+    bench->setup =
+        (struct setup){.config = &bench->config, .models = &bench->models, .pool = bench->pool};
+    assert_int_equal(admission_create(&bench->loop, &bench->setup, &bench->admission), 0);
     wait_ready(bench);
 }
 

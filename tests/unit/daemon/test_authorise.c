@@ -36,6 +36,7 @@ static const struct {
     {"io.ocellus.Reset", "yyynnnnn"},
     {"io.ocellus.Export", "yyynnnnn"},
     {"io.ocellus.Import", "yyynnnnn"},
+    {"io.ocellus.Reload", "yynnnnnn"},
     {"/healthz", "yyyyyyyy"},
     {"/readyz", "yyyyyyyy"},
     {"org.varlink.service.GetInfo", "yyyyyyyy"},
