@@ -587,15 +587,6 @@ out:
     return 0;
 }
 
-void config_error_format(const struct config_error *error, char *out, size_t size)
-{
-    char line[16] = "";
-    if (error->line > 0) {
-        snprintf(line, sizeof(line), "%u:", error->line);
-    }
-    snprintf(out, size, "%s:%s %s", error->file, line, error->reason);
-}
-
 void config_destroy(struct config *config)
 {
     free(config);

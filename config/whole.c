@@ -4,6 +4,7 @@
 #include "config/whole.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 void config_set_defaults(struct config *config)
@@ -105,4 +106,13 @@ int config_link_adapters(struct config *config, uint32_t *ret_camera, const char
         camera->adapter_slot = 1 + (uint32_t)(adapter - config->adapters);
     }
     return 0;
+}
+
+void config_error_format(const struct config_error *error, char *out, size_t size)
+{
+    char line[16] = "";
+    if (error->line > 0) {
+        snprintf(line, sizeof(line), "%u:", error->line);
+    }
+    snprintf(out, size, "%s:%s %s", error->file, line, error->reason);
 }

@@ -97,6 +97,7 @@ static void open_bench(struct bench *bench, unsigned timeout_ms, unsigned deadli
     memset(bench, 0, sizeof(*bench));
     bench->config = (struct config){
         .cameras_max = 4,
+        .frame_bytes_max = 1000,
         .queue_bytes_max = 1000,
         .deadline_ms = deadline_ms,
         .default_model = "m",
