@@ -17,20 +17,13 @@ static const char trained_header[] = "right,pictures,diverged\n";
 static const char rows_header[] =
     "coded,grid,bits,right,pictures,conv1,conv2,conv3,dense1,dense2\n";
 
-const char *const lab_lognet_training_names[LAB_LOGNET_TRAININGS] = {"float",  "log",  "sqrt2",
-                                                                     "linear", "log3", "linear3"};
+const char *const lab_lognet_training_names[LAB_LOGNET_TRAININGS] = {"float", "log", "linear",
+                                                                     "sqrt2"};
 const char *const lab_lognet_part_names[LAB_LOGNET_PARTS] = {"activations", "peaks", "dense",
                                                              "conv"};
 const char *const lab_lognet_grid_names[LAB_LOGNET_GRIDS] = {"linear", "log", "log-sqrt2"};
 const char *const lab_lognet_layer_names[LAB_LOGNET_LAYERS] = {"conv1", "conv2", "conv3", "dense1",
                                                                "dense2"};
-
-uint32_t lab_lognet_seeds(const struct lab_lognet *lognet, enum lab_lognet_training training)
-{
-    const bool paper =
-        training == LAB_LOGNET_FLOAT || training == LAB_LOGNET_LOG || training == LAB_LOGNET_LINEAR;
-    return paper || lognet->seeds == 0 ? lognet->seeds : 1;
-}
 
 bool lab_lognet_has_weights(enum lab_lognet_part part, uint32_t layer)
 {
@@ -63,8 +56,8 @@ struct lab_lognet_row *lab_lognet_row(struct lab_lognet *lognet, uint32_t seed,
 char *lab_lognet_recipe(const struct lab_lognet *lognet, enum lab_lognet_training training)
 {
     static const unsigned channels[] = {16, 32, 64};
-    static const char *const codings[LAB_LOGNET_TRAININGS] = {"f32",      "log:5", "log:5:sqrt2",
-                                                              "linear:5", "log:3", "linear:3"};
+    static const char *const codings[LAB_LOGNET_TRAININGS] = {"f32", "log:5", "linear:5",
+                                                              "log:5:sqrt2"};
     const char *coding = codings[training];
     char *bytes;
     size_t size;
@@ -281,14 +274,11 @@ int lab_lognet_save_rows(struct lab_lognet *lognet, uint32_t seed)
 int lab_lognet_load(struct lab_lognet *lognet)
 {
     int r = 0;
-    for (uint32_t t = 0; t < LAB_LOGNET_TRAININGS; t++) {
-        const enum lab_lognet_training training = (enum lab_lognet_training)t;
-        for (uint32_t s = 0; r == 0 && s < lab_lognet_seeds(lognet, training); s++) {
-            r = load_trained(lognet, training, s);
-        }
-    }
     for (uint32_t seed = 0; r == 0 && seed < lognet->seeds; seed++) {
-        r = load_rows(lognet, seed);
+        for (uint32_t t = 0; r == 0 && t < LAB_LOGNET_TRAININGS; t++) {
+            r = load_trained(lognet, (enum lab_lognet_training)t, seed);
+        }
+        r = r < 0 ? r : load_rows(lognet, seed);
     }
     return r;
 }

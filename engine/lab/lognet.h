@@ -33,13 +33,12 @@
 #define LAB_LOGNET_BITS      3u /* 3, 4 and 5 */
 #define LAB_LOGNET_BITS_MIN  3u
 
+/* Float, or weights, activations and gradients of 5 bits. */
 enum lab_lognet_training {
     LAB_LOGNET_FLOAT = 0,
-    LAB_LOGNET_LOG, /* 5 bits, base 2, the paper's */
-    LAB_LOGNET_SQRT2,
+    LAB_LOGNET_LOG, /* base 2, as in the paper */
     LAB_LOGNET_LINEAR,
-    LAB_LOGNET_LOG3, /* 3 bits */
-    LAB_LOGNET_LINEAR3,
+    LAB_LOGNET_SQRT2, /* log, base sqrt 2, which the paper has not trained in */
     LAB_LOGNET_TRAININGS,
 };
 
@@ -91,9 +90,6 @@ struct lab_lognet {
     struct lab_lognet_row rows[LAB_LOGNET_SEEDS_MAX][LAB_LOGNET_PARTS][LAB_LOGNET_BITS]
                               [LAB_LOGNET_GRIDS];
 };
-
-/* Seeds of a training: all of the study's, but one of those that the paper has not. */
-uint32_t lab_lognet_seeds(const struct lab_lognet *lognet, enum lab_lognet_training training);
 
 /* Whether a part has the layer's weights, or its outputs. */
 bool lab_lognet_has_weights(enum lab_lognet_part part, uint32_t layer);

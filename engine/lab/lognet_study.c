@@ -173,12 +173,10 @@ static int print_plan(struct study *study)
     struct lab_lognet_coding coding;
     uint32_t trainings = 0, rows = 0;
     double learning, classifying;
-    for (uint32_t t = 0; t < LAB_LOGNET_TRAININGS; t++) {
-        for (uint32_t s = 0; s < lab_lognet_seeds(lognet, (enum lab_lognet_training)t); s++) {
+    for (uint32_t s = 0; s < lognet->seeds; s++) {
+        for (uint32_t t = 0; t < LAB_LOGNET_TRAININGS; t++) {
             trainings += lognet->trained[t][s].pictures == 0;
         }
-    }
-    for (uint32_t s = 0; s < lognet->seeds; s++) {
         for (uint32_t i = 0; lab_lognet_coding_at(i, &coding); i++) {
             rows += lab_lognet_row(lognet, s, &coding)->pictures == 0;
         }
@@ -232,12 +230,9 @@ static int run_all(struct study *study)
         r = run_training(study, LAB_LOGNET_FLOAT, seed);
         r = r < 0 ? r : lab_lognet_code(&study->lognet, &study->tools, seed);
     }
-    for (uint32_t seed = 0; r == 0 && seed < seeds; seed++) {
-        for (uint32_t t = LAB_LOGNET_FLOAT + 1; r == 0 && t < LAB_LOGNET_TRAININGS; t++) {
-            const enum lab_lognet_training training = (enum lab_lognet_training)t;
-            if (seed < lab_lognet_seeds(&study->lognet, training)) {
-                r = run_training(study, training, seed);
-            }
+    for (uint32_t t = LAB_LOGNET_FLOAT + 1; r == 0 && t < LAB_LOGNET_TRAININGS; t++) {
+        for (uint32_t seed = 0; r == 0 && seed < seeds; seed++) {
+            r = run_training(study, (enum lab_lognet_training)t, seed);
         }
     }
     return r < 0 ? r : lab_lognet_report(&study->lognet);

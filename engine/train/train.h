@@ -73,8 +73,9 @@
  *   engine/kernel/kernel.h; of ternary, binary and log outputs the thresholds of t at which the
  * code changes, and where a_c < 0 the negative weights. Passes without learning do just that, in
  *   integers, wherever a layer has coded weights and inputs and a coded output or the scores, none
- *   of them log of base sqrt 2: codes and scores are those of the packed network, bit for bit. Sums
- *   of log inputs that pass 2^24 are made in double there, of 2^53 there are none.
+ *   of them linear or log of base sqrt 2: codes and scores are those of the packed network, bit for
+ *   bit. Sums of log inputs that may pass 2^24 are made in double; where they may pass 2^53 the
+ *   layer stays float and has no packed form.
  *
  * REPEATABLE
  *   A batch is cut into TRAIN_SHARDS shards, whatever the number of threads, and their sums are
