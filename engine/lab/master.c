@@ -327,8 +327,9 @@ static const char *cannot_say(const struct train_layer *layer, bool packed)
     if (layer->operation == TRAIN_IDENTITY || (layer->operation == TRAIN_ADD && layer->norm)) {
         return "a model file has no addition with a norm";
     }
-    if (layer->norm == TRAIN_NORM_AMPLIFY || layer->norm == TRAIN_NORM_SUPPRESS) {
-        return "a model file has batch norm alone: norm = amplify and suppress are for studies";
+    if (layer->norm > TRAIN_NORM_BATCH && layer->norm < TRAIN_NORM_NLMS) {
+        return "a model file has batch norm alone: norm = amplify, suppress and center are for "
+               "studies";
     }
     return layer->operation == TRAIN_ADD && packed ? "additions are not packed yet" : NULL;
 }

@@ -28,8 +28,9 @@
  *   pad = 1x1                     of conv and depthwise; default 0x0
  *   pool = 2x2                    of conv, depthwise and add: max pool after it; default none
  *   norm = yes                    not of pools: batch norm (of weighted layers in place of a bias);
- *                                 default no. amplify, suppress: batch norm's divisor held to at
- *                                 most, at least 1, for studies: no model file is made of them.
+ *                                 default no. amplify, suppress, center: batch norm's divisor held
+ *                                 to at most, at least, exactly 1, for studies: no model file is
+ *                                 made of them.
  *                                 nlms: how weights learn; the model has a bias. See NORMS in
  *                                 engine/train/train.h
  *   activation = relu             default, but of pools and the last layer; or hard-tanh, none.

@@ -68,6 +68,7 @@ double train_norm_divisor(uint8_t norm, double sigma)
 {
     return norm == TRAIN_NORM_AMPLIFY    ? fmin(sigma, 1)
            : norm == TRAIN_NORM_SUPPRESS ? fmax(sigma, 1)
+           : norm == TRAIN_NORM_CENTER   ? 1
                                          : sigma;
 }
 

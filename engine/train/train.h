@@ -45,23 +45,27 @@
  *   Weights and gradients of log or linear codes take bits + 1 bits with their sign.
  *
  * NORMS, one switch of a layer (enum train_norm); x is a sum of the layer as a value, c its
- * channel. batch, amplify and suppress (Ioffe and Szegedy 2015, algorithm 1, with another divisor
- * d): y = gamma (x - mean_c) / d_c(sigma_c) + beta, sigma_c = sqrt(variance_c + epsilon) batch    d
- * = sigma               amplify   d = min(sigma, 1)     suppress  d = max(sigma, 1) Mean and
- * variance are those of the batch, over images, rows and columns; without learning the running
- * ones. All three take the mean away, so that they differ in d alone. The layer that reads y sees
- * the eigenvalues of its input's autocorrelation divided by d^2: amplify raises those of quiet
- * channels, suppress lowers those of loud ones, which are the two effects of batch norm that Chai,
- * Pilanci and Murmann 2020 (2002.10674) tell apart. Backward is the gradient of this formula,
- * through mean and sigma; where d is 1 it does not depend on sigma. nlms (the update that
- * 2002.10674 finds in batch norm's first step): forward is that of no norm, with a bias. Backward
- * divides the gradient of the layer's own weights, for each input channel c, by epsilon + the mean
- * square of that channel, uncentred, over the batch, rows and columns of the layer's input (of a
- * dense layer too; zeros of a border do not count); that is the gradient that train_view shows and
- * train_update follows. Gradients of biases and of inputs are left as they are. Textbooks divide by
- * |x|^2 of the whole input instead: a rate here is theirs times kernel height x width of a channel.
- *   For a layer that reads a batch norm with gamma 1, beta 0 and x of zero mean, a step of SGD on v
- *   is in w = v / sigma, sigma held, that of nlms on w without the norm.
+ * channel.
+ *   batch, amplify, suppress and center (Ioffe and Szegedy 2015, algorithm 1, with a divisor d):
+ *       y = gamma (x - mean_c) / d_c + beta, sigma_c = sqrt(variance_c + epsilon)
+ *       batch     d = sigma            amplify   d = min(sigma, 1)
+ *       suppress  d = max(sigma, 1)    center    d = 1
+ *     Mean and variance are those of the batch, over images, rows and columns; without learning
+ *     the running ones. All four take the mean away, so that they differ in d alone. The layer
+ *     that reads y sees the eigenvalues of its input's autocorrelation divided by d^2: amplify
+ *     raises those of quiet channels and suppress lowers those of loud ones, the two effects of
+ *     batch norm that Chai, Pilanci and Murmann 2020 (2002.10674) tell apart; center is what the
+ *     missing mean does by itself. Backward is the gradient of this formula, through mean and
+ *     sigma; where d is 1 it does not depend on sigma.
+ *   nlms (the update that 2002.10674 finds in batch norm's first step): forward is that of no
+ *     norm, with a bias. Backward divides the gradient of the layer's own weights, for each input
+ *     channel c, by epsilon + the mean square of that channel, mean included, over the batch, rows
+ *     and columns of the layer's input (of a dense layer too; zeros of a border do not count). The
+ *     quotient is the gradient that train_view shows and train_update follows. Gradients of biases
+ *     and of inputs are left as they are. Textbooks divide by |x|^2 of the whole window instead: a
+ *     rate there is, for channels of equal power, one here times the taps of the window.
+ *   Where a layer reads a batch norm with gamma 1, beta 0 and x of zero mean, a step of SGD on its
+ *   weights v is, in w = v / sigma with sigma held, that of nlms on w without the norm.
  *
  * WHERE BATCH NORM FOLDS
  *   A product of coded weights and coded inputs is a sum of small integers t, exact in float below
@@ -115,6 +119,7 @@ enum train_norm { /* see NORMS */
                   TRAIN_NORM_BATCH,
                   TRAIN_NORM_AMPLIFY,
                   TRAIN_NORM_SUPPRESS,
+                  TRAIN_NORM_CENTER,
                   TRAIN_NORM_NLMS, /* of layers with weights */
 };
 

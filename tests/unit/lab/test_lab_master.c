@@ -197,7 +197,8 @@ static void test_norms_for_studies_are_refused(void **state)
 {
     static const char *const texts[] = {
         HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3\nnorm = amplify\n" TAIL,
-        HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3\nnorm = suppress\n" TAIL};
+        HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3\nnorm = suppress\n" TAIL,
+        HEAD "[layer a]\nop = conv\nout = 5\nkernel = 3\nnorm = center\n" TAIL};
     static const char *const labels[] = {"x", "y", "z"};
     static struct lab_recipe recipe;
     (void)state;

@@ -307,7 +307,7 @@ static void test_mistakes_are_told_with_file_and_line(void **state)
         {"kernel = 3x5", "kernel = 3x", "r.ini:14: kernel: expected N or RxC, each from 1 to 31"},
         {"kernel = 3x5", "kernel = 3x5x7", "r.ini:14: kernel: expected N or RxC"},
         {"norm = yes", "norm = true",
-         "r.ini:15: norm: expected no, yes, amplify, suppress, nlms, got 'true'"},
+         "r.ini:15: norm: expected no, yes, amplify, suppress, center, nlms, got 'true'"},
         {"op = dense", "op = dense\npad = 1", "r.ini:18: dense takes no 'pad'"},
         {"op = dense", "op = conv\nkernel = 1", "r.ini:16: the last layer is dense, without"},
         {"rate = 0.01", "rate = 0", "r.ini:20: rate: expected a number from 1e-09 to 100"},

@@ -246,7 +246,7 @@ static void test_train_gradients_thin(void **state)
 static void test_train_gradients_held_norms(void **state)
 {
     (void)state;
-    for (enum train_norm norm = TRAIN_NORM_AMPLIFY; norm <= TRAIN_NORM_SUPPRESS; norm++) {
+    for (enum train_norm norm = TRAIN_NORM_AMPLIFY; norm <= TRAIN_NORM_CENTER; norm++) {
         struct train_layer layers[LAYERS];
 
         draw_images();
@@ -263,8 +263,10 @@ static void test_train_norms_divide(void **state)
     static const struct {
         uint8_t norm;
         double quiet, loud;
-    } cases[] = {
-        {TRAIN_NORM_BATCH, 1, 1}, {TRAIN_NORM_AMPLIFY, 1, LOUD}, {TRAIN_NORM_SUPPRESS, QUIET, 1}};
+    } cases[] = {{TRAIN_NORM_BATCH, 1, 1},
+                 {TRAIN_NORM_AMPLIFY, 1, LOUD},
+                 {TRAIN_NORM_SUPPRESS, QUIET, 1},
+                 {TRAIN_NORM_CENTER, QUIET, LOUD}};
     const struct train_settings settings = {.batch = BATCH, .cpu = kernel_cpu_detect()};
 
     (void)state;
