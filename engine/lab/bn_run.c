@@ -48,7 +48,7 @@ void lab_bn_cell_name(const struct lab_bn_cell *cell, char name[LAB_BN_NAME])
 static void make_layers(uint8_t norm, struct train_layer *layers)
 {
     const struct train_layer plain[LAB_BN_LAYERS] = {
-        CONV(8), CONV(16), CONV(16), {.operation = TRAIN_DENSE, .out = 10}};
+        CONV(8), CONV(16), CONV(16), {.operation = TRAIN_DENSE, .out = LAB_BN_CLASSES}};
     for (uint32_t i = 0; i < LAB_BN_LAYERS; i++) {
         const bool first = i == 0, last = i + 1 == LAB_BN_LAYERS;
         layers[i] = plain[i];

@@ -21,6 +21,7 @@
 
 #define LAB_BN_SIDE     28u
 #define LAB_BN_LAYERS   4u
+#define LAB_BN_CLASSES  10u
 #define LAB_BN_BATCH    64u
 #define LAB_BN_NORMS    6u
 #define LAB_BN_TARGET   0.5  /* loss that is to be reached */
@@ -47,10 +48,11 @@ struct lab_bn_outcome {
 const char *lab_bn_norm_name(uint8_t norm);
 
 /*
- * digits: 28x28, one channel. With a trace, trace-NAME.csv (a row each trace_each steps: step,
- * loss, rate, and for each layer the largest eigenvalue of its input's autocorrelation, 2 / it and
- * the smallest and largest of a channel) and channels-NAME.csv (step, layer, channel, smallest,
- * largest) go to `directory`. Errors (told): -ENOMEM, the system's.
+ * digits: 28x28, one channel, labels below LAB_BN_CLASSES, LAB_BN_BATCH of them or more. With a
+ * trace, trace-NAME.csv (a row each trace_each steps: step, loss, rate, and for each layer the
+ * largest eigenvalue of its input's autocorrelation, 2 / it and the smallest and largest of a
+ * channel) and channels-NAME.csv (step, layer, channel, smallest, largest) go to `directory`.
+ * Errors (told): -ENOMEM, the system's.
  */
 int lab_bn_cell_run(const struct lab_bn_cell *cell, const struct lab_packed *digits, uint32_t cpu,
                     const char *directory, struct lab_bn_outcome *ret_outcome);
