@@ -122,9 +122,10 @@ static void put_first(FILE *text, const struct lab_bn_first *first)
 static void put_network(FILE *text, const struct lab_bn_sizes *sizes)
 {
     fprintf(text,
-            "## The network\n\nThree 3x3 convolutions of 8, 16 and 16 channels, each with norm, "
-            "ReLU and 2x2 max pool, and a dense layer, on MNIST's digits\nin batches of %u: SGD "
-            "without momentum at one rate, %u steps, %u seed%s. Norms of one seed start from the "
+            "## The network\n\nThree 3x3 convolutions of 8, 16 and 16 channels, each with norm "
+            "and ReLU, the first two with 2x2 max pool, and a dense layer,\non MNIST's digits at "
+            "14x14 in batches of %u: SGD without momentum at one rate, %u steps, %u seed%s. Norms "
+            "of one seed start from the "
             "same weights and see\nthe same digits in the same order. *Plain*: first weights as "
             "drawn (He). *Spread*: those of a convolution's channels times 0.1 to\n3.16, so that "
             "each layer has quiet and loud channels, as the toy has. A training diverges when a "

@@ -14,7 +14,8 @@
 #include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 
-#define PIXELS       (LAB_BN_SIDE * LAB_BN_SIDE)
+#define SIDE         (LAB_BN_SIDE / 2)
+#define PIXELS       (SIDE * SIDE)
 #define ORDER_STREAM 77u
 #define QUIETEST     -1.0 /* gains, as powers of ten */
 #define LOUDEST      0.5
@@ -37,18 +38,17 @@ void lab_bn_cell_name(const struct lab_bn_cell *cell, char name[LAB_BN_NAME])
 /* ---- the network ---- */
 
 #define CONV(channels)                                                                             \
-    {                                                                                              \
-        .operation = TRAIN_CONV, .out = (channels), .kernel = {3, 3}, .stride = {1, 1},            \
-        .pad = {1, 1}, .activation = TRAIN_RELU, .pool = {2, 2}, .pool_stride = {                  \
-            2,                                                                                     \
-            2                                                                                      \
-        }                                                                                          \
-    }
+    .operation = TRAIN_CONV, .out = (channels), .kernel = {3, 3}, .stride = {1, 1}, .pad = {1, 1}, \
+    .activation = TRAIN_RELU
+#define POOL .pool = {2, 2}, .pool_stride = {2, 2}
 
 static void make_layers(uint8_t norm, struct train_layer *layers)
 {
     const struct train_layer plain[LAB_BN_LAYERS] = {
-        CONV(8), CONV(16), CONV(16), {.operation = TRAIN_DENSE, .out = LAB_BN_CLASSES}};
+        {CONV(8), POOL},
+        {CONV(16), POOL},
+        {CONV(16)},
+        {.operation = TRAIN_DENSE, .out = LAB_BN_CLASSES}};
     for (uint32_t i = 0; i < LAB_BN_LAYERS; i++) {
         const bool first = i == 0, last = i + 1 == LAB_BN_LAYERS;
         layers[i] = plain[i];
@@ -106,7 +106,7 @@ static struct lab_bn_input input_of(const struct train *train, const struct trai
                                     uint32_t layer, const float *images)
 {
     struct lab_bn_input in = {.x = images, .step = 1, .images = LAB_BN_BATCH};
-    struct train_shape shape = {LAB_BN_SIDE, LAB_BN_SIDE, 1};
+    struct train_shape shape = {SIDE, SIDE, 1};
     if (layer > 0) {
         shape = train_layer_shape(train, layer - 1);
         in.x = train_output(train, layer - 1, &in.step);
@@ -222,10 +222,13 @@ static void load(struct run *run, uint32_t step)
     }
     for (uint32_t i = 0; i < LAB_BN_BATCH; i++) {
         const uint32_t digit = run->order[at * LAB_BN_BATCH + i];
-        const uint8_t *from = run->digits->pixels + (size_t)digit * PIXELS;
+        const uint8_t *from = run->digits->pixels + (size_t)digit * LAB_BN_SIDE * LAB_BN_SIDE;
         run->labels[i] = run->digits->labels[digit];
         for (uint32_t k = 0; k < PIXELS; k++) {
-            run->images[i * PIXELS + k] = (float)from[k] / 255;
+            const uint8_t *quad =
+                from + (size_t)(k / SIDE) * 2 * LAB_BN_SIDE + (size_t)(k % SIDE) * 2;
+            const int sum = quad[0] + quad[1] + quad[LAB_BN_SIDE] + quad[LAB_BN_SIDE + 1];
+            run->images[i * PIXELS + k] = (float)sum / (4 * 255);
         }
     }
 }
@@ -268,8 +271,7 @@ static int make_step(struct run *run, uint32_t step, struct lab_bn_outcome *outc
 static int start(struct run *run, uint32_t cpu)
 {
     const struct lab_bn_cell *cell = run->cell;
-    const struct train_network network = {
-        {LAB_BN_SIDE, LAB_BN_SIDE, 1}, LAB_BN_LAYERS, run->layers};
+    const struct train_network network = {{SIDE, SIDE, 1}, LAB_BN_LAYERS, run->layers};
     const struct train_settings settings = {.batch = LAB_BN_BATCH, .cpu = cpu, .seed = cell->seed};
     make_layers(cell->norm, run->layers);
     run->order = calloc(run->digits->count, sizeof(*run->order));

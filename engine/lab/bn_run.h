@@ -4,11 +4,11 @@
  * One training of the batch norm experiments: a small network on digits with one kind of norm at
  * one learning rate, until it diverges or its steps are done. Knows no other training.
  *
- * NETWORK  28x28x1 in [0, 1] -> conv 3x3x8, norm, relu, max pool 2 -> conv 3x3x16, norm, relu, max
- *   pool 2 -> conv 3x3x16, norm, relu, max pool 2 -> dense 10; convolutions padded to keep their
- *   size; softmax; batches of 64; SGD without momentum or decay, one rate throughout. With nlms the
- *   layers that read what a norm would make have it: the second and third convolution and the dense
- *   layer. First weights and the order of the digits follow from the seed alone.
+ * NETWORK  Digits at half their size, 14x14x1 in [0, 1] -> conv 3x3x8, norm, relu, max pool 2 ->
+ *   conv 3x3x16, norm, relu, max pool 2 -> conv 3x3x16, norm, relu -> dense 10; convolutions padded
+ *   to keep their size; softmax; batches of 64; SGD without momentum or decay, one rate throughout.
+ *   With nlms the layers that read what a norm would make have it: the second and third convolution
+ *   and the dense layer. First weights and the order of the digits follow from the seed alone.
  * GAINS    With `spread` the first weights of output channel c of a convolution of n channels are
  *   scaled by 10^(1.5 c / (n - 1) - 1), 0.1 to 3.16, so that each layer has quiet and loud channels
  *   as the linear toy has; else they are as train_create draws them.

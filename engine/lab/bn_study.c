@@ -22,7 +22,7 @@
 static const struct lab_bn_sizes whole = {
     .title = "whole",
     .seeds = 3,
-    .steps = 400,
+    .steps = 300,
     .trace_each = 20,
     .draws = 25,
     .rate_count = 8,
@@ -264,6 +264,9 @@ static int run_cells(struct lab_bn_study *study, const struct lab_packed *digits
                    o->last);
             fflush(stdout);
             r = save_cells(study);
+            if (r == 0 && at.rate + 1 == study->sizes.rate_count && at.norm + 1 == LAB_BN_NORMS) {
+                r = lab_bn_report(study); /* of what is there: long jobs are looked at */
+            }
         }
     }
     return r;

@@ -176,8 +176,8 @@ static const struct lab_command commands[] = {
             "MNIST digits (--data: the folder with its files), with writes to weights counted.\n"
             "Goes on where it was broken off; several processes may work in one folder.\n"
             "batchnorm: what batch norm does to learning by raising small eigenvalues and by\n"
-            "lowering large ones, each alone and both, on MNIST (--data: as above). A quarter of\n"
-            "an hour of one core; goes on where it was broken off.",
+            "lowering large ones, each alone and both, on MNIST (--data: as above). Some\n"
+            "minutes of one core; goes on where it was broken off.",
         .run = lab_reproduce,
     },
     {
