@@ -8,7 +8,6 @@ OCELLUS_RELOADS: reloads under load, default 500; the campaign `reload` runs 10,
 import collections
 import os
 import re
-import shutil
 import signal
 import threading
 import time
@@ -17,7 +16,7 @@ import ocellus
 import pytest
 
 from conftest import MODELS
-from test_http import held_workers, wait_for
+from test_http import PATIENT, held_workers, wait_for
 from test_service import manage, Manager  # noqa: F401
 
 RELOADS = int(os.environ.get("OCELLUS_RELOADS", "500"))
@@ -150,8 +149,9 @@ def test_hangup(manage, picture):  # noqa: F811
     assert model_id(manager.daemon, picture) != before
 
 
-def test_frame_in_work_ends_by_what_admitted_it(daemon, picture):
+def test_frame_in_work_ends_by_what_admitted_it(start_daemon, picture):
     """One frame is held in a worker and one waits; both see the old model, and the next the new one."""
+    daemon = start_daemon(settings=PATIENT)
     results = {}
     old = model_id(daemon, picture)
 
@@ -234,10 +234,15 @@ def test_reloads_under_load(start_daemon, picture):
         return (base + f"[model {names[0]}]\npath = {first}\n[model {names[1]}]\npath = {second}\n"
                 + cameras.format(model=names[model]))
 
-    with daemon.web() as web:
-        ids = {model["name"]: model["id"] for model in web.status()["models"]}
-    # What a reply says of its model by the two switches.
-    said = {(swapped, model): (names[model], ids[names[model ^ swapped]]) for swapped in (0, 1) for model in (0, 1)}
+    def tell(result):
+        """Of a reply: whose name it bears, which file's id, and what only that file makes of the picture."""
+        return (result["model"]["name"], result["model"]["id"], *(entry["score"] for entry in result["scores"]))
+
+    with daemon.eye() as eye:
+        told = {name: tell(eye.infer(picture, model=name)) for name in names}
+    said = {(swapped, model): (names[model], *told[names[model ^ swapped]][1:])
+            for swapped in (0, 1) for model in (0, 1)}
+    assert len(set(said.values())) == 4 and told[names[0]][2:] != told[names[1]][2:]
     write(daemon, version(0, 0))
     assert reload(daemon) == 2
     history, stop = [said[0, 0]], threading.Event()  # versions; the last may be on its way into force
@@ -249,13 +254,13 @@ def test_reloads_under_load(start_daemon, picture):
             while not stop.is_set():
                 first = in_force
                 try:
-                    model = door.infer(picture, camera)["model"]
+                    reply = tell(door.infer(picture, camera))
                 except Exception as error:  # every reply is a good one
                     wrong.append(repr(error))
                     return
                 counts[camera] += 1
-                if (model["name"], model["id"]) not in history[first:]:
-                    wrong.append((model["name"], model["id"], history[first:]))
+                if reply not in history[first:]:
+                    wrong.append((reply, history[first:]))
                     return
 
     threads = [threading.Thread(target=post, args=(camera,)) for camera in "abcd"]
@@ -285,5 +290,5 @@ def test_reloads_under_load(start_daemon, picture):
     assert min(counts.values()) > 0
     with daemon.web() as web:
         frames = web.status()["frames"]
-        assert frames["answered"] == frames["received"] == sum(counts.values())
+        assert frames["answered"] == frames["received"] == sum(counts.values()) + len(names)
     print(f"{RELOADS} reloads in {seconds:.1f} s, {sum(counts.values())} frames answered meanwhile")
