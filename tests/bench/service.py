@@ -8,6 +8,7 @@ Usage: service.py BUILD-FOLDER [STARTS [IDLE-SECONDS]], default 11 20. Needs roo
 Memory is Pss of /proc/PID/smaps_rollup. Wake-ups are context switches, /proc/PID/task/*/status, of all threads: a thread
 that sleeps makes none, and one that wakes up for whatever reason makes at least one when it sleeps again.
 """
+import contextlib
 import os
 import pathlib
 import signal
@@ -43,6 +44,14 @@ class Service:
         while not self.notify.recv(4096).decode().startswith(state):
             pass
 
+    def sleep(self, seconds):
+        """Read on meanwhile, as the manager does: the daemon waits for one that does not."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.notify.settimeout(left)
+            with contextlib.suppress(TimeoutError):
+                self.notify.recv(4096)
+
     def processes(self):
         pid = self.daemon.pid
         found = [pid]
@@ -73,7 +82,7 @@ class Service:
 
 def idle_switches(service, seconds):
     before = service.switches()
-    time.sleep(seconds)
+    service.sleep(seconds)
     return [after - once for after, once in zip(service.switches(), before)]
 
 
@@ -91,21 +100,21 @@ def main():
         start_ms, stop_ms = [], []
         for _ in range(starts):
             service = Service(build, folder)
-            time.sleep(0.3)  # both workers are ready
+            service.sleep(0.3)  # both workers are ready
             start_ms.append(service.start_s * 1e3)
             stop_ms.append(service.stop() * 1e3)
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; medians of {starts}")
         print(f"exec to READY: {spread(start_ms, 'ms')}; target 50")
         print(f"SIGTERM to the end: {spread(stop_ms, 'ms')}; target 100")
         service = Service(build, folder)
-        time.sleep(12)  # longer than the status line and the workers' trimming wait
+        service.sleep(12)  # longer than the status line and the workers' trimming wait
         pss = service.pss_kib()
         print(f"idle, daemon and workers: {' + '.join(f'{kib / 1024:.1f}' for kib in pss)} ="
               f" {sum(pss) / 1024:.1f} MiB PSS; target 16")
         print(f"idle for {seconds} s without a watchdog: {idle_switches(service, seconds)} wake-ups; target none")
         service.stop()
         service = Service(build, folder, watchdog_s=4)
-        time.sleep(12)
+        service.sleep(12)
         print(f"the same with WatchdogSec=4, fed every 2 s: {idle_switches(service, seconds)} wake-ups")
         service.stop()
 
