@@ -84,7 +84,7 @@ void train_online_defaults(const struct network_model *model, uint32_t point,
         .rank = 1,
         .rate = 0.1f,
         .bias_rate = 0.005f,
-        .margin = 8,
+        .margin = 16,
         .flush = 32, /* of `person`: 194 bytes of record a label */
         .passes = 8,
         .recent = 64,
