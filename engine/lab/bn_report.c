@@ -271,8 +271,27 @@ static void put_bounds(FILE *text, const struct lab_bn_study *study)
 
 /* ---- charts ---- */
 
-/* rate, a column for each norm: mean steps where all seeds reached the target, or with `last` the
- * mean loss at the end where none diverged. */
+/* Mean steps where all seeds reached the target, or with `last` the mean loss at the end where none
+ * diverged; NAN. */
+static double cell_value(const struct lab_bn_study *study, uint32_t set, bool last, uint32_t norm,
+                         uint32_t rate)
+{
+    struct lab_bn_group g;
+    lab_bn_study_group(study, set, norm, rate, &g);
+    return g.ran > 0 && (last ? g.diverged == 0 : g.reached == g.ran) ? last ? g.last : g.steps
+                                                                      : (double)NAN;
+}
+
+static bool has_values(const struct lab_bn_study *study, uint32_t set, bool last, uint32_t norm)
+{
+    bool any = false;
+    for (uint32_t rate = 0; rate < study->sizes.rate_count; rate++) {
+        any = any || !isnan(cell_value(study, set, last, norm, rate));
+    }
+    return any;
+}
+
+/* rate, a column of cell_value for each norm. */
 static int write_columns(const struct lab_bn_study *study, uint32_t set, bool last,
                          const char *name)
 {
@@ -290,12 +309,11 @@ static int write_columns(const struct lab_bn_study *study, uint32_t set, bool la
     for (uint32_t rate = 0; rate < study->sizes.rate_count; rate++) {
         fprintf(text, "%g", study->sizes.rates[rate]);
         for (uint32_t n = 0; n < LAB_BN_NORMS; n++) {
-            struct lab_bn_group g;
-            lab_bn_study_group(study, set, n, rate, &g);
-            if (g.ran > 0 && (last ? g.diverged == 0 : g.reached == g.ran)) {
-                fprintf(text, ",%.4g", last ? g.last : g.steps);
-            } else {
+            const double value = cell_value(study, set, last, n, rate);
+            if (isnan(value)) {
                 fputs(",", text);
+            } else {
+                fprintf(text, ",%.4g", value);
             }
         }
         fputs("\n", text);
@@ -316,16 +334,23 @@ static int draw_columns(const struct lab_bn_study *study, uint32_t set, bool las
     snprintf(title, sizeof(title),
              last ? "mean loss at the end, %s weights" : "steps to a loss of 0.5, %s weights",
              set_names[set]);
+    uint32_t count = 0;
     for (uint32_t n = 0; n < LAB_BN_NORMS; n++) {
         const char *norm = lab_bn_norm_name((uint8_t)n);
-        series[n] = (struct lab_series){.csv = csv, .x = "rate", .y = norm, .title = norm};
+        if (has_values(study, set, last, n)) {
+            series[count++] =
+                (struct lab_series){.csv = csv, .x = "rate", .y = norm, .title = norm};
+        }
+    }
+    if (count == 0) {
+        return 0; /* none of these has run, or none got there */
     }
     const struct lab_plot plot = {
         .title = title,
         .x = {.label = "learning rate", .scale = LAB_AXIS_LOG10},
         .y = {.label = last ? "loss" : "steps", .scale = LAB_AXIS_LOG10},
         .series = series,
-        .series_count = LAB_BN_NORMS,
+        .series_count = count,
     };
     int r = write_columns(study, set, last, name);
     fprintf(text, "![%s](%s.svg)\n\n", title, name);

@@ -381,8 +381,7 @@ static void test_out_of_descriptors(void **state)
         assert_int_equal(fixture.error, PROTO_WORKER_FAILED);
         struct rlimit low = {(rlim_t)lowest + spare, limit.rlim_max};
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-        pool_fixture_run(&fixture, 60);
-        failed += !pool_has_idle(fixture.pool);
+        failed += !pool_fixture_wait_ready(&fixture, 1, 500);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
         assert_true(pool_fixture_wait_ready(&fixture, 1, 2000));
         honest_frame(&fixture);
