@@ -428,10 +428,28 @@ bool lab_master_is_coarse(const struct lab_recipe *recipe)
     return coarse;
 }
 
+/* Whether a layer computes in floats, which no packed network does. */
+static bool has_floats(const struct lab_recipe *recipe, uint32_t index)
+{
+    const struct train_layer *layer = &recipe->layers[index];
+    const struct train_coding *in = coding_read(recipe, index);
+    bool last = index + 1 == recipe->layer_count;
+    bool weighted = layer->operation == TRAIN_CONV || layer->operation == TRAIN_DEPTHWISE ||
+                    layer->operation == TRAIN_DENSE;
+    return weighted &&
+           (layer->weights.kind == TRAIN_F32 ||
+            (in ? in->kind == TRAIN_F32 : recipe->input.front.coding == GRADIENT_CODING_F32) ||
+            (layer->output.kind == TRAIN_F32 && !last));
+}
+
 int lab_master_check(const struct lab_recipe *recipe, const char **ret_reason)
 {
+    bool coarse = lab_master_is_coarse(recipe);
     for (uint32_t i = 0; i < recipe->layer_count; i++) {
-        const char *reason = cannot_say(&recipe->layers[i], lab_master_is_coarse(recipe));
+        const char *reason = cannot_say(&recipe->layers[i], coarse);
+        if (!reason && coarse && has_floats(recipe, i)) {
+            reason = "a packed network has no floats: its input, weights and outputs are codes";
+        }
         if (reason) {
             *ret_reason = reason;
             return -ENOTSUP;

@@ -230,12 +230,22 @@ static void test_coarse_codings_are_packed_exactly(void **state)
 static void test_what_has_no_packed_form(void **state)
 {
     static struct lab_recipe recipe;
-    const char *const text = COARSE("log:3:sqrt2", "u7");
-    const char *reason = "";
+    static const struct {
+        const char *text, *reason;
+    } cases[] = {
+        {COARSE("log:3:sqrt2", "u7"), "sqrt 2"},
+        {COARSE("binary", "f32"), "no floats"},
+        {COARSE("f32", "binary"), "no floats"},
+        {COARSE("linear:3", "u7"), "linear codes"},
+    };
     (void)state;
-    assert_int_equal(lab_recipe_parse("text", text, strlen(text), &recipe), 0);
-    assert_int_equal(lab_master_check(&recipe, &reason), -ENOTSUP);
-    assert_non_null(strstr(reason, "sqrt 2"));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *reason = "";
+        assert_int_equal(lab_recipe_parse("text", cases[i].text, strlen(cases[i].text), &recipe),
+                         0);
+        assert_int_equal(lab_master_check(&recipe, &reason), -ENOTSUP);
+        assert_non_null(strstr(reason, cases[i].reason));
+    }
 }
 
 int main(void)
