@@ -83,7 +83,7 @@ struct config_adaptation { /* [adaptation] */
                                               root and the daemon's user; default empty: none */
     uint32_t adapters_max;                 /* adapters-max = 4; 1..16 */
     uint64_t budget_day;        /* budget-day = 4M: bytes for the block device, all adapters */
-    uint64_t journal_allowance; /* journal-allowance = 4K: bytes charged for each sync beyond the
+    uint64_t journal_allowance; /* journal-allowance = 16K: bytes charged for each sync beyond the
                                    blocks that are written */
     uint64_t ring_bytes;        /* ring-bytes = 256K: codes of recent frames, each camera */
     uint32_t flush;             /* flush = 0 labels, then weights change; 0: the trainer's choice */

@@ -26,7 +26,7 @@ void config_set_defaults(struct config *config)
             {
                 .adapters_max = 4,
                 .budget_day = 4u << 20,
-                .journal_allowance = 4u << 10,
+                .journal_allowance = 16u << 10,
                 .ring_bytes = 256u << 10,
                 .commit_after_ms = 1800000,
             },

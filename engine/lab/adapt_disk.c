@@ -89,7 +89,7 @@ static int open_store(struct lab_adapt_disk *disk)
 {
     const struct store_settings settings = {.base = {1},
                                             .budget_day = UINT64_C(1) << 30,
-                                            .journal_allowance = 4096,
+                                            .journal_allowance = 16384,
                                             .log_max = UINT64_C(256) << 10,
                                             .reserve = UINT64_C(16) << 10};
     struct store_opened opened;

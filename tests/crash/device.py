@@ -27,12 +27,14 @@ def call(*command):
 
 
 class Disk:
-    def __init__(self, place, mib):
+    def __init__(self, place, mib, block=None):
+        """block: bytes; None: as mkfs.ext4 chooses, 1 KiB on small ones."""
         self.image, self.mount = place / "image", place / "mount"
         self.mount.mkdir()
         with open(self.image, "wb") as file:
             file.truncate(mib << 20)
-        if call("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image).returncode != 0:
+        size = ["-b", str(block)] if block else []
+        if call("mkfs.ext4", "-q", "-F", *size, "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image).returncode != 0:
             skip("no mkfs.ext4")
         result = call("mount", "-o", "loop,noatime", self.image, self.mount)
         if result.returncode != 0:
@@ -50,7 +52,7 @@ class Disk:
 
 
 def measure(place, workload, commits):
-    disk = Disk(place, 64)
+    disk = Disk(place, 128, 4096)  # the block size of every card from 512 MiB on
     try:
         (disk.mount / "store").mkdir()
         before = disk.written()

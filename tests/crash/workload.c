@@ -26,7 +26,7 @@
 
 static const struct store_settings settings = {.base = {9},
                                                .budget_day = UINT64_C(1) << 40,
-                                               .journal_allowance = 4096,
+                                               .journal_allowance = 16384,
                                                .log_max = 1 << 20,
                                                .reserve = 1 << 18};
 
