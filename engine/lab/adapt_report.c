@@ -4,14 +4,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "engine/lab/adapt_study.h"
-#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/plot.h"
+#include "engine/lab/study.h"
 
 #define LAST (LAB_ADAPT_STOPS - 1) /* all labels */
 
@@ -385,25 +384,19 @@ static void put_report(const struct lab_adapt_results *results, FILE *text)
 }
 
 static int write_file(const struct lab_adapt_results *results, const char *directory,
-                      const char *name,
+                      const char *name, const char *suffix,
                       void (*put)(const struct lab_adapt_results *results, FILE *text))
 {
-    char *bytes = NULL, *path = NULL;
+    char *bytes;
     size_t size;
     FILE *text = open_memstream(&bytes, &size);
-    int r;
 
     if (text == NULL) {
+        lab_error("%s%s: %s", name, suffix, strerror(ENOMEM));
         return -ENOMEM;
     }
     put(results, text);
-    r = fclose(text) == 0 && asprintf(&path, "%s/%s", directory, name) > 0 ? 0 : -ENOMEM;
-    if (r == 0) {
-        r = lab_file_write(path, bytes, size);
-        free(path);
-    }
-    free(bytes);
-    return r;
+    return lab_study_save(directory, name, suffix, text, &bytes, &size);
 }
 
 static int draw_labels(const char *directory)
@@ -428,21 +421,20 @@ int lab_adapt_report(const struct lab_adapt_results *results, const char *direct
 {
     int r = mkdir(directory, 0777) == 0 || errno == EEXIST ? 0 : -errno;
 
-    if (r == 0) {
-        r = write_file(results, directory, "draws.csv", put_draws_csv);
-    }
-    if (r == 0) {
-        r = write_file(results, directory, "labels.csv", put_labels_csv);
-    }
-    if (r == 0 && results->choice != NULL) {
-        r = write_file(results, directory, "settings.csv", put_settings_csv);
-    }
-    if (r == 0) {
-        r = write_file(results, directory, "report.md", put_report);
-    }
     if (r < 0) {
         lab_error("%s: %s", directory, strerror(-r));
-        return r;
     }
-    return draw_labels(directory);
+    if (r == 0) {
+        r = write_file(results, directory, "draws", ".csv", put_draws_csv);
+    }
+    if (r == 0) {
+        r = write_file(results, directory, "labels", ".csv", put_labels_csv);
+    }
+    if (r == 0 && results->choice != NULL) {
+        r = write_file(results, directory, "settings", ".csv", put_settings_csv);
+    }
+    if (r == 0) {
+        r = write_file(results, directory, "report", ".md", put_report);
+    }
+    return r < 0 ? r : draw_labels(directory);
 }

@@ -11,23 +11,12 @@
 #include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/plot.h"
+#include "engine/lab/study.h"
 
 #define TRACE_MAX ((size_t)1 << 20)
 #define FIELDS    (3 + 4 * LAB_BN_LAYERS) /* of a trace's row */
 
 static const char *const set_names[LAB_BN_SETS] = {"plain", "spread"};
-
-static int write_file(const struct lab_bn_study *study, const char *name, const char *bytes,
-                      size_t size)
-{
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/%s", study->directory, name);
-    int r = lab_file_write(path, bytes, size);
-    if (r < 0) {
-        lab_error("%s: %s", path, strerror(-r));
-    }
-    return r;
-}
 
 /* ---- the linear parts ---- */
 
@@ -295,7 +284,7 @@ static bool has_values(const struct lab_bn_study *study, uint32_t set, bool last
 static int write_columns(const struct lab_bn_study *study, uint32_t set, bool last,
                          const char *name)
 {
-    char *bytes = NULL, file[64];
+    char *bytes;
     size_t size;
     FILE *text = open_memstream(&bytes, &size);
     if (!text) {
@@ -318,11 +307,7 @@ static int write_columns(const struct lab_bn_study *study, uint32_t set, bool la
         }
         fputs("\n", text);
     }
-    int r = fclose(text) == 0 ? 0 : -EIO;
-    snprintf(file, sizeof(file), "%s.csv", name);
-    r = r < 0 ? r : write_file(study, file, bytes, size);
-    free(bytes);
-    return r;
+    return lab_study_save(study->directory, name, ".csv", text, &bytes, &size);
 }
 
 static int draw_columns(const struct lab_bn_study *study, uint32_t set, bool last, FILE *text)
@@ -427,10 +412,10 @@ int lab_bn_report(const struct lab_bn_study *study)
     }
     put_bounds(text, study);
     r = r < 0 ? r : draw_all(study, text);
-    if (fclose(text) != 0) {
-        r = r < 0 ? r : -EIO;
+    if (r < 0) {
+        fclose(text);
+        free(bytes);
+        return r;
     }
-    r = r < 0 ? r : write_file(study, "report.md", bytes, size);
-    free(bytes);
-    return r;
+    return lab_study_save(study->directory, "report", ".md", text, &bytes, &size);
 }

@@ -9,12 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 
-#define RESULT_BYTES_MAX ((size_t)64 << 10)
-#define USUAL_RATIO      1u /* index of 9/8, with which floors are studied */
-#define STUDY_SEED       1u
+#define USUAL_RATIO 1u /* index of 9/8, with which floors are studied */
+#define STUDY_SEED  1u
 
 const char *const lab_light_sensor_names[] = {"16-bit", "12-bit", "12-bit-noise"};
 const char *const lab_light_input_names[] = {"srgb", "float", "seven", "ternary", "noisy"};
@@ -207,47 +205,10 @@ char *lab_light_recipe(const struct lab_light *light, const struct lab_light_job
 
 /* ---- results as files ---- */
 
-char *lab_light_path(const struct lab_light *light, const char *name, const char *suffix)
-{
-    char *path;
-    return asprintf(&path, "%s/%s%s", light->directory, name, suffix) < 0 ? NULL : path;
-}
-
 static int tell(const char *name, int r, const char *reason)
 {
     lab_error("%s: %s", name, reason ? reason : strerror(-r));
     return r;
-}
-
-/* *ret_text NULL: no such file. */
-static int load(const struct lab_light *light, const char *name, char **ret_text)
-{
-    char *path = lab_light_path(light, name, ".csv");
-    uint8_t *bytes;
-    size_t size;
-    int r = path ? lab_file_read(path, RESULT_BYTES_MAX, &bytes, &size) : -ENOMEM;
-    free(path);
-    *ret_text = NULL;
-    if (r == -ENOENT) {
-        return 0;
-    }
-    if (r < 0) {
-        return tell(name, r, NULL);
-    }
-    *ret_text = strndup((const char *)bytes, size);
-    free(bytes);
-    return *ret_text ? 0 : tell(name, -ENOMEM, NULL);
-}
-
-/* The text of a stream from open_memstream, which is closed. */
-static int save(const struct lab_light *light, const char *name, FILE *text, char **bytes,
-                const size_t *size)
-{
-    char *path = lab_light_path(light, name, ".csv");
-    int r = fclose(text) == 0 && path ? lab_file_write(path, *bytes, *size) : -ENOMEM;
-    free(*bytes);
-    free(path);
-    return r < 0 ? tell(name, r, NULL) : 0;
 }
 
 static void print_curve(FILE *text, const struct lab_light_curve *curve)
@@ -271,7 +232,7 @@ int lab_light_save_curve(const struct lab_light *light, const struct lab_light_j
         return tell(job->name, -ENOMEM, NULL);
     }
     print_curve(text, job->curve);
-    return save(light, job->name, text, &bytes, &size);
+    return lab_study_save(light->directory, job->name, ".csv", text, &bytes, &size);
 }
 
 /* A row's two numbers, in the order in which they are written; false: it is not that row. */
@@ -300,7 +261,7 @@ int lab_light_load_curve(const struct lab_light *light, const struct lab_light_j
     struct lab_light_curve curve = {0};
     char *text;
     memset(job->curve, 0, sizeof(*job->curve));
-    int r = load(light, job->name, &text);
+    int r = lab_study_load(light->directory, job->name, &text);
     if (r < 0 || !text) {
         return r;
     }
@@ -338,7 +299,7 @@ int lab_light_save_pruning(const struct lab_light *light, const char *name,
         fprintf(text, "%u,%.6f,%u,%u\n", lab_light_filters[i], pruning->similarity[i],
                 pruning->right[i], pruning->pictures);
     }
-    return save(light, name, text, &bytes, &size);
+    return lab_study_save(light->directory, name, ".csv", text, &bytes, &size);
 }
 
 int lab_light_load_pruning(const struct lab_light *light, const char *name,
@@ -347,7 +308,7 @@ int lab_light_load_pruning(const struct lab_light *light, const char *name,
     struct lab_light_pruning pruning = {0};
     char *text;
     memset(ret_pruning, 0, sizeof(*ret_pruning));
-    int r = load(light, name, &text);
+    int r = lab_study_load(light->directory, name, &text);
     if (r < 0 || !text) {
         return r;
     }

@@ -21,13 +21,14 @@
 
 #include "engine/gradient/gradient.h"
 #include "engine/lab/sensor.h"
+#include "engine/lab/study.h"
 
 #define LAB_LIGHT_EXPOSURES 9u
 #define LAB_LIGHT_NOMINAL   5u /* index of exposure 1 */
 #define LAB_LIGHT_FLOORS    3u
 #define LAB_LIGHT_RATIOS    4u
 #define LAB_LIGHT_STEPS     5u /* numbers of filters that are reported */
-#define LAB_LIGHT_SEEDS_MAX 16u
+#define LAB_LIGHT_SEEDS_MAX LAB_STUDY_SEEDS_MAX
 #define LAB_LIGHT_NAME_MAX  48u
 
 enum lab_light_sensor { LAB_LIGHT_16 = 0, LAB_LIGHT_12, LAB_LIGHT_NOISE, LAB_LIGHT_SENSORS };
@@ -108,9 +109,6 @@ bool lab_light_input_job(struct lab_light *light, enum lab_light_input input, ui
 /* Text of a recipe for the job; the caller frees it. NULL: out of memory. */
 char *lab_light_recipe(const struct lab_light *light, const struct lab_light_job *job);
 
-/* DIRECTORY/NAME with SUFFIX; the caller frees it. NULL: out of memory. */
-char *lab_light_path(const struct lab_light *light, const char *name, const char *suffix);
-
 /*
  * NAME.csv read or written. Reading leaves `pictures` at 0 where there is no file. Errors (told on
  * standard error): -EBADMSG (not what was written there), -ENOMEM, the system's.
@@ -156,25 +154,16 @@ void lab_light_print_verdicts(struct lab_light *light, FILE *text);
 /* report.md and its tables, from what is known; once all of it is, charts too. Errors are told. */
 int lab_light_report(struct lab_light *light);
 
-struct lab_samples;
-struct train_workers;
-
-struct lab_light_tools {
-    struct lab_samples *data, *test; /* decoded for 32x32 rgb planes */
-    const struct train_workers *workers;
-    uint32_t cpu;
-};
-
 /* Train and measure one job, unless its files say that this is done. Errors are told. */
-int lab_light_run_job(const struct lab_light *light, const struct lab_light_tools *tools,
+int lab_light_run_job(const struct lab_light *light, const struct lab_study_tools *tools,
                       const struct lab_light_job *job);
 /* Prune the network that a job gave; that job must be done. */
-int lab_light_run_pruning(const struct lab_light *light, const struct lab_light_tools *tools,
+int lab_light_run_pruning(const struct lab_light *light, const struct lab_study_tools *tools,
                           const struct lab_light_job *job, const char *name,
                           struct lab_light_pruning *pruning);
 
 /* Seconds of learning from a picture once and of classifying one, measured over a few batches. */
-int lab_light_time(const struct lab_light *light, const struct lab_light_tools *tools,
+int lab_light_time(const struct lab_light *light, const struct lab_study_tools *tools,
                    double *ret_learning, double *ret_classifying);
 
 #endif

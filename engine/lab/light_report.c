@@ -7,10 +7,8 @@
 #include "engine/lab/light.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/plot.h"
 
@@ -408,20 +406,15 @@ static int draw(struct lab_light *light)
 static int write_file(struct lab_light *light, const char *name, const char *suffix,
                       void (*put)(FILE *, struct lab_light *))
 {
-    char *path = lab_light_path(light, name, suffix), *bytes = NULL;
+    char *bytes;
     size_t size;
-    FILE *text = path ? open_memstream(&bytes, &size) : NULL;
-    int r = -ENOMEM;
-    if (text) {
-        put(text, light);
-        r = fclose(text) == 0 ? lab_file_write(path, bytes, size) : -ENOMEM;
+    FILE *text = open_memstream(&bytes, &size);
+    if (!text) {
+        lab_error("%s%s: %s", name, suffix, strerror(ENOMEM));
+        return -ENOMEM;
     }
-    if (r < 0) {
-        lab_error("%s%s: %s", name, suffix, strerror(-r));
-    }
-    free(bytes);
-    free(path);
-    return r;
+    put(text, light);
+    return lab_study_save(light->directory, name, suffix, text, &bytes, &size);
 }
 
 int lab_light_report(struct lab_light *light)

@@ -6,21 +6,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "engine/lab/file.h"
 #include "engine/lab/filters.h"
 #include "engine/lab/lab.h"
-#include "engine/lab/learn.h"
 #include "engine/lab/progress.h"
-#include "engine/lab/samples.h"
 
-#define STATE_BYTES_MAX ((size_t)1 << 30)
-#define SENSOR_SEED     1u  /* every network sees the same noise */
-#define PARTS           32u /* of an epoch: learning after each filter that goes */
-#define REPORTED_PARTS  2u  /* the same at a number of filters that is reported */
-#define TIMED_STEPS     6u
-#define LEVELS          65536u
+#define SENSOR_SEED    1u  /* every network sees the same noise */
+#define PARTS          32u /* of an epoch: learning after each filter that goes */
+#define REPORTED_PARTS 2u  /* the same at a number of filters that is reported */
+#define LEVELS         65536u
 
 static const struct {
     uint32_t bits;
@@ -34,41 +28,11 @@ static int tell(const char *name, int r, const char *reason)
     return r;
 }
 
-/* `count` samples from `first` on, as `input` sees them. It borrows everything. */
-static struct lab_samples part(const struct lab_samples *all, const struct gradient_spec *front,
-                               uint32_t first, uint32_t count)
+static int open_work(struct lab_study_work *work, const struct lab_light *light,
+                     const struct lab_study_tools *tools, const struct lab_light_job *job)
 {
-    struct lab_samples samples = *all;
-    samples.input.front = *front;
-    samples.planes += (size_t)first * samples.values;
-    samples.whites += first;
-    samples.labels += first;
-    samples.tree.files = NULL; /* not asked for, and data in one file has none */
-    samples.tree.file_count = count;
-    return samples;
-}
-
-/* A job's recipe, learner and the samples that it learns from. Not to be moved. */
-struct work {
-    struct lab_recipe recipe;
-    struct lab_samples data;
-    struct lab_learner learner;
-};
-
-static int open_work(struct work *work, const struct lab_light *light,
-                     const struct lab_light_tools *tools, const struct lab_light_job *job)
-{
-    char *text = lab_light_recipe(light, job);
-    const char *reason = NULL;
-    int r = text ? lab_recipe_parse(job->name, text, strlen(text), &work->recipe) : -ENOMEM;
-    free(text);
-    if (r == 0) {
-        work->data = part(tools->data, &work->recipe.input.front, 0,
-                          job->study ? light->study : light->pictures);
-        r = lab_learner_init(&work->learner, &work->recipe, &work->data, job->seed, tools->cpu,
-                             tools->workers, &reason);
-    }
-    return r < 0 ? tell(job->name, r, reason) : 0;
+    return lab_study_work_open(work, tools, job->name, lab_light_recipe(light, job),
+                               job->study ? light->study : light->pictures, job->seed);
 }
 
 /* ---- measuring ---- */
@@ -125,7 +89,8 @@ static void expose(struct exposing *exposing, const struct lab_samples *from, ui
     }
 }
 
-static int measure(struct work *work, const struct lab_samples *on, struct lab_light_curve *curve)
+static int measure(struct lab_study_work *work, const struct lab_samples *on,
+                   struct lab_light_curve *curve)
 {
     struct exposing exposing;
     struct lab_score score;
@@ -149,79 +114,38 @@ static int measure(struct work *work, const struct lab_samples *on, struct lab_l
 
 /* ---- training ---- */
 
-static int learn(struct work *work, const char *name)
-{
-    uint32_t epochs = work->recipe.epochs;
-    struct lab_progress progress;
-    struct train_result mean;
-    float rate;
-    int r = 0;
-    lab_progress_init(&progress, name, (uint64_t)epochs * work->learner.steps);
-    for (uint32_t epoch = 0; r == 0 && epoch < epochs; epoch++) {
-        r = lab_learner_learn(&work->learner, &progress, &mean, &rate);
-    }
-    lab_progress_finish(&progress);
-    return r;
-}
-
-static int save_state(const struct work *work, const char *path)
-{
-    void *bytes;
-    size_t size;
-    int r = train_save(work->learner.train, &bytes, &size);
-    if (r == 0) {
-        r = lab_file_write(path, bytes, size);
-        free(bytes);
-    }
-    return r;
-}
-
 /* What an earlier run learned, or it is learned now and kept. */
-static int restore_or_learn(struct work *work, const struct lab_light *light, const char *name)
+static int restore_or_learn(struct lab_study_work *work, const struct lab_light *light,
+                            const char *name)
 {
-    char *path = lab_light_path(light, name, ".safetensors");
-    const char *reason = NULL;
-    uint8_t *bytes;
-    size_t size;
-    int r = path ? lab_file_read(path, STATE_BYTES_MAX, &bytes, &size) : -ENOMEM;
-    if (r == 0) {
-        r = train_restore(work->learner.train, bytes, size, &reason);
-        free(bytes);
-        if (r == 0 && lab_learner_epochs(&work->learner) != work->recipe.epochs) {
-            r = -EBADMSG;
-            reason = "not trained for as long as the plan says";
-        }
-    } else if (r == -ENOENT) {
-        r = learn(work, name);
-        r = r < 0 ? r : save_state(work, path);
+    int r = lab_study_work_restore(work, light->directory, name);
+    if (r == -ENOENT) {
+        r = lab_study_work_learn(work, light->directory, name);
+        r = r == -ERANGE ? tell(name, r, NULL) : r;
     }
-    free(path);
-    return r < 0 ? tell(name, r, reason) : 0;
+    return r;
 }
 
-int lab_light_run_job(const struct lab_light *light, const struct lab_light_tools *tools,
+int lab_light_run_job(const struct lab_light *light, const struct lab_study_tools *tools,
                       const struct lab_light_job *job)
 {
     if (job->curve->pictures > 0) {
         return 0;
     }
-    struct work *work = calloc(1, sizeof(*work));
+    struct lab_study_work *work = calloc(1, sizeof(*work));
     int r = work ? open_work(work, light, tools, job) : tell(job->name, -ENOMEM, NULL);
     if (r == 0) {
         r = restore_or_learn(work, light, job->name);
     }
     if (r == 0) {
         const struct gradient_spec *front = &work->recipe.input.front;
-        const struct lab_samples on = job->study
-                                          ? part(tools->data, front, light->study, light->held)
-                                          : part(tools->test, front, 0, light->test);
+        const struct lab_samples on =
+            job->study ? lab_study_part(&tools->data, front, light->study, light->held)
+                       : lab_study_part(&tools->test, front, 0, light->test);
         r = measure(work, &on, job->curve);
         r = r < 0 ? tell(job->name, r, NULL) : lab_light_save_curve(light, job);
     }
-    if (work) {
-        lab_learner_finish(&work->learner);
-    }
-    free(work);
+    lab_study_work_close(work);
     return r;
 }
 
@@ -266,13 +190,13 @@ static int prune(struct lab_pruning *pruning, const struct lab_samples *test, co
     return r;
 }
 
-int lab_light_run_pruning(const struct lab_light *light, const struct lab_light_tools *tools,
+int lab_light_run_pruning(const struct lab_light *light, const struct lab_study_tools *tools,
                           const struct lab_light_job *job, const char *name,
                           struct lab_light_pruning *result)
 {
     struct lab_light_pruning measured = {0};
     struct lab_pruning *pruning = calloc(1, sizeof(*pruning));
-    struct work *work = calloc(1, sizeof(*work));
+    struct lab_study_work *work = calloc(1, sizeof(*work));
     const char *reason = NULL;
     int r = work && pruning ? open_work(work, light, tools, job) : tell(name, -ENOMEM, NULL);
     if (r == 0) {
@@ -280,9 +204,9 @@ int lab_light_run_pruning(const struct lab_light *light, const struct lab_light_
     }
     if (r == 0) {
         const struct lab_samples test =
-            part(tools->test, &work->recipe.input.front, 0, light->test);
+            lab_study_part(&tools->test, &work->recipe.input.front, 0, light->test);
         r = lab_pruning_init(pruning, &work->recipe, work->learner.train, &work->data, job->seed,
-                             tools->cpu, tools->workers, &reason);
+                             tools->cpu, &tools->workers, &reason);
         r = r < 0 ? r : prune(pruning, &test, name, &measured);
         lab_pruning_finish(pruning);
         r = r < 0 ? tell(name, r, reason) : lab_light_save_pruning(light, name, &measured);
@@ -290,49 +214,24 @@ int lab_light_run_pruning(const struct lab_light *light, const struct lab_light_
     if (r == 0) {
         *result = measured;
     }
-    if (work) {
-        lab_learner_finish(&work->learner);
-    }
-    free(work);
+    lab_study_work_close(work);
     free(pruning);
     return r;
 }
 
 /* ---- timing ---- */
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-int lab_light_time(const struct lab_light *light, const struct lab_light_tools *tools,
+int lab_light_time(const struct lab_light *light, const struct lab_study_tools *tools,
                    double *ret_learning, double *ret_classifying)
 {
     const struct lab_light_job job = {.name = "timing",
                                       .input = LAB_LIGHT_TERNARY,
                                       .choice = {lab_light_floors[0], lab_light_ratios[0]}};
-    struct work *work = calloc(1, sizeof(*work));
-    struct train_result mean;
-    struct lab_score score;
-    float rate;
+    struct lab_study_work *work = calloc(1, sizeof(*work));
     int r = work ? open_work(work, light, tools, &job) : tell(job.name, -ENOMEM, NULL);
     if (r == 0) {
-        uint32_t steps = work->learner.steps < TIMED_STEPS ? work->learner.steps : TIMED_STEPS;
-        uint32_t pictures = steps * work->learner.batch.room;
-        const struct lab_samples some = part(tools->data, &work->recipe.input.front, 0, pictures);
-        work->learner.steps = steps;
-        double start = now();
-        r = lab_learner_learn(&work->learner, NULL, &mean, &rate);
-        double between = now();
-        lab_learner_measure(&work->learner, &some, &score);
-        *ret_learning = (between - start) / pictures;
-        *ret_classifying = (now() - between) / pictures;
+        r = lab_study_work_time(work, tools, ret_learning, ret_classifying);
     }
-    if (work) {
-        lab_learner_finish(&work->learner);
-    }
-    free(work);
+    lab_study_work_close(work);
     return r;
 }

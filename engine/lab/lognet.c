@@ -8,10 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
-
-#define RESULT_BYTES_MAX ((size_t)64 << 10)
 
 static const char trained_header[] = "right,pictures,diverged\n";
 static const char rows_header[] =
@@ -95,49 +92,12 @@ void lab_lognet_name(enum lab_lognet_training training, uint32_t seed,
     snprintf(name, LAB_LOGNET_NAME_MAX, "%s-%u", lab_lognet_training_names[training], seed + 1);
 }
 
-char *lab_lognet_path(const struct lab_lognet *lognet, const char *name, const char *suffix)
-{
-    char *path;
-    return asprintf(&path, "%s/%s%s", lognet->directory, name, suffix) < 0 ? NULL : path;
-}
-
 /* ---- results as files ---- */
 
 static int tell(const char *name, int r)
 {
     lab_error("%s.csv: %s", name, r == -EBADMSG ? "not what was written there" : strerror(-r));
     return r;
-}
-
-/* *ret_text NULL: no such file. */
-static int load(const struct lab_lognet *lognet, const char *name, char **ret_text)
-{
-    char *path = lab_lognet_path(lognet, name, ".csv");
-    uint8_t *bytes;
-    size_t size;
-    int r = path ? lab_file_read(path, RESULT_BYTES_MAX, &bytes, &size) : -ENOMEM;
-    free(path);
-    *ret_text = NULL;
-    if (r == -ENOENT) {
-        return 0;
-    }
-    if (r < 0) {
-        return tell(name, r);
-    }
-    *ret_text = strndup((const char *)bytes, size);
-    free(bytes);
-    return *ret_text ? 0 : tell(name, -ENOMEM);
-}
-
-/* The text of a stream from open_memstream, which is closed. */
-static int save(const struct lab_lognet *lognet, const char *name, FILE *text, char **bytes,
-                const size_t *size)
-{
-    char *path = lab_lognet_path(lognet, name, ".csv");
-    int r = fclose(text) == 0 && path ? lab_file_write(path, *bytes, *size) : -ENOMEM;
-    free(*bytes);
-    free(path);
-    return r < 0 ? tell(name, r) : 0;
 }
 
 static bool plausible(const struct lab_lognet *lognet, uint32_t right, uint32_t pictures)
@@ -152,7 +112,7 @@ static int load_trained(struct lab_lognet *lognet, enum lab_lognet_training trai
     uint32_t right, pictures;
     unsigned diverged;
     lab_lognet_name(training, seed, name);
-    int r = load(lognet, name, &text);
+    int r = lab_study_load(lognet->directory, name, &text);
     if (r < 0 || !text) {
         return r;
     }
@@ -181,7 +141,7 @@ int lab_lognet_save_trained(const struct lab_lognet *lognet, enum lab_lognet_tra
     }
     fprintf(text, "%s%" PRIu32 ",%" PRIu32 ",%u\n", trained_header, trained->right,
             trained->pictures, (unsigned)trained->diverged);
-    return save(lognet, name, text, &bytes, &size);
+    return lab_study_save(lognet->directory, name, ".csv", text, &bytes, &size);
 }
 
 static const char *rows_name(uint32_t seed, char name[LAB_LOGNET_NAME_MAX])
@@ -229,7 +189,7 @@ static int load_row(struct lab_lognet *lognet, uint32_t seed, const char *line)
 static int load_rows(struct lab_lognet *lognet, uint32_t seed)
 {
     char name[LAB_LOGNET_NAME_MAX], *text;
-    int r = load(lognet, rows_name(seed, name), &text);
+    int r = lab_study_load(lognet->directory, rows_name(seed, name), &text);
     if (r < 0 || !text) {
         return r;
     }
@@ -268,7 +228,7 @@ int lab_lognet_save_rows(struct lab_lognet *lognet, uint32_t seed)
         }
         fputc('\n', text);
     }
-    return save(lognet, name, text, &bytes, &size);
+    return lab_study_save(lognet->directory, name, ".csv", text, &bytes, &size);
 }
 
 int lab_lognet_load(struct lab_lognet *lognet)

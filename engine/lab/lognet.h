@@ -24,11 +24,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "engine/lab/study.h"
 #include "engine/train/train.h"
 
 #define LAB_LOGNET_LAYERS    5u /* three convolutions, two dense layers */
 #define LAB_LOGNET_CONVS     3u
-#define LAB_LOGNET_SEEDS_MAX 16u
+#define LAB_LOGNET_SEEDS_MAX LAB_STUDY_SEEDS_MAX
 #define LAB_LOGNET_NAME_MAX  32u
 #define LAB_LOGNET_BITS      3u /* 3, 4 and 5 */
 #define LAB_LOGNET_BITS_MIN  3u
@@ -104,8 +105,6 @@ struct lab_lognet_row *lab_lognet_row(struct lab_lognet *lognet, uint32_t seed,
 char *lab_lognet_recipe(const struct lab_lognet *lognet, enum lab_lognet_training training);
 void lab_lognet_name(enum lab_lognet_training training, uint32_t seed,
                      char name[LAB_LOGNET_NAME_MAX]);
-/* DIRECTORY/NAME with SUFFIX; the caller frees it. NULL: out of memory. */
-char *lab_lognet_path(const struct lab_lognet *lognet, const char *name, const char *suffix);
 
 /* All results that are there. Errors (told): -EBADMSG (not what was written there), -ENOMEM, the
  * system's. */
@@ -131,22 +130,13 @@ void lab_lognet_print_verdicts(struct lab_lognet *lognet, FILE *text);
 /* report.md, its tables and charts, from what is known. Errors are told. */
 int lab_lognet_report(struct lab_lognet *lognet);
 
-struct lab_samples;
-struct train_workers;
-
-struct lab_lognet_tools {
-    struct lab_samples *data, *test; /* 32x32 rgb planes */
-    const struct train_workers *workers;
-    uint32_t cpu;
-};
-
 /* Train, unless its state is there, and measure. Errors are told. */
-int lab_lognet_train(struct lab_lognet *lognet, const struct lab_lognet_tools *tools,
+int lab_lognet_train(struct lab_lognet *lognet, const struct lab_study_tools *tools,
                      enum lab_lognet_training training, uint32_t seed);
 
 /* The rows that are still to be measured of a seed whose float network is trained. Errors are told.
  */
-int lab_lognet_code(struct lab_lognet *lognet, const struct lab_lognet_tools *tools, uint32_t seed);
+int lab_lognet_code(struct lab_lognet *lognet, const struct lab_study_tools *tools, uint32_t seed);
 
 /*
  * A network with norms as one with biases, so that codings of weights act on the weights with the
@@ -157,7 +147,7 @@ void lab_lognet_fold_layers(uint32_t count, struct train_layer *layers);
 void lab_lognet_fold(const struct train *from, uint32_t layers, struct train *to);
 
 /* Seconds of learning from a picture once, in log codes, and of classifying one. */
-int lab_lognet_time(const struct lab_lognet *lognet, const struct lab_lognet_tools *tools,
+int lab_lognet_time(const struct lab_lognet *lognet, const struct lab_study_tools *tools,
                     double *ret_learning, double *ret_classifying);
 
 #endif

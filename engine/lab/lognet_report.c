@@ -8,10 +8,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/plot.h"
 
@@ -279,15 +277,10 @@ static int write_chart(struct lab_lognet *lognet, enum lab_lognet_part part)
 {
     const struct lab_lognet_value whole = lab_lognet_accuracy(lognet, LAB_LOGNET_FLOAT);
     const char *name = lab_lognet_part_names[part];
-    char *bytes, *path = lab_lognet_path(lognet, name, ".csv");
+    char *bytes;
     size_t size;
     FILE *text = open_memstream(&bytes, &size);
-    if (!text || !path) {
-        free(path);
-        if (text) {
-            fclose(text);
-            free(bytes);
-        }
+    if (!text) {
         return -ENOMEM;
     }
     fputs("bits,float", text);
@@ -307,10 +300,7 @@ static int write_chart(struct lab_lognet *lognet, enum lab_lognet_part part)
         }
     }
     fputs("\n", text);
-    int r = fclose(text) == 0 ? lab_file_write(path, bytes, size) : -ENOMEM;
-    free(bytes);
-    free(path);
-    return r;
+    return lab_study_save(lognet->directory, name, ".csv", text, &bytes, &size);
 }
 
 static int draw(struct lab_lognet *lognet, enum lab_lognet_part part)
@@ -358,13 +348,12 @@ static bool all_coded(struct lab_lognet *lognet)
 
 int lab_lognet_report(struct lab_lognet *lognet)
 {
-    char *bytes = NULL, *path = lab_lognet_path(lognet, "report", ".md");
     const bool charts = all_coded(lognet), done = charts && all_trained(lognet);
+    char *bytes;
     size_t size;
     FILE *text = open_memstream(&bytes, &size);
-    if (!text || !path) {
+    if (!text) {
         lab_error("report: %s", strerror(ENOMEM));
-        free(path);
         return -ENOMEM;
     }
     put_head(text, lognet);
@@ -374,14 +363,9 @@ int lab_lognet_report(struct lab_lognet *lognet)
     put_trainings(text, lognet);
     put_parts(text, lognet);
     put_method(text);
-    int r = fclose(text) == 0 ? lab_file_write(path, bytes, size) : -ENOMEM;
-    if (r < 0) {
-        lab_error("%s: %s", path, strerror(-r));
-    }
+    int r = lab_study_save(lognet->directory, "report", ".md", text, &bytes, &size);
     for (uint32_t p = 0; r == 0 && charts && p < LAB_LOGNET_PARTS; p++) {
         r = draw(lognet, (enum lab_lognet_part)p);
     }
-    free(bytes);
-    free(path);
     return r;
 }

@@ -11,17 +11,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
-#include "engine/lab/learn.h"
 #include "engine/lab/progress.h"
-#include "engine/lab/samples.h"
 
-#define STATE_BYTES_MAX ((size_t)1 << 30)
-#define TRIALS          4 /* of full-scale ranges of a layer: one that holds its peak, and below */
-#define TIMED_STEPS     6u
+#define TRIALS 4 /* of full-scale ranges of a layer: one that holds its peak, and below */
 
 static int tell(const char *name, int r, const char *reason)
 {
@@ -32,115 +26,38 @@ static int tell(const char *name, int r, const char *reason)
 /* The first `count` samples. It borrows everything. */
 static struct lab_samples first(const struct lab_samples *all, uint32_t count)
 {
-    struct lab_samples samples = *all;
-    samples.tree.files = NULL; /* not asked for, and data in one file has none */
-    samples.tree.file_count = count;
-    return samples;
+    return lab_study_part(all, &all->input.front, 0, count);
 }
 
-/* A network, and what it learns from or chooses by. Not to be moved. */
-struct work {
-    struct lab_recipe recipe;
-    struct lab_samples data;
-    struct lab_learner learner;
-};
-
-static int open_work(struct work *work, const struct lab_lognet *lognet,
-                     const struct lab_lognet_tools *tools, enum lab_lognet_training training,
+static int open_work(struct lab_study_work *work, const struct lab_lognet *lognet,
+                     const struct lab_study_tools *tools, enum lab_lognet_training training,
                      uint32_t seed)
 {
-    const char *name = lab_lognet_training_names[training], *reason = NULL;
-    char *text = lab_lognet_recipe(lognet, training);
-    int r = text ? lab_recipe_parse(name, text, strlen(text), &work->recipe) : -ENOMEM;
-    free(text);
-    if (r == 0) {
-        work->data = first(tools->data, lognet->pictures);
-        r = lab_learner_init(&work->learner, &work->recipe, &work->data, seed + 1, tools->cpu,
-                             tools->workers, &reason);
-    }
-    return r < 0 ? tell(name, r, reason) : 0;
-}
-
-static void close_work(struct work *work)
-{
-    if (work) {
-        lab_learner_finish(&work->learner);
-    }
-    free(work);
+    return lab_study_work_open(work, tools, lab_lognet_training_names[training],
+                               lab_lognet_recipe(lognet, training), lognet->pictures, seed + 1);
 }
 
 /* ---- training ---- */
 
-static int learn(struct work *work, const char *name)
-{
-    const uint32_t epochs = work->recipe.epochs;
-    struct lab_progress progress;
-    struct train_result mean;
-    float rate;
-    int r = 0;
-    lab_progress_init(&progress, name, (uint64_t)epochs * work->learner.steps);
-    for (uint32_t epoch = 0; r == 0 && epoch < epochs; epoch++) {
-        r = lab_learner_learn(&work->learner, &progress, &mean, &rate);
-    }
-    lab_progress_finish(&progress);
-    return r;
-}
-
-static int save_state(const struct work *work, const char *path)
-{
-    void *bytes;
-    size_t size;
-    int r = train_save(work->learner.train, &bytes, &size);
-    if (r == 0) {
-        r = lab_file_write(path, bytes, size);
-        free(bytes);
-    }
-    return r;
-}
-
-/* What an earlier run learned. Errors (not told): -ENOENT. */
-static int restore(struct work *work, const char *name, const char *path)
-{
-    const char *reason = NULL;
-    uint8_t *bytes;
-    size_t size;
-    int r = lab_file_read(path, STATE_BYTES_MAX, &bytes, &size);
-    if (r == -ENOENT) {
-        return r;
-    }
-    if (r == 0) {
-        r = train_restore(work->learner.train, bytes, size, &reason);
-        free(bytes);
-    }
-    if (r == 0 && lab_learner_epochs(&work->learner) != work->recipe.epochs) {
-        r = -EBADMSG;
-        reason = "not trained for as long as the plan says";
-    }
-    return r < 0 ? tell(name, r, reason) : 0;
-}
-
-int lab_lognet_train(struct lab_lognet *lognet, const struct lab_lognet_tools *tools,
+int lab_lognet_train(struct lab_lognet *lognet, const struct lab_study_tools *tools,
                      enum lab_lognet_training training, uint32_t seed)
 {
     struct lab_lognet_trained *trained = &lognet->trained[training][seed];
     struct lab_lognet_trained measured = {0};
     char name[LAB_LOGNET_NAME_MAX];
     lab_lognet_name(training, seed, name);
-    struct work *work = calloc(1, sizeof(*work));
-    char *path = lab_lognet_path(lognet, name, ".safetensors");
-    int r =
-        work && path ? open_work(work, lognet, tools, training, seed) : tell(name, -ENOMEM, NULL);
+    struct lab_study_work *work = calloc(1, sizeof(*work));
+    int r = work ? open_work(work, lognet, tools, training, seed) : tell(name, -ENOMEM, NULL);
     if (r == 0) {
-        r = restore(work, name, path);
+        r = lab_study_work_restore(work, lognet->directory, name);
     }
     if (r == -ENOENT) {
-        r = learn(work, name);
+        r = lab_study_work_learn(work, lognet->directory, name);
         measured.diverged = r == -ERANGE; /* a finding, not a failure */
-        r = r == 0 ? save_state(work, path) : measured.diverged ? 0 : r;
-        r = r < 0 ? tell(name, r, NULL) : 0;
+        r = measured.diverged ? 0 : r;
     }
     if (r == 0) {
-        const struct lab_samples on = first(tools->test, lognet->test);
+        const struct lab_samples on = first(&tools->test, lognet->test);
         struct lab_score score;
         lab_learner_measure(&work->learner, &on, &score);
         measured.right = score.right;
@@ -148,8 +65,7 @@ int lab_lognet_train(struct lab_lognet *lognet, const struct lab_lognet_tools *t
         *trained = measured;
         r = lab_lognet_save_trained(lognet, training, seed);
     }
-    free(path);
-    close_work(work);
+    lab_study_work_close(work);
     return r;
 }
 
@@ -206,8 +122,8 @@ void lab_lognet_fold(const struct train *from, uint32_t layers, struct train *to
 
 /* A float network of a seed, and the pictures and peaks by which ranges are chosen. */
 struct subject {
-    const struct lab_lognet_tools *tools;
-    struct work *trained;
+    const struct lab_study_tools *tools;
+    struct lab_study_work *trained;
     struct lab_samples test;
     struct lab_batch pictures;
     uint32_t count;
@@ -215,7 +131,7 @@ struct subject {
 };
 
 /* The subject's network with norms folded and the layers' codings. */
-static int open_coded(struct work *work, const struct subject *subject,
+static int open_coded(struct lab_study_work *work, const struct subject *subject,
                       const struct train_coding weights[LAB_LOGNET_LAYERS],
                       const struct train_coding outputs[LAB_LOGNET_LAYERS])
 {
@@ -228,7 +144,7 @@ static int open_coded(struct work *work, const struct subject *subject,
         work->recipe.layers[i].output = outputs[i];
     }
     int r = lab_learner_init(&work->learner, &work->recipe, &work->data, 0, subject->tools->cpu,
-                             subject->tools->workers, &reason);
+                             &subject->tools->workers, &reason);
     if (r == 0) {
         lab_lognet_fold(subject->trained->learner.train, LAB_LOGNET_LAYERS, work->learner.train);
     }
@@ -236,7 +152,7 @@ static int open_coded(struct work *work, const struct subject *subject,
 }
 
 /* Mean cross-entropy over the subject's pictures; with `peaks` also the largest outputs. */
-static double loss_of(struct work *work, const struct subject *subject, float *peaks)
+static double loss_of(struct lab_study_work *work, const struct subject *subject, float *peaks)
 {
     struct train *train = work->learner.train;
     const uint32_t room = work->learner.batch.room;
@@ -247,7 +163,7 @@ static double loss_of(struct work *work, const struct subject *subject, float *p
         const uint32_t n = subject->count - at < room ? subject->count - at : room;
         struct train_result result;
         train_forward(train, subject->pictures.images + at * size, n, false,
-                      subject->tools->workers);
+                      &subject->tools->workers);
         train_measure(train, TRAIN_SOFTMAX, subject->pictures.labels + at, &result);
         loss += result.loss * n / subject->count;
         for (uint32_t l = 0; peaks && l < LAB_LOGNET_LAYERS; l++) {
@@ -266,7 +182,7 @@ static double loss_of(struct work *work, const struct subject *subject, float *p
 static int find_peaks(struct subject *subject)
 {
     const struct train_coding f32[LAB_LOGNET_LAYERS] = {{.kind = TRAIN_F32}};
-    struct work *work = calloc(1, sizeof(*work));
+    struct lab_study_work *work = calloc(1, sizeof(*work));
     int r = work ? open_coded(work, subject, f32, f32) : -ENOMEM;
     if (r == 0) {
         loss_of(work, subject, subject->outputs);
@@ -279,7 +195,7 @@ static int find_peaks(struct subject *subject)
             }
         }
     }
-    close_work(work);
+    lab_study_work_close(work);
     return r;
 }
 
@@ -309,7 +225,7 @@ static int choose_ranges(const struct subject *subject, const struct lab_lognet_
         const int top =
             fsr_of(coding->grid, of_weights ? subject->weights[l] : subject->outputs[l]);
         for (int trial = 0; r == 0 && trial < trials; trial++) {
-            struct work *work = calloc(1, sizeof(*work));
+            struct lab_study_work *work = calloc(1, sizeof(*work));
             *chosen = (struct train_coding){
                 .kind = coding->grid == LAB_LOGNET_STEPS ? TRAIN_LEVELS : TRAIN_LOG,
                 .bits = (uint8_t)(coding->bits + LAB_LOGNET_BITS_MIN),
@@ -322,7 +238,7 @@ static int choose_ranges(const struct subject *subject, const struct lab_lognet_
                 least = loss;
                 best = *chosen;
             }
-            close_work(work);
+            lab_study_work_close(work);
         }
         *chosen = best;
     }
@@ -334,7 +250,7 @@ static int measure_coding(const struct subject *subject, const struct lab_lognet
 {
     struct train_coding weights[LAB_LOGNET_LAYERS] = {{.kind = TRAIN_F32}};
     struct train_coding outputs[LAB_LOGNET_LAYERS] = {{.kind = TRAIN_F32}};
-    struct work *work = calloc(1, sizeof(*work));
+    struct lab_study_work *work = calloc(1, sizeof(*work));
     struct lab_score score;
     int r = work ? choose_ranges(subject, coding, weights, outputs) : -ENOMEM;
     if (r == 0) {
@@ -348,7 +264,7 @@ static int measure_coding(const struct subject *subject, const struct lab_lognet
             row->fsr[l] = lab_lognet_has_weights(coding->part, l) ? weights[l].fsr : outputs[l].fsr;
         }
     }
-    close_work(work);
+    lab_study_work_close(work);
     return r;
 }
 
@@ -356,16 +272,15 @@ static int open_subject(struct subject *subject, const struct lab_lognet *lognet
 {
     char name[LAB_LOGNET_NAME_MAX];
     lab_lognet_name(LAB_LOGNET_FLOAT, seed, name);
-    char *path = lab_lognet_path(lognet, name, ".safetensors");
     uint32_t *order = calloc(lognet->calibration, sizeof(*order));
     subject->trained = calloc(1, sizeof(*subject->trained));
-    subject->test = first(subject->tools->test, lognet->test);
+    subject->test = first(&subject->tools->test, lognet->test);
     subject->count = lognet->calibration;
-    int r = path && order && subject->trained
+    int r = order && subject->trained
                 ? open_work(subject->trained, lognet, subject->tools, LAB_LOGNET_FLOAT, seed)
                 : tell(name, -ENOMEM, NULL);
     if (r == 0) {
-        r = restore(subject->trained, name, path);
+        r = lab_study_work_restore(subject->trained, lognet->directory, name);
         r = r == -ENOENT ? tell(name, r, NULL) : r;
     }
     if (r == 0) {
@@ -377,11 +292,10 @@ static int open_subject(struct subject *subject, const struct lab_lognet *lognet
             order[i] = i;
         }
         lab_batch_fill(&subject->pictures, &subject->trained->data, order, subject->count, NULL,
-                       subject->tools->workers);
+                       &subject->tools->workers);
         r = find_peaks(subject);
     }
     free(order);
-    free(path);
     return r;
 }
 
@@ -396,7 +310,7 @@ static bool rows_complete(struct lab_lognet *lognet, uint32_t seed)
     return true;
 }
 
-int lab_lognet_code(struct lab_lognet *lognet, const struct lab_lognet_tools *tools, uint32_t seed)
+int lab_lognet_code(struct lab_lognet *lognet, const struct lab_study_tools *tools, uint32_t seed)
 {
     struct subject subject = {.tools = tools};
     struct lab_lognet_coding coding;
@@ -418,41 +332,21 @@ int lab_lognet_code(struct lab_lognet *lognet, const struct lab_lognet_tools *to
     }
     lab_progress_finish(&progress);
     lab_batch_finish(&subject.pictures);
-    close_work(subject.trained);
+    lab_study_work_close(subject.trained);
     return r;
 }
 
 /* ---- timing ---- */
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-int lab_lognet_time(const struct lab_lognet *lognet, const struct lab_lognet_tools *tools,
+int lab_lognet_time(const struct lab_lognet *lognet, const struct lab_study_tools *tools,
                     double *ret_learning, double *ret_classifying)
 {
-    struct work *work = calloc(1, sizeof(*work));
-    struct train_result mean;
-    struct lab_score score;
-    float rate;
+    struct lab_study_work *work = calloc(1, sizeof(*work));
     int r =
         work ? open_work(work, lognet, tools, LAB_LOGNET_LOG, 0) : tell("timing", -ENOMEM, NULL);
     if (r == 0) {
-        const uint32_t steps =
-            work->learner.steps < TIMED_STEPS ? work->learner.steps : TIMED_STEPS;
-        const uint32_t pictures = steps * work->learner.batch.room;
-        const struct lab_samples some = first(tools->data, pictures);
-        work->learner.steps = steps;
-        const double start = now();
-        r = lab_learner_learn(&work->learner, NULL, &mean, &rate);
-        const double between = now();
-        lab_learner_measure(&work->learner, &some, &score);
-        *ret_learning = (between - start) / pictures;
-        *ret_classifying = (now() - between) / pictures;
+        r = lab_study_work_time(work, tools, ret_learning, ret_classifying);
     }
-    close_work(work);
+    lab_study_work_close(work);
     return r;
 }

@@ -6,165 +6,48 @@
  */
 #include "engine/lab/lognet.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#include "engine/kernel/cpu.h"
-#include "engine/kernel/kernel.h"
-#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/options.h"
-#include "engine/lab/samples.h"
-#include "engine/lab/threads.h"
 
-#define DEFAULT_THREADS 2u
-#define DEFAULT_OUT     "lognet"
-#define PLAN_BYTES_MAX  ((size_t)4096)
-#define PICTURES_MIN    8u
-#define EPOCHS_MAX      1000u
-#define CALIBRATION     1000u
-#define RANGES          40.0 /* passes to choose ranges by, of a kind and number of bits */
+#define DEFAULT_OUT "lognet"
+#define CALIBRATION 1000u
+#define RANGES      40.0 /* passes to choose ranges by, of a kind and number of bits */
 
-struct sizes {
-    uint64_t pictures, epochs, seeds, test;
-};
-
-static const struct sizes whole = {UINT32_MAX, 4, 3, UINT32_MAX};
-static const struct sizes quick = {5000, 2, 1, 500};
+static const struct lab_study_sizes whole = {UINT32_MAX, 4, 3, UINT32_MAX};
+static const struct lab_study_sizes quick = {5000, 2, 1, 500};
 
 struct study {
     struct lab_lognet lognet;
-    struct lab_samples data, test;
-    struct lab_threads *threads;
-    struct train_workers workers;
-    struct lab_lognet_tools tools;
+    struct lab_study_tools tools;
 };
 
-static int parse(const struct lab_args *args, struct sizes *ret_sizes, uint64_t *ret_threads,
-                 uint32_t *ret_mask)
-{
-    *ret_sizes = lab_args_given(args, LAB_OPTION_QUICK) ? quick : whole;
-    *ret_threads = DEFAULT_THREADS;
-    *ret_mask = KERNEL_CPU_ALL;
-    if (!lab_args_given(args, LAB_OPTION_TEST)) {
-        lab_error("reproduce lognet: --test is needed");
-        return -EINVAL;
-    }
-    if (lab_args_number(args, LAB_OPTION_IMAGES, PICTURES_MIN, LAB_TREE_FILES_MAX,
-                        &ret_sizes->pictures) < 0 ||
-        lab_args_number(args, LAB_OPTION_LIMIT, 1, LAB_TREE_FILES_MAX, &ret_sizes->test) < 0 ||
-        lab_args_number(args, LAB_OPTION_EPOCHS, 1, EPOCHS_MAX, &ret_sizes->epochs) < 0 ||
-        lab_args_number(args, LAB_OPTION_SEEDS, 1, LAB_LOGNET_SEEDS_MAX, &ret_sizes->seeds) < 0 ||
-        lab_args_number(args, LAB_OPTION_THREADS, 1, LAB_THREADS_MAX, ret_threads) < 0 ||
-        lab_args_cpu_mask(args, ret_mask) < 0) {
-        return -EINVAL;
-    }
-    return 0;
-}
-
-static uint32_t least(uint64_t a, uint32_t b)
-{
-    return a < b ? (uint32_t)a : b;
-}
-
-static bool same_sizes(const struct sizes *a, const struct sizes *b)
-{
-    return a->pictures == b->pictures && a->epochs == b->epochs && a->seeds == b->seeds &&
-           a->test == b->test;
-}
-
-static int set_sizes(struct study *study, const struct sizes *sizes)
+static void set_sizes(struct study *study, const struct lab_study_sizes *asked,
+                      const struct lab_study_sizes *sizes)
 {
     struct lab_lognet *lognet = &study->lognet;
-    const struct lab_tree *data = &study->data.tree, *test = &study->test.tree;
-    if (data->class_count != test->class_count || data->class_count < 2 ||
-        data->file_count < PICTURES_MIN) {
-        lab_error("--data and --test need the same classes, two or more, and %u pictures or more",
-                  PICTURES_MIN);
-        return -EINVAL;
-    }
-    lognet->classes = data->class_count;
-    lognet->pictures = least(sizes->pictures, data->file_count);
-    lognet->calibration = least(CALIBRATION, lognet->pictures);
-    lognet->test = least(sizes->test, test->file_count);
+    lognet->classes = study->tools.data.tree.class_count;
+    lognet->pictures = (uint32_t)sizes->pictures;
+    lognet->calibration = lognet->pictures < CALIBRATION ? lognet->pictures : CALIBRATION;
+    lognet->test = (uint32_t)sizes->test;
     lognet->epochs = (uint32_t)sizes->epochs;
     lognet->seeds = (uint32_t)sizes->seeds;
-    lognet->title = same_sizes(sizes, &quick)   ? "quick"
-                    : same_sizes(sizes, &whole) ? "whole"
-                                                : "other sizes than the usual";
-    return 0;
-}
-
-static int open_all(struct study *study, const struct lab_args *args, uint64_t threads,
-                    uint32_t mask)
-{
-    const struct network_input input = {
-        .target = {.width = 32, .height = 32, .channels = IMAGE_RGB, .fit = IMAGE_FIT_COVER},
-        .front = {.source = GRADIENT_SOURCE_SRGB, .coding = GRADIENT_CODING_F32, .planes = 3}};
-    const uint32_t cpu = kernel_cpu_detect() & mask;
-    struct kernel_table kernels;
-    kernel_table_init(&kernels, cpu);
-    int r = lab_samples_init(&study->data, args->values[LAB_OPTION_DATA], &input, &kernels);
-    if (r == 0) {
-        r = lab_samples_init(&study->test, args->values[LAB_OPTION_TEST], &input, &kernels);
-    }
-    if (r == 0) {
-        r = lab_threads_create((uint32_t)threads, &study->threads);
-        if (r < 0) {
-            lab_error("%s", strerror(-r));
-        }
-    }
-    study->workers = (struct train_workers){lab_threads_run, study->threads};
-    study->tools = (struct lab_lognet_tools){&study->data, &study->test, &study->workers, cpu};
-    return r;
-}
-
-static void close_all(struct study *study)
-{
-    lab_threads_destroy(study->threads);
-    lab_samples_finish(&study->data);
-    lab_samples_finish(&study->test);
+    lognet->title = lab_study_same_sizes(asked, &quick)   ? "quick"
+                    : lab_study_same_sizes(asked, &whole) ? "whole"
+                                                          : "other sizes than the usual";
 }
 
 /* What results of one directory have in common. Seeds may be added later. */
-static int check_plan(const struct lab_lognet *lognet, const char *path)
+static int enter_directory(const struct lab_lognet *lognet)
 {
     char text[256];
-    uint8_t *bytes;
-    size_t size;
     snprintf(text, sizeof(text),
              "lognet: %" PRIu32 " training pictures of %" PRIu32 " classes, %" PRIu32
              " epochs, %" PRIu32 " test pictures\n",
              lognet->pictures, lognet->classes, lognet->epochs, lognet->test);
-    int r = lab_file_read(path, PLAN_BYTES_MAX, &bytes, &size);
-    if (r == -ENOENT) {
-        return lab_file_write(path, text, strlen(text));
-    }
-    if (r == 0) {
-        r = size == strlen(text) && memcmp(bytes, text, size) == 0 ? 0 : -EEXIST;
-        free(bytes);
-    }
-    return r;
-}
-
-static int enter_directory(const struct lab_lognet *lognet)
-{
-    if (mkdir(lognet->directory, 0777) != 0 && errno != EEXIST) {
-        int r = -errno;
-        lab_error("%s: %s", lognet->directory, strerror(-r));
-        return r;
-    }
-    char *path = lab_lognet_path(lognet, "plan", ".txt");
-    int r = path ? check_plan(lognet, path) : -ENOMEM;
-    if (r < 0) {
-        lab_error("%s: %s", lognet->directory,
-                  r == -EEXIST ? "of a run with other sizes or data" : strerror(-r));
-    }
-    free(path);
-    return r;
+    return lab_study_enter(lognet->directory, text);
 }
 
 static int print_plan(struct study *study)
@@ -259,27 +142,26 @@ static int work(struct study *study)
 int lab_lognet_reproduce(const struct lab_args *args)
 {
     struct study *study = calloc(1, sizeof(*study));
-    struct sizes sizes;
+    struct lab_study_sizes asked, sizes;
     uint64_t threads;
     uint32_t mask;
     if (!study) {
         lab_error("out of memory");
         return LAB_EXIT_FAILED;
     }
-    if (parse(args, &sizes, &threads, &mask) < 0) {
+    if (lab_study_parse(args, &whole, &quick, &asked, &threads, &mask) < 0) {
         free(study);
         return LAB_EXIT_USAGE;
     }
     study->lognet.directory =
         args->values[LAB_OPTION_OUT] ? args->values[LAB_OPTION_OUT] : DEFAULT_OUT;
-    int r = open_all(study, args, threads, mask);
+    sizes = asked;
+    int r = lab_study_open(&study->tools, args, threads, mask, &sizes);
     if (r == 0) {
-        r = set_sizes(study, &sizes);
-    }
-    if (r == 0) {
+        set_sizes(study, &asked, &sizes);
         r = work(study);
     }
-    close_all(study);
+    lab_study_close(&study->tools);
     free(study);
     return r < 0 ? LAB_EXIT_FAILED : LAB_EXIT_OK;
 }

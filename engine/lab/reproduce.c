@@ -4,153 +4,44 @@
  * ocellus-lab reproduce: a paper's experiment from plan to report. This file keeps the order of
  * things and goes on where an earlier run was broken off; light_run.c does the work.
  */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "engine/kernel/cpu.h"
-#include "engine/kernel/kernel.h"
-#include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/light.h"
 #include "engine/lab/options.h"
-#include "engine/lab/samples.h"
-#include "engine/lab/threads.h"
 
-#define DEFAULT_THREADS 2u
-#define DEFAULT_OUT     "log-gradient"
-#define PLAN_BYTES_MAX  ((size_t)4096)
-#define PICTURES_MIN    8u
-#define EPOCHS_MAX      1000u
-#define MEASUREMENTS    (LAB_LIGHT_SENSORS * LAB_LIGHT_EXPOSURES + 1) /* of a network */
-#define PRUNING_EPOCHS  3.5 /* about: half of one for each reported number, parts between */
+#define DEFAULT_OUT    "log-gradient"
+#define MEASUREMENTS   (LAB_LIGHT_SENSORS * LAB_LIGHT_EXPOSURES + 1) /* of a network */
+#define PRUNING_EPOCHS 3.5 /* about: half of one for each reported number, parts between */
 
-struct sizes {
-    uint64_t pictures, epochs, seeds, test;
-};
-
-static const struct sizes whole = {UINT32_MAX, 12, 3, UINT32_MAX};
-static const struct sizes quick = {5000, 4, 3, 500};
+static const struct lab_study_sizes whole = {UINT32_MAX, 12, 3, UINT32_MAX};
+static const struct lab_study_sizes quick = {5000, 4, 3, 500};
 
 struct reproduction {
     struct lab_light light;
-    struct lab_samples data, test;
-    struct lab_threads *threads;
-    struct train_workers workers;
-    struct lab_light_tools tools;
+    struct lab_study_tools tools;
 };
 
-static int parse(const struct lab_args *args, struct sizes *ret_sizes, uint64_t *ret_threads,
-                 uint32_t *ret_mask)
-{
-    *ret_sizes = lab_args_given(args, LAB_OPTION_QUICK) ? quick : whole;
-    *ret_threads = DEFAULT_THREADS;
-    *ret_mask = KERNEL_CPU_ALL;
-    if (!lab_args_given(args, LAB_OPTION_TEST)) {
-        lab_error("reproduce log-gradient: --test is needed");
-        return -EINVAL;
-    }
-    if (lab_args_number(args, LAB_OPTION_IMAGES, PICTURES_MIN, LAB_TREE_FILES_MAX,
-                        &ret_sizes->pictures) < 0 ||
-        lab_args_number(args, LAB_OPTION_LIMIT, 1, LAB_TREE_FILES_MAX, &ret_sizes->test) < 0 ||
-        lab_args_number(args, LAB_OPTION_EPOCHS, 1, EPOCHS_MAX, &ret_sizes->epochs) < 0 ||
-        lab_args_number(args, LAB_OPTION_SEEDS, 1, LAB_LIGHT_SEEDS_MAX, &ret_sizes->seeds) < 0 ||
-        lab_args_number(args, LAB_OPTION_THREADS, 1, LAB_THREADS_MAX, ret_threads) < 0 ||
-        lab_args_cpu_mask(args, ret_mask) < 0) {
-        return -EINVAL;
-    }
-    return 0;
-}
-
-/* ---- opening ---- */
-
-static uint32_t least(uint64_t a, uint32_t b)
-{
-    return a < b ? (uint32_t)a : b;
-}
-
-static bool same_sizes(const struct sizes *a, const struct sizes *b)
-{
-    return a->pictures == b->pictures && a->epochs == b->epochs && a->seeds == b->seeds &&
-           a->test == b->test;
-}
-
-static int set_sizes(struct reproduction *job, const struct sizes *sizes)
+static void set_sizes(struct reproduction *job, const struct lab_study_sizes *asked,
+                      const struct lab_study_sizes *sizes)
 {
     struct lab_light *light = &job->light;
-    const struct lab_tree *data = &job->data.tree, *test = &job->test.tree;
-    if (data->class_count != test->class_count || data->class_count < 2 ||
-        data->file_count < PICTURES_MIN) {
-        lab_error("--data and --test need the same classes, two or more, and %u pictures or more",
-                  PICTURES_MIN);
-        return -EINVAL;
-    }
-    light->classes = data->class_count;
-    light->pictures = least(sizes->pictures, data->file_count);
-    light->test = least(sizes->test, test->file_count);
+    light->classes = job->tools.data.tree.class_count;
+    light->pictures = (uint32_t)sizes->pictures;
+    light->test = (uint32_t)sizes->test;
     light->study = light->pictures / 2;
-    light->held = least(light->test, light->pictures - light->study);
+    light->held =
+        light->test < light->pictures - light->study ? light->test : light->pictures - light->study;
     light->epochs = (uint32_t)sizes->epochs;
     light->seeds = (uint32_t)sizes->seeds;
-    light->title = same_sizes(sizes, &quick)   ? "quick, under 15 minutes"
-                   : same_sizes(sizes, &whole) ? "whole"
-                                               : "reduced in size";
-    return 0;
-}
-
-static int open_all(struct reproduction *job, const struct lab_args *args, uint64_t threads,
-                    uint32_t mask)
-{
-    const struct network_input input = {
-        .target = {.width = 32, .height = 32, .channels = IMAGE_RGB, .fit = IMAGE_FIT_COVER},
-        .front = {.source = GRADIENT_SOURCE_SRGB, .coding = GRADIENT_CODING_F32, .planes = 3}};
-    struct kernel_table kernels;
-    uint32_t cpu = kernel_cpu_detect() & mask;
-    kernel_table_init(&kernels, cpu);
-    int r = lab_samples_init(&job->data, args->values[LAB_OPTION_DATA], &input, &kernels);
-    if (r == 0) {
-        r = lab_samples_init(&job->test, args->values[LAB_OPTION_TEST], &input, &kernels);
-    }
-    if (r == 0) {
-        r = lab_threads_create((uint32_t)threads, &job->threads);
-        if (r < 0) {
-            lab_error("%s", strerror(-r));
-        }
-    }
-    job->workers = (struct train_workers){lab_threads_run, job->threads};
-    job->tools = (struct lab_light_tools){&job->data, &job->test, &job->workers, cpu};
-    return r;
-}
-
-static void close_all(struct reproduction *job)
-{
-    lab_threads_destroy(job->threads);
-    lab_samples_finish(&job->data);
-    lab_samples_finish(&job->test);
+    light->title = lab_study_same_sizes(asked, &quick)   ? "quick, under 15 minutes"
+                   : lab_study_same_sizes(asked, &whole) ? "whole"
+                                                         : "reduced in size";
 }
 
 /* ---- the run directory ---- */
-
-static int check_plan(const char *path, const char *text)
-{
-    uint8_t *bytes;
-    size_t size;
-    int r = lab_file_read(path, PLAN_BYTES_MAX, &bytes, &size);
-    if (r == -ENOENT) {
-        r = lab_file_write(path, text, strlen(text));
-    } else if (r == 0) {
-        r = size == strlen(text) && memcmp(bytes, text, size) == 0 ? 0 : -EEXIST;
-        free(bytes);
-    }
-    if (r < 0) {
-        lab_error("%s: %s", path,
-                  r == -EEXIST ? "of a run with other sizes or data" : strerror(-r));
-    }
-    return r;
-}
 
 /* What results of one directory have in common. Seeds may be added later. */
 static int enter_directory(const struct lab_light *light)
@@ -161,15 +52,7 @@ static int enter_directory(const struct lab_light *light)
              "pictures; floor study: %u pictures, measured on the %u next ones\n",
              light->pictures, light->classes, light->epochs, light->test, light->study,
              light->held);
-    if (mkdir(light->directory, 0777) != 0 && errno != EEXIST) {
-        int r = -errno;
-        lab_error("%s: %s", light->directory, strerror(-r));
-        return r;
-    }
-    char *path = lab_light_path(light, "plan", ".txt");
-    int r = path ? check_plan(path, text) : -ENOMEM;
-    free(path);
-    return r;
+    return lab_study_enter(light->directory, text);
 }
 
 /* ---- the plan ---- */
@@ -332,27 +215,26 @@ static int work(struct reproduction *job)
 static int reproduce_light(const struct lab_args *args)
 {
     struct reproduction *job = calloc(1, sizeof(*job));
-    struct sizes sizes;
+    struct lab_study_sizes asked, sizes;
     uint64_t threads;
     uint32_t mask;
     if (!job) {
         lab_error("out of memory");
         return LAB_EXIT_FAILED;
     }
-    if (parse(args, &sizes, &threads, &mask) < 0) {
+    if (lab_study_parse(args, &whole, &quick, &asked, &threads, &mask) < 0) {
         free(job);
         return LAB_EXIT_USAGE;
     }
     const char *out = args->values[LAB_OPTION_OUT];
     job->light.directory = out ? out : DEFAULT_OUT;
-    int r = open_all(job, args, threads, mask);
+    sizes = asked;
+    int r = lab_study_open(&job->tools, args, threads, mask, &sizes);
     if (r == 0) {
-        r = set_sizes(job, &sizes);
-    }
-    if (r == 0) {
+        set_sizes(job, &asked, &sizes);
         r = work(job);
     }
-    close_all(job);
+    lab_study_close(&job->tools);
     free(job);
     return r < 0 ? LAB_EXIT_FAILED : LAB_EXIT_OK;
 }

@@ -26,7 +26,7 @@
 #include "engine/lab/model.h"
 #include "engine/lab/options.h"
 #include "engine/lab/threads.h"
-#include "tests/unit/lab/pictures.h"
+#include "tests/unit/lab/folder.h"
 
 #define PICTURES 16u /* of a class */
 #define FILTERS  4u
@@ -40,18 +40,6 @@ static const char recipe_text[] = "[model]\nname = tiny\n"
                                   "[layer fc]\nop = dense\nout = 2\n"
                                   "[quantise]\nweights = f32\nactivations = f32\n"
                                   "[train]\nrate = 0.01\nepochs = 2\nbatch = 8\n";
-
-static char root[64];
-
-/* One of a few static buffers. */
-static const char *at(const char *name)
-{
-    static char paths[8][256];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
-    return path;
-}
 
 static void draw_class(enum picture picture)
 {
@@ -70,22 +58,12 @@ static void draw_class(enum picture picture)
 
 static int make_pictures(void **state)
 {
-    (void)state;
-    snprintf(root, sizeof(root), "/tmp/ocellus-lab-test.XXXXXX");
-    if (!mkdtemp(root) || mkdir(at("train"), 0700) != 0) {
+    if (make_root(state) != 0 || mkdir(at("train"), 0700) != 0) {
         return -1;
     }
     draw_class(PICTURE_DISC);
     draw_class(PICTURE_STRIPES);
     return lab_file_write(at("r.ini"), recipe_text, strlen(recipe_text));
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r '%s'", root);
-    return system(command);
 }
 
 static void test_similarity_of_known_filters(void **state)

@@ -22,58 +22,14 @@
 #include "engine/lab/lab.h"
 #include "engine/lab/lognet.h"
 #include "engine/lab/options.h"
-#include "tests/unit/lab/pictures.h"
+#include "tests/unit/lab/folder.h"
 
 #define PICTURES 6u /* of a class */
-
-static char root[64];
-
-/* One of a few static buffers. */
-static const char *at(const char *name)
-{
-    static char paths[8][256];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
-    return path;
-}
-
-/* Pictures of one kind but of other sizes, so that they differ. */
-static void draw_class(const char *part, enum picture picture, uint32_t side)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "%s/%s/%s", root, part, picture_name(picture));
-    assert_int_equal(mkdir(path, 0700), 0);
-    for (uint32_t i = 0; i < PICTURES; i++) {
-        size_t size;
-        uint8_t *bytes = picture_ppm(picture, side + i, side + 2 * i, &size);
-        assert_non_null(bytes);
-        snprintf(path, sizeof(path), "%s/%s/%s/%u.ppm", root, part, picture_name(picture), i);
-        assert_int_equal(lab_file_write(path, bytes, size), 0);
-        free(bytes);
-    }
-}
 
 static int make_pictures(void **state)
 {
     (void)state;
-    snprintf(root, sizeof(root), "/tmp/ocellus-lab-test.XXXXXX");
-    if (!mkdtemp(root) || mkdir(at("train"), 0700) != 0 || mkdir(at("test"), 0700) != 0) {
-        return -1;
-    }
-    draw_class("train", PICTURE_DISC, 40);
-    draw_class("train", PICTURE_STRIPES, 40);
-    draw_class("test", PICTURE_DISC, 60);
-    draw_class("test", PICTURE_STRIPES, 60);
-    return 0;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r '%s'", root);
-    return system(command);
+    return make_trees(PICTURES);
 }
 
 /* ---- verdicts ---- */
@@ -104,16 +60,6 @@ static void fill(struct lab_lognet *lognet)
     }
 }
 
-static unsigned count(const char *text, const char *word)
-{
-    unsigned found = 0;
-    while ((text = strstr(text, word))) {
-        found++;
-        text += strlen(word);
-    }
-    return found;
-}
-
 static void expect(struct lab_lognet *lognet, unsigned held, unsigned missed, unsigned unknown)
 {
     char *bytes;
@@ -123,9 +69,9 @@ static void expect(struct lab_lognet *lognet, unsigned held, unsigned missed, un
     lab_lognet_print_verdicts(lognet, text);
     assert_int_equal(fclose(text), 0);
     print_message("%s\n", bytes);
-    assert_int_equal(count(bytes, "**held**"), held);
-    assert_int_equal(count(bytes, "**missed**"), missed);
-    assert_int_equal(count(bytes, "not known yet"), unknown);
+    assert_int_equal(count_words(bytes, "**held**"), held);
+    assert_int_equal(count_words(bytes, "**missed**"), missed);
+    assert_int_equal(count_words(bytes, "not known yet"), unknown);
     free(bytes);
 }
 
@@ -241,7 +187,7 @@ static void test_run_goes_on_where_it_was_broken_off(void **state)
     assert_null(strstr(report, "Not complete"));
     assert_null(strstr(report, "not known yet"));
     assert_non_null(strstr(report, "JPEG-recompressed"));
-    assert_int_equal(count(rows, "\n"), 37);
+    assert_int_equal(count_words(rows, "\n"), 37);
 
     char *cut = strdup(rows);
     assert_non_null(cut);

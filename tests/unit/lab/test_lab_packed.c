@@ -21,35 +21,17 @@
 #include "engine/lab/file.h"
 #include "engine/lab/samples.h"
 #include "engine/train/train.h"
+#include "tests/unit/lab/folder.h"
 
 #define RECORD 3073u
 #define ROWS   5u
 #define COLS   4u
 
-static char root[64];
-
-static const char *at(const char *name)
+static int make_folders(void **state)
 {
-    static char paths[4][256];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
-    return path;
-}
-
-static int make_root(void **state)
-{
-    (void)state;
-    snprintf(root, sizeof(root), "/tmp/ocellus-lab-test.XXXXXX");
-    return mkdtemp(root) && mkdir(at("cifar"), 0700) == 0 && mkdir(at("idx"), 0700) == 0 ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r '%s'", root);
-    return system(command);
+    return make_root(state) == 0 && mkdir(at("cifar"), 0700) == 0 && mkdir(at("idx"), 0700) == 0
+               ? 0
+               : -1;
 }
 
 static uint8_t pixel(uint32_t picture, uint32_t at_value)
@@ -299,5 +281,5 @@ int main(void)
         cmocka_unit_test(test_cut_compressed_idx),
         cmocka_unit_test(test_mnist),
     };
-    return cmocka_run_group_tests(tests, make_root, remove_root);
+    return cmocka_run_group_tests(tests, make_folders, remove_root);
 }

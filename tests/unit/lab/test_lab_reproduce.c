@@ -22,59 +22,15 @@
 #include "engine/lab/lab.h"
 #include "engine/lab/light.h"
 #include "engine/lab/options.h"
-#include "tests/unit/lab/pictures.h"
+#include "tests/unit/lab/folder.h"
 
 #define PICTURES 10u /* of a class */
 #define SEEDS    3u
 
-static char root[64];
-
-/* One of a few static buffers. */
-static const char *at(const char *name)
-{
-    static char paths[8][256];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
-    return path;
-}
-
-/* Pictures of one kind but of other sizes, so that they differ. */
-static void draw_class(const char *part, enum picture picture, uint32_t side)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "%s/%s/%s", root, part, picture_name(picture));
-    assert_int_equal(mkdir(path, 0700), 0);
-    for (uint32_t i = 0; i < PICTURES; i++) {
-        size_t size;
-        uint8_t *bytes = picture_ppm(picture, side + i, side + 2 * i, &size);
-        assert_non_null(bytes);
-        snprintf(path, sizeof(path), "%s/%s/%s/%u.ppm", root, part, picture_name(picture), i);
-        assert_int_equal(lab_file_write(path, bytes, size), 0);
-        free(bytes);
-    }
-}
-
 static int make_pictures(void **state)
 {
     (void)state;
-    snprintf(root, sizeof(root), "/tmp/ocellus-lab-test.XXXXXX");
-    if (!mkdtemp(root) || mkdir(at("train"), 0700) != 0 || mkdir(at("test"), 0700) != 0) {
-        return -1;
-    }
-    draw_class("train", PICTURE_DISC, 40);
-    draw_class("train", PICTURE_STRIPES, 40);
-    draw_class("test", PICTURE_DISC, 60);
-    draw_class("test", PICTURE_STRIPES, 60);
-    return 0;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r '%s'", root);
-    return system(command);
+    return make_trees(PICTURES);
 }
 
 /* ---- verdicts ---- */
@@ -119,16 +75,6 @@ static void fill_all(struct lab_light *light)
     }
 }
 
-static unsigned count(const char *text, const char *word)
-{
-    unsigned found = 0;
-    while ((text = strstr(text, word))) {
-        found++;
-        text += strlen(word);
-    }
-    return found;
-}
-
 static char *verdicts(struct lab_light *light)
 {
     char *bytes;
@@ -144,9 +90,9 @@ static void expect(struct lab_light *light, unsigned held, unsigned missed, unsi
 {
     char *text = verdicts(light);
     print_message("%s\n", text);
-    assert_int_equal(count(text, "**held**"), held);
-    assert_int_equal(count(text, "**missed**"), missed);
-    assert_int_equal(count(text, "not known yet"), unknown);
+    assert_int_equal(count_words(text, "**held**"), held);
+    assert_int_equal(count_words(text, "**missed**"), missed);
+    assert_int_equal(count_words(text, "not known yet"), unknown);
     free(text);
 }
 

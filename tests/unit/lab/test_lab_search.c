@@ -27,6 +27,7 @@
 #include "engine/lab/recipe.h"
 #include "engine/lab/samples.h"
 #include "engine/train/train.h"
+#include "tests/unit/lab/folder.h"
 
 #define SIDE     16u
 #define TRAINING 30u /* pictures of a class; the second has twice as many */
@@ -40,17 +41,6 @@ static const char base[] = "[model]\nname = NAME\n"
                            "[train]\nrate = 0.01\nepochs = 2\nbatch = 16\n"
                            "[search]\nmemory = 1500\nbytes = 1200\nmacs = 60000\n"
                            "candidates = 8\npopulation = 3\nsample = 2\n";
-
-static char root[64];
-
-static const char *at(const char *name)
-{
-    static char paths[8][256];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
-    return path;
-}
 
 /* Stripes across or down under noise; the first pixel is the picture's number. */
 static void write_picture(const char *split, const char *name, bool across, uint32_t number)
@@ -84,8 +74,7 @@ static int make_pictures(void **state)
     static const char *const folders[] = {"train",      "test",      "train/across",
                                           "train/down", "test/down", "test/across"};
     (void)state;
-    snprintf(root, sizeof(root), "/tmp/ocellus-lab-test.XXXXXX");
-    assert_non_null(mkdtemp(root));
+    assert_int_equal(make_root(state), 0);
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         assert_int_equal(mkdir(at(folders[i]), 0700), 0);
     }
@@ -100,14 +89,6 @@ static int make_pictures(void **state)
     write_recipe("plain", "srgb", '8');
     write_recipe("codes", "log-gradient\nfloor = 64", '8');
     return 0;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r '%s'", root);
-    return system(command);
 }
 
 /* ---- costs ---- */

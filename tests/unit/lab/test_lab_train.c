@@ -25,6 +25,7 @@
 #include "engine/lab/model.h"
 #include "engine/lab/options.h"
 #include "engine/lab/samples.h"
+#include "tests/unit/lab/folder.h"
 
 #define SIDE     16u
 #define TRAINING 96u /* pictures of a class */
@@ -64,18 +65,6 @@ static const char recipe[] = "[model]\n"
                              "shift = 1\n"
                              "mirror = yes\n";
 
-static char root[64];
-
-/* One of a few static buffers. */
-static const char *at(const char *name)
-{
-    static char paths[8][256];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
-    return path;
-}
-
 /* Dark and bright stripes, across or down, of any phase, under noise of +-40. */
 static void draw(bool across, uint64_t number, uint8_t *pixels)
 {
@@ -104,9 +93,7 @@ static void draw_class(const char *part, const char *name, bool across, uint32_t
 
 static int make_pictures(void **state)
 {
-    (void)state;
-    snprintf(root, sizeof(root), "/tmp/ocellus-lab-test.XXXXXX");
-    if (!mkdtemp(root) || mkdir(at("train"), 0700) != 0 || mkdir(at("test"), 0700) != 0) {
+    if (make_root(state) != 0 || mkdir(at("train"), 0700) != 0 || mkdir(at("test"), 0700) != 0) {
         return -1;
     }
     draw_class("train", "across", true, 0, TRAINING);
@@ -114,14 +101,6 @@ static int make_pictures(void **state)
     draw_class("test", "across", true, TRAINING, TEST);
     draw_class("test", "down", false, TRAINING, TEST);
     return lab_file_write(at("r.ini"), recipe, strlen(recipe));
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r '%s'", root);
-    return system(command);
 }
 
 static int train(const char *out, const char *seed, const char *threads, bool resume)

@@ -24,7 +24,7 @@
 #include "engine/lab/threads.h"
 #include "engine/lab/trained.h"
 #include "engine/network/safetensors.h"
-#include "tests/unit/lab/pictures.h"
+#include "tests/unit/lab/folder.h"
 
 static const char recipe[] = "[model]\n"
                              "name = tiny\n"
@@ -62,18 +62,6 @@ static const char recipe[] = "[model]\n"
                              "[augment]\n"
                              "shift = 1\n";
 
-static char root[64];
-
-/* One of a few static buffers. */
-static const char *at(const char *name)
-{
-    static char paths[8][256];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
-    return path;
-}
-
 static int train(const char *out)
 {
     static const struct lab_command command = {.name = "train"};
@@ -95,9 +83,7 @@ static int export(const char *run, const char *output)
 /* Two classes, four drawn pictures in two sizes each. */
 static int make_run(void **state)
 {
-    (void)state;
-    snprintf(root, sizeof(root), "/tmp/ocellus-lab-test.XXXXXX");
-    if (!mkdtemp(root) || mkdir(at("data"), 0700) != 0 || mkdir(at("data/a"), 0700) != 0 ||
+    if (make_root(state) != 0 || mkdir(at("data"), 0700) != 0 || mkdir(at("data/a"), 0700) != 0 ||
         mkdir(at("data/b"), 0700) != 0) {
         return -1;
     }
@@ -113,14 +99,6 @@ static int make_run(void **state)
         free(ppm);
     }
     return lab_file_write(at("r.ini"), recipe, strlen(recipe)) < 0 ? -1 : train("run");
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r '%s'", root);
-    return system(command);
 }
 
 static void test_packed_model_is_the_trainer(void **state)

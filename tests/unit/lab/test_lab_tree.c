@@ -16,30 +16,7 @@
 
 #include "engine/lab/file.h"
 #include "engine/lab/tree.h"
-
-static char root[64];
-
-static const char *at(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof(path), "%s/%s", root, name);
-    return path;
-}
-
-static int make_root(void **state)
-{
-    (void)state;
-    snprintf(root, sizeof(root), "/tmp/ocellus-lab-test.XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r '%s'", root);
-    return system(command);
-}
+#include "tests/unit/lab/folder.h"
 
 static void make_file(const char *name)
 {
