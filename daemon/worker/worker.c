@@ -441,8 +441,7 @@ static int run_stages(struct worker *worker, const struct job_message *message,
     if (message->wakes != 0) {
         const struct worker_model *next = &worker->models[message->wakes - 1];
         struct network_cascade cascade;
-        err = network_cascade_init(&cascade, judge.plan, next->plans[0], message->wake_label,
-                                   message->wake_margin);
+        err = network_cascade_init(&cascade, judge.plan, message->wake_label, message->wake_margin);
         if (err < 0) {
             return err;
         }

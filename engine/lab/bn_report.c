@@ -167,7 +167,11 @@ static void put_map(FILE *text, const struct lab_bn_study *study, uint32_t set)
 static void put_claims(FILE *text, const struct lab_bn_study *study, uint32_t set)
 {
     struct lab_bn_claim claim;
-    fprintf(text, "### Claims, %s weights\n\n| claim | | figures |\n|---|---|---|\n",
+    fprintf(text,
+            "### Claims, %s weights\n\n"
+            "Speed is told at the lowest rate at which one of the two reaches the target with "
+            "every seed: below, both are cut off.\n\n"
+            "| claim | | figures |\n|---|---|---|\n",
             set_names[set]);
     for (uint32_t i = 0; lab_bn_study_claim(study, set, i, &claim); i++) {
         fprintf(text, "| %s | %s | %s |\n", claim.text,

@@ -8,12 +8,12 @@
 #include "engine/network/plan_internal.h"
 
 int network_cascade_init(struct network_cascade *cascade, const struct network_plan *detector,
-                         const struct network_plan *recogniser, uint32_t label, int32_t margin)
+                         uint32_t label, int32_t margin)
 {
     if (detector->labels < 2 || label >= detector->labels) {
         return -EINVAL;
     }
-    *cascade = (struct network_cascade){detector, recogniser, label, margin};
+    *cascade = (struct network_cascade){detector, label, margin};
     return 0;
 }
 

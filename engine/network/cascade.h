@@ -14,15 +14,15 @@
 #include "engine/network/network.h"
 
 struct network_cascade {
-    const struct network_plan *detector, *recogniser;
+    const struct network_plan *detector;
     uint32_t label; /* of the detector: what wakes */
     int32_t margin; /* units of a score */
 };
 
-/* The plans must outlive the cascade. Errors: -EINVAL  the detector has no such label, or has only
+/* The plan must outlive the cascade. Errors: -EINVAL  the detector has no such label, or has only
  * one. */
 int network_cascade_init(struct network_cascade *cascade, const struct network_plan *detector,
-                         const struct network_plan *recogniser, uint32_t label, int32_t margin);
+                         uint32_t label, int32_t margin);
 
 /* How far the label's score is above the largest other one, held to the range of int32. */
 int32_t network_cascade_margin(const struct network_cascade *cascade, const int32_t *scores);

@@ -208,6 +208,13 @@ static void test_claims_follow_the_figures(void **state)
     assert_int_equal(hits(study), 0x2f);
     fill(study, TRAIN_NORM_SUPPRESS, 40, 1); /* fast, and no survivor */
     assert_int_equal(hits(study), 0x25);
+    fill(study, TRAIN_NORM_SUPPRESS, 50, 3);
+    assert_int_equal(hits(study) & 2, 2);
+    for (uint32_t seed = 0; seed < 2; seed++) { /* cut off alike: the next rate tells */
+        study->outcomes[0][TRAIN_NORM_NONE][0][seed].reached = 0;
+        study->outcomes[0][TRAIN_NORM_SUPPRESS][0][seed].reached = 0;
+    }
+    assert_int_equal(hits(study) & 2, 0);
     study->outcomes[0][TRAIN_NORM_BATCH][2][1].diverged = 7;
     assert_true(lab_bn_study_survives(study, 0, TRAIN_NORM_BATCH, true) == 0.2);
     assert_true(lab_bn_study_survives(study, 0, TRAIN_NORM_SUPPRESS, false) == 0.4);
