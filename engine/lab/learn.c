@@ -22,7 +22,8 @@ int lab_learner_init(struct lab_learner *learner, const struct lab_recipe *recip
         {in.height, in.width, in.channels}, recipe->layer_count, recipe->layers};
     uint32_t pictures = data->tree.file_count, classes = data->tree.class_count;
     uint32_t batch = recipe->batch < pictures ? recipe->batch : pictures;
-    const struct train_settings settings = {batch, cpu, seed, recipe->gradients};
+    const struct train_settings settings = {batch, cpu, seed, recipe->gradients,
+                                            recipe->precision == LAB_BFLOAT16};
     memset(learner, 0, sizeof(*learner));
     learner->recipe = recipe;
     learner->data = data;

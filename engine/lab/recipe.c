@@ -52,6 +52,7 @@ static const char *const activations[] = {"none", "relu", "hard-tanh", NULL};
 static const char *const norms[] = {"no", "yes", "amplify", "suppress", "center", "nlms", NULL};
 static const char *const losses[] = {"softmax", "squared-hinge", NULL};
 static const char *const rules[] = {"sgd", "adam", NULL};
+static const char *const precisions[] = {"f32", "bf16", NULL};
 static const char *const schedules[] = {"constant", "cosine", "exponential", NULL};
 
 #define AT(type, field) offsetof(type, field), sizeof(((type *)0)->field)
@@ -92,6 +93,7 @@ static const struct lab_recipe_key keys[] = {
     {"optimiser", TRAIN, LAB_VALUE_WORD, false, 0, R(optimiser.rule), 0, 0, rules},
     {"momentum", TRAIN, LAB_VALUE_REAL, false, 0, R(optimiser.momentum), 0, 0.9999, NULL},
     {"decay", TRAIN, LAB_VALUE_REAL, false, 0, R(optimiser.decay), 0, 1, NULL},
+    {"precision", TRAIN, LAB_VALUE_WORD, false, 0, R(precision), 0, 0, precisions},
     {"schedule", TRAIN, LAB_VALUE_WORD, false, 0, R(schedule), 0, 0, schedules},
     {"rate", TRAIN, LAB_VALUE_REAL, true, 0, R(rate), 1e-9, 100, NULL},
     {"final", TRAIN, LAB_VALUE_REAL, false, 0, R(final), 1e-9, 100, NULL},

@@ -49,6 +49,7 @@
  *   optimiser = adam              default; or sgd
  *   momentum = 0.9                default; of adam beta 1
  *   decay = 0                     default; weight decay
+ *   precision = f32               default; bf16: products of convolutions, see bfloat16 in train.h
  *   schedule = cosine             default; or constant, exponential
  *   rate = 0.002
  *   final = 0.00002               default: rate / 100; at the end of the schedule
@@ -90,6 +91,8 @@
 #define LAB_SHIFT_MAX        64u
 #define LAB_STOPS_MAX        8.0
 
+enum lab_precision { LAB_FLOAT32 = 0, LAB_BFLOAT16 };
+
 struct lab_recipe_search {
     uint32_t memory, bytes, macs;
     float error;
@@ -107,7 +110,8 @@ struct lab_recipe {
     struct train_coding gradients;
     uint8_t loss; /* enum train_loss */
     struct train_optimiser optimiser;
-    uint8_t schedule; /* enum train_schedule_kind */
+    uint8_t precision; /* enum lab_precision */
+    uint8_t schedule;  /* enum train_schedule_kind */
     float rate, final;
     uint32_t warmup, epochs, batch;
     uint32_t shift;

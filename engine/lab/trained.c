@@ -75,7 +75,7 @@ static int restore(struct lab_trained *trained, const char *directory, uint32_t 
     const struct network_shape in = network_input_shape(&recipe->input);
     const struct train_network network = {
         {in.height, in.width, in.channels}, recipe->layer_count, recipe->layers};
-    const struct train_settings settings = {recipe->batch, cpu, 0, recipe->gradients};
+    const struct train_settings settings = {recipe->batch, cpu, 0, recipe->gradients, false};
     const char *reason = NULL;
     uint8_t *bytes;
     size_t size;

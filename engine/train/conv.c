@@ -38,6 +38,11 @@ static size_t border_row(const struct train_node *node)
            node->input->shape.channels;
 }
 
+static size_t border_height(const struct train_node *node)
+{
+    return node->input->shape.height + 2u * node->spec.pad[0];
+}
+
 /*
  * delta [mid] -> out [in height + kernel y - 1][in width + kernel x - 1][mid channels]: each
  * gradient where a flipped kernel over `out` finds it, at (y stride + kernel - 1 - pad), zeros
@@ -70,6 +75,31 @@ static const float *spread_out(const struct train_node *node, const float *delta
     return out;
 }
 
+static void product(const struct train_ops *ops, const struct train_product *p)
+{
+    if (p->pairs) {
+        ops->product_pairs(p);
+    } else {
+        ops->product(p);
+    }
+}
+
+/* Make p, whose a is `count` floats with a_inner 1, a product of pairs: neighbours of a, and b. */
+static void halve(const struct train_ops *ops, size_t count, const uint32_t *b, uint32_t *pairs,
+                  struct train_product *p)
+{
+    ops->pair_neighbours(count / 2, p->a, pairs);
+    p->a = (const float *)pairs;
+    p->b = (const float *)b;
+    p->a_line /= 2;
+    p->a_row /= 2;
+    p->a_outer /= 2;
+    p->inner /= 2;
+    p->b_outer /= 2;
+    p->panel /= 2;
+    p->pairs = true;
+}
+
 /*
  * A product whose lines are windows over `height` rows of values between `pad` rows of zeros, one
  * line every `stride` rows: lines at the top and the bottom leave out the kernel rows that meet
@@ -96,20 +126,20 @@ static void product_inside(const struct train_ops *ops, const struct train_produ
         p.c = whole->c + line * whole->c_line;
         p.outer = last - first;
         p.lines = end - line;
-        ops->product(&p);
+        product(ops, &p);
         line = end;
     }
 }
 
-void train_conv_forward(const struct train_ops *ops, const struct train_node *node, const float *in,
-                        float *sums, struct train_scratch *scratch)
+void train_conv_forward(const struct train_ops *ops, const struct train_node *node, bool learn,
+                        const float *in, float *sums, struct train_scratch *scratch)
 {
     const struct train_layer *l = &node->spec;
     const ptrdiff_t channels = node->input->shape.channels, out = node->mid.channels;
     const ptrdiff_t row = (ptrdiff_t)border_row(node), inner = l->kernel[1] * channels;
 
     /* rows of a: the windows of one line of outputs; each is kernel y pieces of `inner` floats */
-    const struct train_product p = {
+    struct train_product p = {
         .a = with_border(node, in, scratch->padded),
         .a_line = l->stride[0] * row,
         .a_row = l->stride[1] * channels,
@@ -128,19 +158,61 @@ void train_conv_forward(const struct train_ops *ops, const struct train_node *no
         .outer = l->kernel[0],
         .inner = (uint32_t)inner,
     };
+    if (learn && node->halved) {
+        halve(ops, border_height(node) * (size_t)row, node->pairs, scratch->pairs[0], &p);
+    }
     product_inside(ops, &p, node->input->shape.height, l->pad[0], l->stride[0]);
+}
+
+/* Pixels of a row of outputs, two by two; the last is alone where they are odd in number. */
+static uint32_t pixel_pairs(const struct train_node *node)
+{
+    return (node->mid.width + 1) / 2;
+}
+
+/* Pair every pixel of the border's image with the next one, and those of delta two by two. */
+static void pair_pixels(const struct train_ops *ops, const struct train_node *node,
+                        const float *padded, const float *delta, struct train_scratch *scratch)
+{
+    const size_t channels = node->input->shape.channels, out = node->mid.channels;
+    const size_t count = border_height(node) * border_row(node);
+    uint32_t *to = scratch->pairs[1];
+
+    ops->pair(count - channels, padded, padded + channels, scratch->pairs[0]);
+    ops->pair(channels, padded + count - channels, padded + count - channels,
+              scratch->pairs[0] + count - channels); /* meets delta's zeros alone */
+    for (uint32_t y = 0; y < node->mid.height; y++) {
+        for (uint32_t x = 0; x + 1 < node->mid.width; x += 2, delta += 2 * out, to += out) {
+            ops->pair(out, delta, delta + out, to);
+        }
+        if (node->mid.width % 2 == 1) {
+            memset(scratch->row[0], 0, out * sizeof(*delta));
+            ops->pair(out, delta, scratch->row[0], to);
+            delta += out;
+            to += out;
+        }
+    }
 }
 
 /* weight_gradient [kernel y][kernel x][in][out] = transposed windows times delta; each kernel row
  * leaves out the lines of outputs where it meets only the border's zeros. */
 static void conv_weights(const struct train_ops *ops, const struct train_node *node,
-                         const float *padded, const float *delta, float *weight_gradient, bool adds)
+                         const float *padded, const float *delta, float *weight_gradient, bool adds,
+                         struct train_scratch *scratch)
 {
     const struct train_layer *l = &node->spec;
     const ptrdiff_t channels = node->input->shape.channels, out = node->mid.channels;
     const ptrdiff_t row = (ptrdiff_t)border_row(node), inner = l->kernel[1] * channels;
+    const uint32_t terms = node->halved ? pixel_pairs(node) : node->mid.width; /* of one row */
     const uint32_t stride = l->stride[0], bottom = node->input->shape.height + l->pad[0];
 
+    const float *a = padded, *b = delta;
+
+    if (node->halved) {
+        pair_pixels(ops, node, padded, delta, scratch);
+        a = (const float *)scratch->pairs[0];
+        b = (const float *)scratch->pairs[1];
+    }
     for (uint32_t k = 0; k < l->kernel[0]; k++) {
         uint32_t first = k < l->pad[0] ? (l->pad[0] - k + stride - 1) / stride : 0;
         uint32_t end = (bottom - k + stride - 1) / stride;
@@ -150,23 +222,24 @@ static void conv_weights(const struct train_ops *ops, const struct train_node *n
             first = 0;
             end = node->mid.height;
         }
-        ops->product(&(struct train_product){
-            .a = padded + (k + first * stride) * row,
-            .a_row = 1,
-            .a_outer = stride * row,
-            .a_inner = l->stride[1] * channels,
-            .b = delta + (ptrdiff_t)first * node->mid.width * out,
-            .b_outer = node->mid.width * out,
-            .b_inner = out,
-            .c = weight_gradient + k * inner * out,
-            .c_row = out,
-            .lines = 1,
-            .rows = (uint32_t)inner,
-            .columns = node->mid.channels,
-            .outer = end - first,
-            .inner = node->mid.width,
-            .accumulate = adds,
-        });
+        product(ops, &(struct train_product){
+                         .a = a + (k + first * stride) * row,
+                         .a_row = 1,
+                         .a_outer = stride * row,
+                         .a_inner = l->stride[1] * channels * (node->halved ? 2 : 1),
+                         .b = b + (ptrdiff_t)first * terms * out,
+                         .b_outer = terms * out,
+                         .b_inner = out,
+                         .c = weight_gradient + k * inner * out,
+                         .c_row = out,
+                         .lines = 1,
+                         .rows = (uint32_t)inner,
+                         .columns = node->mid.channels,
+                         .outer = end - first,
+                         .inner = terms,
+                         .accumulate = adds,
+                         .pairs = node->halved,
+                     });
     }
 }
 
@@ -179,12 +252,13 @@ void train_conv_backward(const struct train_ops *ops, const struct train_node *n
     const ptrdiff_t out = node->mid.channels;
     const ptrdiff_t row = (s.width + l->kernel[1] - 1) * out, inner = l->kernel[1] * out;
 
-    conv_weights(ops, node, with_border(node, in, scratch->padded), delta, weight_gradient, adds);
+    conv_weights(ops, node, with_border(node, in, scratch->padded), delta, weight_gradient, adds,
+                 scratch);
     if (in_gradient == NULL) {
         return;
     }
     /* The input's gradient is a convolution too: of the spread gradients with flipped kernels. */
-    const struct train_product p = {
+    struct train_product p = {
         .a = spread_out(node, delta, scratch->spread),
         .a_line = row,
         .a_row = out,
@@ -204,6 +278,10 @@ void train_conv_backward(const struct train_ops *ops, const struct train_node *n
         .inner = (uint32_t)inner,
         .accumulate = node->input_adds,
     };
+    if (node->halved) {
+        halve(ops, (s.height + l->kernel[0] - 1u) * (size_t)row, node->pairs_back,
+              scratch->pairs[0], &p);
+    }
     if (l->stride[0] == 1) {
         product_inside(ops, &p, node->mid.height, l->kernel[0] - 1u - l->pad[0], 1);
     } else { /* zeros lie everywhere */

@@ -17,10 +17,11 @@ struct train_slot {
 
 /* Working memory of one shard. */
 struct train_scratch {
-    float *padded; /* an input with its border of zeros */
-    float *spread; /* gradients spread by the stride, with their border */
-    float *delta;  /* gradient of one image's sums; of a dense layer, of all of a shard's */
-    float *row[4]; /* a row of outputs or inputs each, or one value a channel */
+    float *padded;      /* an input with its border of zeros */
+    float *spread;      /* gradients spread by the stride, with their border */
+    float *delta;       /* gradient of one image's sums; of a dense layer, of all of a shard's */
+    float *row[4];      /* a row of outputs or inputs each, or one value a channel */
+    uint32_t *pairs[2]; /* operands of products of bfloat16 */
     double *exact; /* sums of one image that float does not hold; NULL where there are no such */
 };
 
@@ -75,6 +76,8 @@ struct train_node {
     float *scale;     /* [out] values per weight code; NULL: 1 */
     float *pack;      /* codes as the forward product wants them */
     float *pack_back; /* flipped, transposed, divided by the input's step; NULL: not wanted */
+    bool halved;      /* learns by products of bfloat16, these packs: */
+    uint32_t *pairs, *pairs_back;
     struct train_code code;
     struct train_power power; /* of gradients; low > high: not coded */
 
@@ -164,8 +167,8 @@ struct train_power train_power_range(const struct train_coding *coding, float pe
  *   weight_gradient    as the weights, of the codes; overwritten, or added to with `adds`
  * in_gradient is of values, NULL where it is not wanted, and added to where node->input_adds.
  */
-void train_conv_forward(const struct train_ops *ops, const struct train_node *node, const float *in,
-                        float *sums, struct train_scratch *scratch);
+void train_conv_forward(const struct train_ops *ops, const struct train_node *node, bool learn,
+                        const float *in, float *sums, struct train_scratch *scratch);
 void train_conv_backward(const struct train_ops *ops, const struct train_node *node,
                          const float *in, const float *delta, float *weight_gradient, bool adds,
                          float *in_gradient, struct train_scratch *scratch);

@@ -27,6 +27,27 @@ static inline float float_of(uint32_t u)
     return x;
 }
 
+static inline uint32_t bfloat_of(float x)
+{
+    const uint32_t u = bits_of(x);
+
+    return (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
+}
+
+static void pair(size_t n, const float *RESTRICT x, const float *RESTRICT y, uint32_t *RESTRICT out)
+{
+    for (size_t i = 0; i < n; i++) {
+        out[i] = bfloat_of(x[i]) | bfloat_of(y[i]) << 16;
+    }
+}
+
+static void pair_neighbours(size_t n, const float *RESTRICT x, uint32_t *RESTRICT out)
+{
+    for (size_t i = 0; i < n; i++) {
+        out[i] = bfloat_of(x[2 * i]) | bfloat_of(x[2 * i + 1]) << 16;
+    }
+}
+
 /* The nearest exponent in the log domain: the fraction turns over at sqrt 2, on the half grid at
  * 2^(1/4) and 2^(3/4); the constants are the smallest float fractions at or above them. 0x350000 is
  * 181/128. */
@@ -337,6 +358,9 @@ static void accumulate(size_t n, double a, const float *RESTRICT x, double *REST
 
 const struct train_ops TRAIN_NAME(train_ops) = {
     .product = TRAIN_NAME(train_product),
+    .product_pairs = TRAIN_NAME(train_product_pairs),
+    .pair = pair,
+    .pair_neighbours = pair_neighbours,
     .depthwise = depthwise,
     .depthwise_gradient = depthwise_gradient,
     .affine = affine,

@@ -59,7 +59,7 @@ const struct train_lowrank_ops *train_lowrank_ops_find(uint32_t cpu)
     const struct train_ops *ops = train_ops_find(cpu);
 
 #if defined(__x86_64__)
-    if (ops == &train_ops_avx512) {
+    if (ops == &train_ops_avx512 || ops == &train_ops_avx512bf16) {
         return &train_lowrank_ops_avx512;
     }
     if (ops == &train_ops_avx2) {

@@ -28,6 +28,9 @@ struct train_power {
  * for l < lines, i < rows, j < columns. Strides are in floats. With `panel`, b is cut into panels
  * of TRAIN_PANEL columns: b_inner is TRAIN_PANEL, panels are `panel` floats apart, and the last one
  * is filled up with zeros.
+ *
+ * With `pairs`, each element of a and b is two bfloat16 in place of a float, a pair of terms of the
+ * sum: both halves are multiplied, low by low and high by high, and added in float.
  */
 struct train_product {
     const float *a;
@@ -38,6 +41,7 @@ struct train_product {
     ptrdiff_t c_line, c_row;
     uint32_t lines, rows, columns, outer, inner;
     bool accumulate; /* add to c instead of overwriting it */
+    bool pairs;      /* a and b are arrays of uint32_t, seen through float pointers */
 };
 
 #define TRAIN_PANEL 32u
@@ -72,6 +76,12 @@ struct train_code {
 
 struct train_ops {
     void (*product)(const struct train_product *p);
+    void (*product_pairs)(const struct train_product *p);
+    /* out[i] = x[i] in the low and y[i] in the high half, each rounded to the nearest bfloat16,
+     * ties to even. x, y: finite. */
+    void (*pair)(size_t n, const float *x, const float *y, uint32_t *out);
+    /* out[i] = x[2 i] in the low and x[2 i + 1] in the high half */
+    void (*pair_neighbours)(size_t n, const float *x, uint32_t *out);
 
     /* One row of a depthwise convolution, w->from its input: out[x][c] = sum over the window of
      * input * weights[ky][kx][c]. */
@@ -117,7 +127,7 @@ struct train_ops {
 /* The table for `cpu`, flags of engine/kernel/cpu.h. */
 const struct train_ops *train_ops_find(uint32_t cpu);
 
-extern const struct train_ops train_ops_c, train_ops_avx2, train_ops_avx512;
+extern const struct train_ops train_ops_c, train_ops_avx2, train_ops_avx512, train_ops_avx512bf16;
 
 /* Files built once per instruction set have their names end in it, by -DTRAIN_ISA. */
 #if defined(TRAIN_ISA)
@@ -125,6 +135,7 @@ extern const struct train_ops train_ops_c, train_ops_avx2, train_ops_avx512;
 #define TRAIN_MAKE(name, isa) TRAIN_JOIN(name, isa)
 #define TRAIN_NAME(name)      TRAIN_MAKE(name, TRAIN_ISA)
 void TRAIN_NAME(train_product)(const struct train_product *p);
+void TRAIN_NAME(train_product_pairs)(const struct train_product *p);
 #endif
 
 #endif

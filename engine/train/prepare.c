@@ -112,6 +112,22 @@ static void pack_flipped(uint32_t taps, uint32_t channels, const float *codes, f
     }
 }
 
+/* panels of floats [rows][TRAIN_PANEL] -> of pairs [rows / 2][TRAIN_PANEL]; rows: of all panels */
+static void pair_panels(const struct train_ops *ops, size_t rows, const float *panels,
+                        uint32_t *pairs)
+{
+    for (size_t r = 0; r < rows; r += 2) {
+        const float *from = panels + r * TRAIN_PANEL;
+
+        ops->pair(TRAIN_PANEL, from, from + TRAIN_PANEL, pairs + r / 2 * TRAIN_PANEL);
+    }
+}
+
+static size_t panels_of(uint32_t columns)
+{
+    return (columns + TRAIN_PANEL - 1) / TRAIN_PANEL;
+}
+
 void train_prepare_weights(struct train *train, struct train_node *node)
 {
     const struct train_layer *l = &node->spec;
@@ -131,6 +147,9 @@ void train_prepare_weights(struct train *train, struct train_node *node)
     } else {
         pack_panels(node->fan_in, out, node->codes, node->pack);
     }
+    if (node->halved) {
+        pair_panels(train->ops, node->fan_in * panels_of(out), node->pack, node->pairs);
+    }
     if (node->pack_back == NULL) {
         return;
     }
@@ -138,6 +157,10 @@ void train_prepare_weights(struct train *train, struct train_node *node)
         pack_flipped(taps, out, node->codes, factor, node->pack_back);
     } else if (l->operation == TRAIN_CONV) {
         pack_transposed(taps, in, out, node->codes, factor, node->pack_back);
+        if (node->halved) {
+            pair_panels(train->ops, (size_t)taps * out * panels_of(in), node->pack_back,
+                        node->pairs_back);
+        }
     } else {
         pack_transposed(1, (uint32_t)node->input->size, out, node->codes, factor, node->pack_back);
     }

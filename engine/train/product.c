@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * The product of ops.h, in tiles of TILE_ROWS x TILE_VECTORS accumulators. Built once per
- * instruction set, as train_product_ISA.
+ * The product of ops.h, in tiles of TILE_ROWS x TILE_VECTORS accumulators. Built twice per
+ * instruction set, as train_product_ISA and, with TRAIN_PAIRS, as train_product_pairs_ISA.
  *
  * Measured beside libraries by tests/bench/bench_product (one Zen 4 thread with AVX-512, a busy
  * machine; convolutions of the lg3 network, batch 128; GFLOP/s of processor time; forward, input
@@ -19,10 +19,9 @@
  */
 #include "engine/train/ops.h"
 
+#include <string.h>
 #if defined(__AVX2__)
 #include <immintrin.h>
-#else
-#include <string.h>
 #endif
 
 #if defined(__AVX512F__)
@@ -58,10 +57,33 @@ static inline vector spread(float x)
     return _mm512_set1_ps(x);
 }
 
+#if !defined(TRAIN_PAIRS)
 static inline vector multiply_add(vector a, vector b, vector c)
 {
     return _mm512_fmadd_ps(a, b, c);
 }
+#elif defined(__AVX512BF16__)
+static inline vector multiply_add(vector a, vector b, vector c)
+{
+    return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
+}
+#else
+static inline vector low(vector x)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x), 16));
+}
+
+static inline vector high(vector x)
+{
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32((int)0xffff0000u)));
+}
+
+static inline vector multiply_add(vector a, vector b, vector c)
+{
+    return _mm512_fmadd_ps(high(a), high(b), _mm512_fmadd_ps(low(a), low(b), c));
+}
+#endif
 
 #elif defined(__AVX2__)
 
@@ -102,10 +124,28 @@ static inline vector spread(float x)
     return _mm256_set1_ps(x);
 }
 
+#if !defined(TRAIN_PAIRS)
 static inline vector multiply_add(vector a, vector b, vector c)
 {
     return _mm256_fmadd_ps(a, b, c);
 }
+#else
+static inline vector low(vector x)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x), 16));
+}
+
+static inline vector high(vector x)
+{
+    return _mm256_castsi256_ps(
+        _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32((int)0xffff0000u)));
+}
+
+static inline vector multiply_add(vector a, vector b, vector c)
+{
+    return _mm256_fmadd_ps(high(a), high(b), _mm256_fmadd_ps(low(a), low(b), c));
+}
+#endif
 
 #else
 
@@ -130,8 +170,10 @@ static inline void store(float *p, vector x)
 
 static inline vector load_some(const float *p, uint32_t lanes)
 {
-    return (vector){p[0], lanes > 1 ? p[1] : 0.0f, lanes > 2 ? p[2] : 0.0f,
-                    lanes > 3 ? p[3] : 0.0f};
+    vector x = {0.0f};
+
+    memcpy(&x, p, lanes * sizeof(*p));
+    return x;
 }
 
 static inline void store_some(float *p, vector x, uint32_t lanes)
@@ -146,12 +188,32 @@ static inline vector spread(float x)
     return (vector){x, x, x, x};
 }
 
+#if !defined(TRAIN_PAIRS)
 static inline vector multiply_add(vector a, vector b, vector c)
 {
     return a * b + c;
 }
+#else
+typedef uint32_t word __attribute__((vector_size(16)));
+
+static inline vector multiply_add(vector a, vector b, vector c)
+{
+    const vector low = (vector)((word)a << 16) * (vector)((word)b << 16);
+
+    return (vector)((word)a & 0xffff0000u) * (vector)((word)b & 0xffff0000u) + (low + c);
+}
+#endif
 
 #endif
+
+/* What `from` holds, whatever its type: a float, or a pair as the bits of one. */
+static inline float element(const float *from)
+{
+    float x;
+
+    memcpy(&x, from, sizeof(x));
+    return x;
+}
 
 struct tile {
     const float *a, *b;
@@ -190,7 +252,7 @@ static inline __attribute__((always_inline)) void tile_run(const struct train_pr
                 w[v] = whole || v < last ? load(b + v * LANES) : load_some(b + v * LANES, t.lanes);
             }
             for (uint32_t i = 0; i < rows; i++) {
-                vector x = spread(a[(ptrdiff_t)i * a_row]);
+                vector x = spread(element(a + (ptrdiff_t)i * a_row));
                 for (uint32_t v = 0; v < vectors; v++) {
                     sum[i][v] = multiply_add(x, w[v], sum[i][v]);
                 }
@@ -239,7 +301,11 @@ line_run(const struct train_product *p, struct tile t, const uint32_t vectors, c
 #undef STEP
 }
 
+#if defined(TRAIN_PAIRS)
+void TRAIN_NAME(train_product_pairs)(const struct train_product *p)
+#else
 void TRAIN_NAME(train_product)(const struct train_product *p)
+#endif
 {
     const uint32_t wide = TILE_VECTORS * LANES;
 

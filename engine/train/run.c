@@ -65,7 +65,7 @@ static void operation_forward(struct train *train, struct train_node *node, size
 
     switch ((enum train_operation)node->spec.operation) {
     case TRAIN_CONV:
-        train_conv_forward(train->ops, node, in, sums, scratch);
+        train_conv_forward(train->ops, node, train->learn, in, sums, scratch);
         break;
     case TRAIN_DEPTHWISE:
         train_depthwise_forward(train->ops, node, in, sums, scratch);

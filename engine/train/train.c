@@ -83,6 +83,15 @@ static uint64_t panels_size(uint64_t rows, uint64_t columns)
     return (columns + TRAIN_PANEL - 1) / TRAIN_PANEL * TRAIN_PANEL * rows;
 }
 
+/* Pairs of terms lie in one pixel of the convolution's input, and in one of its gradient. */
+static bool can_pair(const struct train_node *node)
+{
+    const struct train_layer *l = &node->spec;
+
+    return l->operation == TRAIN_CONV && l->stride[0] == 1 && l->stride[1] == 1 &&
+           node->input->shape.channels % 2 == 0 && node->mid.channels % 2 == 0;
+}
+
 static void lay_out_weights(struct arena *arena, struct train_node *node, bool back)
 {
     const struct train_layer *l = &node->spec;
@@ -101,6 +110,10 @@ static void lay_out_weights(struct arena *arena, struct train_node *node, bool b
     node->scale = floats(arena, coded ? out : 0, 1);
     node->pack = floats(arena, pack, 1);
     node->pack_back = floats(arena, back ? pack_back : 0, 1);
+    if (node->halved) {
+        node->pairs = piece(arena, pack / 2, sizeof(uint32_t));
+        node->pairs_back = piece(arena, back ? pack_back / 2 : 0, sizeof(uint32_t));
+    }
 }
 
 static void lay_out_fixed(struct arena *arena, struct train_node *node)
@@ -127,6 +140,7 @@ static void lay_out_node(struct arena *arena, struct train *train, struct train_
     node->tap = pool ? piece(arena, node->size, batch) : NULL;
     node->out = node->bare ? node->sums : floats(arena, node->size, batch);
     node->grad = floats(arena, node->size, batch);
+    node->halved = train->settings.bfloat16 && can_pair(node);
     if (node->weight.count > 0) {
         lay_out_weights(arena, node, node->input != train->nodes);
         if (node->spec.weights.kind == TRAIN_F32) {
@@ -181,6 +195,9 @@ static void lay_out_scratch(struct arena *arena, struct train *train)
         scratch->padded = floats(arena, padded, 1);
         scratch->spread = floats(arena, spread, 1);
         scratch->delta = floats(arena, delta, 1);
+        for (size_t i = 0; i < 2 && train->settings.bfloat16; i++) {
+            scratch->pairs[i] = piece(arena, larger(padded, spread), sizeof(uint32_t));
+        }
         scratch->exact = piece(arena, exact, sizeof(double));
         for (size_t i = 0; i < sizeof(scratch->row) / sizeof(scratch->row[0]); i++) {
             scratch->row[i] = floats(arena, row, 1);

@@ -179,6 +179,11 @@ struct train_settings {
     /* f32, or log or linear: gradients at every operation are held to codes and a sign (LogNet,
      * algorithm 1), their fsr tracked. */
     struct train_coding gradients;
+    /* Convolutions of stride 1 between even numbers of channels round what they multiply to
+     * bfloat16 in passes that learn, sums stay float. Exact for coded weights and inputs (all but
+     * srgb's f32), not for gradients. Processors without AVX512_BF16 gain nothing and differ in the
+     * order of additions. */
+    bool bfloat16;
 };
 
 /* A parallel loop: run calls task(argument, i) once for each i < count and returns when all are

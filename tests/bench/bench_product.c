@@ -109,7 +109,7 @@ static void run_train(struct train *train, struct data *data, enum pass pass)
         float *out = data->out + i * out_size;
 
         if (pass == FORWARD) {
-            train_conv_forward(train->ops, node, in, out, &train->scratch[0]);
+            train_conv_forward(train->ops, node, false, in, out, &train->scratch[0]);
         } else { /* both gradients in one call where the input's is wanted */
             train_conv_backward(train->ops, node, in, out, data->weight_gradient, i > 0,
                                 pass == INPUT_GRADIENT ? data->in_gradient + i * in_size : NULL,
