@@ -77,27 +77,29 @@ static const float *spread_out(const struct train_node *node, const float *delta
 
 static void product(const struct train_ops *ops, const struct train_product *p)
 {
-    if (p->pairs) {
+    if (p->signs) {
+        ops->product_signs(p);
+    } else if (p->pairs) {
         ops->product_pairs(p);
     } else {
         ops->product(p);
     }
 }
 
-/* Make p, whose a is `count` floats with a_inner 1, a product of pairs: neighbours of a, and b. */
-static void halve(const struct train_ops *ops, size_t count, const uint32_t *b, uint32_t *pairs,
-                  struct train_product *p)
+/* p, whose terms were floats next to each other, gets elements of `terms` of them each. */
+static void merge_terms(ptrdiff_t terms, const uint32_t *a, const uint32_t *b,
+                        struct train_product *p)
 {
-    ops->pair_neighbours(count / 2, p->a, pairs);
-    p->a = (const float *)pairs;
+    p->a = (const float *)a;
     p->b = (const float *)b;
-    p->a_line /= 2;
-    p->a_row /= 2;
-    p->a_outer /= 2;
-    p->inner /= 2;
-    p->b_outer /= 2;
-    p->panel /= 2;
-    p->pairs = true;
+    p->a_line /= terms;
+    p->a_row /= terms;
+    p->a_outer /= terms;
+    p->inner /= (uint32_t)terms;
+    p->b_outer /= terms;
+    p->panel /= terms;
+    p->pairs = terms == 2;
+    p->signs = terms == 32;
 }
 
 /*
@@ -158,8 +160,13 @@ void train_conv_forward(const struct train_ops *ops, const struct train_node *no
         .outer = l->kernel[0],
         .inner = (uint32_t)inner,
     };
-    if (learn && node->halved) {
-        halve(ops, border_height(node) * (size_t)row, node->pairs, scratch->pairs[0], &p);
+    const size_t count = border_height(node) * (size_t)row;
+    if (node->signed_only) {
+        ops->signs(count / 32, 1, p.a, scratch->pairs[0]);
+        merge_terms(32, scratch->pairs[0], node->signs, &p);
+    } else if (learn && node->halved) {
+        ops->pair_neighbours(count / 2, p.a, scratch->pairs[0]);
+        merge_terms(2, scratch->pairs[0], node->pairs, &p);
     }
     product_inside(ops, &p, node->input->shape.height, l->pad[0], l->stride[0]);
 }
@@ -279,8 +286,9 @@ void train_conv_backward(const struct train_ops *ops, const struct train_node *n
         .accumulate = node->input_adds,
     };
     if (node->halved) {
-        halve(ops, (s.height + l->kernel[0] - 1u) * (size_t)row, node->pairs_back,
-              scratch->pairs[0], &p);
+        ops->pair_neighbours((s.height + l->kernel[0] - 1u) * (size_t)row / 2, p.a,
+                             scratch->pairs[0]);
+        merge_terms(2, scratch->pairs[0], node->pairs_back, &p);
     }
     if (l->stride[0] == 1) {
         product_inside(ops, &p, node->mid.height, l->kernel[0] - 1u - l->pad[0], 1);

@@ -21,7 +21,7 @@ struct train_scratch {
     float *spread;      /* gradients spread by the stride, with their border */
     float *delta;       /* gradient of one image's sums; of a dense layer, of all of a shard's */
     float *row[4];      /* a row of outputs or inputs each, or one value a channel */
-    uint32_t *pairs[2]; /* operands of products of bfloat16 */
+    uint32_t *pairs[2]; /* operands of products of bfloat16; of signs: the first */
     double *exact; /* sums of one image that float does not hold; NULL where there are no such */
 };
 
@@ -78,6 +78,8 @@ struct train_node {
     float *pack_back; /* flipped, transposed, divided by the input's step; NULL: not wanted */
     bool halved;      /* learns by products of bfloat16, these packs: */
     uint32_t *pairs, *pairs_back;
+    bool signed_only; /* inputs and weights are 1 or -1: sums are counted from these bits */
+    uint32_t *signs;
     struct train_code code;
     struct train_power power; /* of gradients; low > high: not coded */
 

@@ -48,6 +48,18 @@ static void pair_neighbours(size_t n, const float *RESTRICT x, uint32_t *RESTRIC
     }
 }
 
+static void signs(size_t n, size_t step, const float *RESTRICT x, uint32_t *RESTRICT out)
+{
+    for (size_t i = 0; i < n; i++, x += 32 * step) {
+        uint32_t word = 0;
+
+        for (uint32_t b = 0; b < 32; b++) {
+            word |= (uint32_t)(x[b * step] < 0.0f) << b;
+        }
+        out[i] = word;
+    }
+}
+
 /* The nearest exponent in the log domain: the fraction turns over at sqrt 2, on the half grid at
  * 2^(1/4) and 2^(3/4); the constants are the smallest float fractions at or above them. 0x350000 is
  * 181/128. */
@@ -359,6 +371,8 @@ static void accumulate(size_t n, double a, const float *RESTRICT x, double *REST
 const struct train_ops TRAIN_NAME(train_ops) = {
     .product = TRAIN_NAME(train_product),
     .product_pairs = TRAIN_NAME(train_product_pairs),
+    .product_signs = TRAIN_NAME(train_product_signs),
+    .signs = signs,
     .pair = pair,
     .pair_neighbours = pair_neighbours,
     .depthwise = depthwise,

@@ -31,6 +31,9 @@ struct train_power {
  *
  * With `pairs`, each element of a and b is two bfloat16 in place of a float, a pair of terms of the
  * sum: both halves are multiplied, low by low and high by high, and added in float.
+ *
+ * With `signs` it is 32 terms that are 1 or -1, a bit of each, set where it is -1: c is the number
+ * of terms less twice that of unequal bits (BinaryNet; papers call it XNOR and popcount).
  */
 struct train_product {
     const float *a;
@@ -40,8 +43,8 @@ struct train_product {
     float *c;
     ptrdiff_t c_line, c_row;
     uint32_t lines, rows, columns, outer, inner;
-    bool accumulate; /* add to c instead of overwriting it */
-    bool pairs;      /* a and b are arrays of uint32_t, seen through float pointers */
+    bool accumulate;   /* add to c instead of overwriting it */
+    bool pairs, signs; /* a and b are arrays of uint32_t, seen through float pointers */
 };
 
 #define TRAIN_PANEL 32u
@@ -77,11 +80,14 @@ struct train_code {
 struct train_ops {
     void (*product)(const struct train_product *p);
     void (*product_pairs)(const struct train_product *p);
+    void (*product_signs)(const struct train_product *p); /* accumulate: false */
     /* out[i] = x[i] in the low and y[i] in the high half, each rounded to the nearest bfloat16,
      * ties to even. x, y: finite. */
     void (*pair)(size_t n, const float *x, const float *y, uint32_t *out);
     /* out[i] = x[2 i] in the low and x[2 i + 1] in the high half */
     void (*pair_neighbours)(size_t n, const float *x, uint32_t *out);
+    /* bit b of out[i] = whether x[(32 i + b) step] is negative */
+    void (*signs)(size_t n, size_t step, const float *x, uint32_t *out);
 
     /* One row of a depthwise convolution, w->from its input: out[x][c] = sum over the window of
      * input * weights[ky][kx][c]. */
@@ -136,6 +142,7 @@ extern const struct train_ops train_ops_c, train_ops_avx2, train_ops_avx512, tra
 #define TRAIN_NAME(name)      TRAIN_MAKE(name, TRAIN_ISA)
 void TRAIN_NAME(train_product)(const struct train_product *p);
 void TRAIN_NAME(train_product_pairs)(const struct train_product *p);
+void TRAIN_NAME(train_product_signs)(const struct train_product *p);
 #endif
 
 #endif

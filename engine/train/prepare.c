@@ -123,6 +123,17 @@ static void pair_panels(const struct train_ops *ops, size_t rows, const float *p
     }
 }
 
+/* the same -> [rows / 32][TRAIN_PANEL] signs */
+static void sign_panels(const struct train_ops *ops, size_t rows, const float *panels,
+                        uint32_t *signs)
+{
+    for (size_t r = 0; r < rows; r += 32, signs += TRAIN_PANEL) {
+        for (size_t j = 0; j < TRAIN_PANEL; j++) {
+            ops->signs(1, TRAIN_PANEL, panels + r * TRAIN_PANEL + j, signs + j);
+        }
+    }
+}
+
 static size_t panels_of(uint32_t columns)
 {
     return (columns + TRAIN_PANEL - 1) / TRAIN_PANEL;
@@ -147,7 +158,9 @@ void train_prepare_weights(struct train *train, struct train_node *node)
     } else {
         pack_panels(node->fan_in, out, node->codes, node->pack);
     }
-    if (node->halved) {
+    if (node->signed_only) {
+        sign_panels(train->ops, node->fan_in * panels_of(out), node->pack, node->signs);
+    } else if (node->halved) {
         pair_panels(train->ops, node->fan_in * panels_of(out), node->pack, node->pairs);
     }
     if (node->pack_back == NULL) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * The product of ops.h, in tiles of TILE_ROWS x TILE_VECTORS accumulators. Built twice per
- * instruction set, as train_product_ISA and, with TRAIN_PAIRS, as train_product_pairs_ISA.
+ * The product of ops.h, in tiles of TILE_ROWS x TILE_VECTORS accumulators. Built three times
+ * per instruction set: as train_product_ISA, with TRAIN_PAIRS as train_product_pairs_ISA, and with
+ * TRAIN_SIGNS, whose accumulators count bits as integers, as train_product_signs_ISA.
  *
  * Measured beside libraries by tests/bench/bench_product (one Zen 4 thread with AVX-512, a busy
  * machine; convolutions of the lg3 network, batch 128; GFLOP/s of processor time; forward, input
@@ -57,7 +58,37 @@ static inline vector spread(float x)
     return _mm512_set1_ps(x);
 }
 
-#if !defined(TRAIN_PAIRS)
+#if defined(TRAIN_SIGNS)
+static inline __m512i count(__m512i x)
+{
+#if defined(__AVX512VPOPCNTDQ__)
+    return _mm512_popcnt_epi32(x);
+#else
+    const __m512i nibble = _mm512_set1_epi8(15);
+    const __m512i bits =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m512i bytes = _mm512_add_epi8(
+        _mm512_shuffle_epi8(bits, _mm512_and_si512(x, nibble)),
+        _mm512_shuffle_epi8(bits, _mm512_and_si512(_mm512_srli_epi16(x, 4), nibble)));
+
+    return _mm512_madd_epi16(_mm512_maddubs_epi16(bytes, _mm512_set1_epi8(1)),
+                             _mm512_set1_epi16(1));
+#endif
+}
+
+static inline vector multiply_add(vector a, vector b, vector c)
+{
+    const __m512i unequal = _mm512_xor_si512(_mm512_castps_si512(a), _mm512_castps_si512(b));
+
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(c), count(unequal)));
+}
+
+static inline vector sum_of(vector unequal, float terms)
+{
+    return _mm512_fnmadd_ps(_mm512_set1_ps(2.0f), _mm512_cvtepi32_ps(_mm512_castps_si512(unequal)),
+                            _mm512_set1_ps(terms));
+}
+#elif !defined(TRAIN_PAIRS)
 static inline vector multiply_add(vector a, vector b, vector c)
 {
     return _mm512_fmadd_ps(a, b, c);
@@ -124,7 +155,28 @@ static inline vector spread(float x)
     return _mm256_set1_ps(x);
 }
 
-#if !defined(TRAIN_PAIRS)
+#if defined(TRAIN_SIGNS)
+static inline vector multiply_add(vector a, vector b, vector c)
+{
+    const __m256i nibble = _mm256_set1_epi8(15);
+    const __m256i bits =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m256i x = _mm256_xor_si256(_mm256_castps_si256(a), _mm256_castps_si256(b));
+    const __m256i bytes = _mm256_add_epi8(
+        _mm256_shuffle_epi8(bits, _mm256_and_si256(x, nibble)),
+        _mm256_shuffle_epi8(bits, _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble)));
+    const __m256i counts =
+        _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1)), _mm256_set1_epi16(1));
+
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(c), counts));
+}
+
+static inline vector sum_of(vector unequal, float terms)
+{
+    return _mm256_fnmadd_ps(_mm256_set1_ps(2.0f), _mm256_cvtepi32_ps(_mm256_castps_si256(unequal)),
+                            _mm256_set1_ps(terms));
+}
+#elif !defined(TRAIN_PAIRS)
 static inline vector multiply_add(vector a, vector b, vector c)
 {
     return _mm256_fmadd_ps(a, b, c);
@@ -188,14 +240,31 @@ static inline vector spread(float x)
     return (vector){x, x, x, x};
 }
 
-#if !defined(TRAIN_PAIRS)
+typedef uint32_t word __attribute__((vector_size(16)));
+
+#if defined(TRAIN_SIGNS)
+static inline vector multiply_add(vector a, vector b, vector c)
+{
+    word x = (word)a ^ (word)b;
+
+    x -= x >> 1 & 0x55555555u;
+    x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
+    x = (x + (x >> 4)) & 0x0f0f0f0fu;
+    return (vector)((word)c + (x * 0x01010101u >> 24));
+}
+
+static inline vector sum_of(vector unequal, float terms)
+{
+    const word n = (word)unequal;
+
+    return terms - 2.0f * (vector){(float)n[0], (float)n[1], (float)n[2], (float)n[3]};
+}
+#elif !defined(TRAIN_PAIRS)
 static inline vector multiply_add(vector a, vector b, vector c)
 {
     return a * b + c;
 }
 #else
-typedef uint32_t word __attribute__((vector_size(16)));
-
 static inline vector multiply_add(vector a, vector b, vector c)
 {
     const vector low = (vector)((word)a << 16) * (vector)((word)b << 16);
@@ -264,6 +333,9 @@ static inline __attribute__((always_inline)) void tile_run(const struct train_pr
     for (uint32_t i = 0; i < rows; i++) {
         for (uint32_t v = 0; v < vectors; v++) {
             float *c = t.c + (ptrdiff_t)i * p->c_row + v * LANES;
+#if defined(TRAIN_SIGNS)
+            sum[i][v] = sum_of(sum[i][v], 32.0f * (float)(p->outer * p->inner));
+#endif
             if (whole || v < last) {
                 store(c, sum[i][v]);
             } else {
@@ -301,7 +373,9 @@ line_run(const struct train_product *p, struct tile t, const uint32_t vectors, c
 #undef STEP
 }
 
-#if defined(TRAIN_PAIRS)
+#if defined(TRAIN_SIGNS)
+void TRAIN_NAME(train_product_signs)(const struct train_product *p)
+#elif defined(TRAIN_PAIRS)
 void TRAIN_NAME(train_product_pairs)(const struct train_product *p)
 #else
 void TRAIN_NAME(train_product)(const struct train_product *p)

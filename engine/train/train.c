@@ -92,6 +92,16 @@ static bool can_pair(const struct train_node *node)
            node->input->shape.channels % 2 == 0 && node->mid.channels % 2 == 0;
 }
 
+/* A word of signs lies in one pixel, and there is no border, whose zeros have no sign. */
+static bool can_count_signs(const struct train_node *node)
+{
+    const struct train_layer *l = &node->spec;
+
+    return l->operation == TRAIN_CONV && l->weights.kind == TRAIN_BINARY && l->pad[0] == 0 &&
+           l->pad[1] == 0 && node->input->spec.output.kind == TRAIN_BINARY &&
+           node->input->shape.channels % 32 == 0;
+}
+
 static void lay_out_weights(struct arena *arena, struct train_node *node, bool back)
 {
     const struct train_layer *l = &node->spec;
@@ -110,6 +120,9 @@ static void lay_out_weights(struct arena *arena, struct train_node *node, bool b
     node->scale = floats(arena, coded ? out : 0, 1);
     node->pack = floats(arena, pack, 1);
     node->pack_back = floats(arena, back ? pack_back : 0, 1);
+    if (node->signed_only) {
+        node->signs = piece(arena, pack / 32, sizeof(uint32_t));
+    }
     if (node->halved) {
         node->pairs = piece(arena, pack / 2, sizeof(uint32_t));
         node->pairs_back = piece(arena, back ? pack_back / 2 : 0, sizeof(uint32_t));
@@ -141,6 +154,7 @@ static void lay_out_node(struct arena *arena, struct train *train, struct train_
     node->out = node->bare ? node->sums : floats(arena, node->size, batch);
     node->grad = floats(arena, node->size, batch);
     node->halved = train->settings.bfloat16 && can_pair(node);
+    node->signed_only = can_count_signs(node);
     if (node->weight.count > 0) {
         lay_out_weights(arena, node, node->input != train->nodes);
         if (node->spec.weights.kind == TRAIN_F32) {
@@ -167,7 +181,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 static void lay_out_scratch(struct arena *arena, struct train *train)
 {
-    uint64_t padded = 0, spread = 0, delta = 0, row = 0, exact = 0;
+    uint64_t padded = 0, spread = 0, delta = 0, row = 0, exact = 0, pairs = 0;
 
     for (uint32_t i = 1; i < train->node_count; i++) {
         const struct train_node *node = &train->nodes[i];
@@ -187,6 +201,7 @@ static void lay_out_scratch(struct arena *arena, struct train *train)
             row = larger(row, (uint64_t)in.width * in.channels);
             padded = larger(padded, height * width * in.channels);
             spread = larger(spread, height * width * node->mid.channels);
+            pairs = node->halved || node->signed_only ? larger(padded, spread) : pairs;
         }
     }
     for (uint32_t s = 0; s < TRAIN_SHARDS; s++) {
@@ -195,9 +210,8 @@ static void lay_out_scratch(struct arena *arena, struct train *train)
         scratch->padded = floats(arena, padded, 1);
         scratch->spread = floats(arena, spread, 1);
         scratch->delta = floats(arena, delta, 1);
-        for (size_t i = 0; i < 2 && train->settings.bfloat16; i++) {
-            scratch->pairs[i] = piece(arena, larger(padded, spread), sizeof(uint32_t));
-        }
+        scratch->pairs[0] = piece(arena, pairs, sizeof(uint32_t));
+        scratch->pairs[1] = piece(arena, pairs, sizeof(uint32_t));
         scratch->exact = piece(arena, exact, sizeof(double));
         for (size_t i = 0; i < sizeof(scratch->row) / sizeof(scratch->row[0]); i++) {
             scratch->row[i] = floats(arena, row, 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /*
- * Products of bfloat16: rounding, the same sums on every instruction set, exact convolutions of
- * coarse codes, and gradients close to those of float.
+ * Products of bfloat16 and of signs: rounding, the same sums on every instruction set, exact
+ * convolutions of coarse codes, and gradients close to those of float.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -126,6 +126,106 @@ static void test_train_pairs_product(void **state)
     }
 }
 
+/* The same sizes for signs. */
+static void test_train_pairs_signs(void **state)
+{
+    enum { ROWS = 11, COLUMNS = 70, WORDS = 5, TERMS = 32 * WORDS };
+    static float xa[ROWS * TERMS], xb[COLUMNS * TERMS], c[ROWS * COLUMNS];
+    static uint32_t a[ROWS * WORDS], b[WORDS * COLUMNS];
+    const struct train_ops *ops[4];
+
+    (void)state;
+    for (uint32_t i = 0; i < LENGTH(xa); i++) {
+        xa[i] = (train_random(3, 1, i) >> 63) != 0 ? 1.0f : -1.0f;
+    }
+    for (uint32_t i = 0; i < LENGTH(xb); i++) {
+        xb[i] = (train_random(3, 2, i) >> 63) != 0 ? 1.0f : -1.0f;
+    }
+    for (uint32_t s = sets(ops); s-- > 0;) {
+        ops[s]->signs(LENGTH(a), 1, xa, a);
+        for (uint32_t k = 0; k < WORDS; k++) {
+            for (uint32_t j = 0; j < COLUMNS; j++) { /* xb is [terms][columns] */
+                ops[s]->signs(1, COLUMNS, xb + k * 32 * COLUMNS + j, b + k * COLUMNS + j);
+            }
+        }
+        for (uint32_t n = 1; n <= COLUMNS; n++) {
+            const uint32_t rows = 1 + n % ROWS;
+
+            memset(c, 0, sizeof(c));
+            ops[s]->product_signs(&(struct train_product){
+                .a = (const float *)a,
+                .a_row = WORDS,
+                .a_inner = 1,
+                .b = (const float *)b,
+                .b_inner = COLUMNS,
+                .c = c,
+                .c_row = COLUMNS,
+                .lines = 1,
+                .rows = rows,
+                .columns = n,
+                .outer = 1,
+                .inner = WORDS,
+                .signs = true,
+            });
+            for (uint32_t i = 0; i < ROWS; i++) {
+                for (uint32_t j = 0; j < COLUMNS; j++) {
+                    float want = 0.0f;
+
+                    for (uint32_t k = 0; i < rows && j < n && k < TERMS; k++) {
+                        want += xa[i * TERMS + k] * xb[k * COLUMNS + j];
+                    }
+                    assert_true(c[i * COLUMNS + j] == want);
+                }
+            }
+        }
+    }
+}
+
+/* A layer of 32 signs and more is counted; behind a layer that changes nothing in float it is
+ * multiplied, with the same sums. */
+static void test_train_pairs_signs_in_place(void **state)
+{
+    enum { IN = 4, SUMS = 2 };
+    static float image[SIDE * SIDE * IN];
+    struct train_layer two[3] = {
+        {.operation = TRAIN_CONV,
+         .out = 64,
+         .kernel = {2, 2},
+         .stride = {1, 1},
+         .activation = TRAIN_HARD_TANH,
+         .weights = {.kind = TRAIN_BINARY},
+         .output = {.kind = TRAIN_BINARY}},
+        {.operation = TRAIN_CONV,
+         .out = 35,
+         .kernel = {3, 2},
+         .stride = {2, 1},
+         .weights = {.kind = TRAIN_BINARY}},
+        {.operation = TRAIN_DENSE, .out = 2},
+    };
+    struct train_layer three[4] = {two[0], {.operation = TRAIN_IDENTITY}, two[1], two[2]};
+    const struct train_settings settings = {.batch = 1, .cpu = kernel_cpu_detect()};
+    const struct train_shape shape = {SIDE, SIDE, IN};
+    struct train *counted = toy_create(shape, two, 3, &settings);
+    struct train *multiplied = toy_create(shape, three, 4, &settings);
+    struct train_view from, to;
+
+    (void)state;
+    for (uint32_t i = 0; i < LENGTH(image); i++) {
+        image[i] = (float)(train_random(7, 0, i) % 3) - 1.0f;
+    }
+    assert_int_equal(train_view(counted, 1, TRAIN_WEIGHT, &from), 0);
+    assert_int_equal(train_view(multiplied, 2, TRAIN_WEIGHT, &to), 0);
+    memcpy(to.data, from.data, from.count * sizeof(float));
+    train_touch(multiplied);
+    train_forward(counted, image, 1, false, NULL);
+    train_forward(multiplied, image, 1, false, NULL);
+    assert_true(counted->nodes[SUMS].signed_only && !multiplied->nodes[SUMS + 1].signed_only);
+    assert_memory_equal(counted->nodes[SUMS].sums, multiplied->nodes[SUMS + 1].sums,
+                        counted->nodes[SUMS].mid_size * sizeof(float));
+    train_destroy(counted);
+    train_destroy(multiplied);
+}
+
 /* Kernels with and without borders, even and odd widths, an odd number of input channels that stays
  * in float, and one layer of stride 2. */
 static const struct train_layer layers[] = {
@@ -227,6 +327,8 @@ int main(void)
         cmocka_unit_test(test_train_pairs_round),
         cmocka_unit_test(test_train_pairs_product),
         cmocka_unit_test(test_train_pairs_gradients),
+        cmocka_unit_test(test_train_pairs_signs),
+        cmocka_unit_test(test_train_pairs_signs_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
