@@ -38,7 +38,10 @@ int lab_learner_init(struct lab_learner *learner, const struct lab_recipe *recip
     learner->order = calloc(pictures, sizeof(*learner->order));
     learner->class_right = calloc(classes, sizeof(*learner->class_right));
     learner->class_count = calloc(classes, sizeof(*learner->class_count));
-    r = learner->order && learner->class_right && learner->class_count
+    learner->shuffled = calloc(pictures, sizeof(*learner->shuffled));
+    learner->next = calloc(classes, sizeof(*learner->next));
+    r = learner->order && learner->shuffled && learner->next && learner->class_right &&
+                learner->class_count
             ? lab_batch_init(&learner->batch, data, batch)
             : -ENOMEM;
     if (r < 0) {
@@ -52,6 +55,8 @@ void lab_learner_finish(struct lab_learner *learner)
     train_destroy(learner->train);
     lab_batch_finish(&learner->batch);
     free(learner->order);
+    free(learner->shuffled);
+    free(learner->next);
     free(learner->class_right);
     free(learner->class_count);
     memset(learner, 0, sizeof(*learner));
@@ -60,6 +65,26 @@ void lab_learner_finish(struct lab_learner *learner)
 uint32_t lab_learner_epochs(const struct lab_learner *learner)
 {
     return (uint32_t)(train_steps(learner->train) / learner->steps);
+}
+
+static void order_epoch(struct lab_learner *learner, uint32_t epoch)
+{
+    const uint32_t *labels = learner->data->labels;
+    uint32_t count = learner->data->tree.file_count, classes = learner->data->tree.class_count;
+    if (!learner->recipe->balance) {
+        train_shuffle(learner->seed, STREAM_ORDER + epoch, count, learner->order);
+        return;
+    }
+    train_shuffle(learner->seed, STREAM_ORDER + epoch, count, learner->shuffled);
+    memset(learner->next, 0, classes * sizeof(*learner->next));
+    for (uint32_t i = 0; i < count; i++) { /* classes take turns; trees have no empty ones */
+        uint32_t *at = &learner->next[i % classes];
+        while (labels[learner->shuffled[*at]] != i % classes) {
+            *at = (*at + 1) % count;
+        }
+        learner->order[i] = learner->shuffled[*at];
+        *at = (*at + 1) % count;
+    }
 }
 
 int lab_learner_learn(struct lab_learner *learner, struct lab_progress *progress,
@@ -76,8 +101,7 @@ int lab_learner_learn(struct lab_learner *learner, struct lab_progress *progress
                                       .seed = learner->seed,
                                       .stream = STREAM_VARIATION + epoch};
     struct train_result total = {0}, result;
-    train_shuffle(learner->seed, STREAM_ORDER + epoch, learner->data->tree.file_count,
-                  learner->order);
+    order_epoch(learner, epoch);
     for (uint32_t step = 0; step < learner->steps; step++) {
         variation.number = (uint64_t)step * size;
         lab_batch_fill(&learner->batch, learner->data, learner->order + variation.number, size,

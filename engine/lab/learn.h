@@ -28,8 +28,9 @@ struct lab_learner {
     struct train *train;
     struct lab_batch batch;
     uint64_t seed;
-    uint32_t steps; /* of an epoch; pictures left over when it is cut into batches are left out */
-    uint32_t *order;
+    uint32_t steps;  /* of an epoch; pictures left over when it is cut into batches are left out */
+    uint32_t *order; /* of an epoch's pictures */
+    uint32_t *shuffled, *next; /* with `balance`: all pictures, and where a class goes on there */
     uint32_t *class_right, *class_count; /* of the last measurement */
 };
 

@@ -100,6 +100,7 @@ static const struct lab_recipe_key keys[] = {
     {"warmup", TRAIN, LAB_VALUE_COUNT, false, 0, R(warmup), 0, LAB_EPOCHS_MAX, NULL},
     {"epochs", TRAIN, LAB_VALUE_COUNT, true, 0, R(epochs), 1, LAB_EPOCHS_MAX, NULL},
     {"batch", TRAIN, LAB_VALUE_COUNT, false, 0, R(batch), 1, TRAIN_BATCH_MAX, NULL},
+    {"balance", TRAIN, LAB_VALUE_FLAG, false, 0, R(balance), 0, 0, NULL},
     {"shift", AUGMENT, LAB_VALUE_COUNT, false, 0, R(shift), 0, LAB_SHIFT_MAX, NULL},
     {"mirror", AUGMENT, LAB_VALUE_FLAG, false, 0, R(mirror), 0, 0, NULL},
     {"exposure", AUGMENT, LAB_VALUE_REAL, false, 0, R(stops), 0, LAB_STOPS_MAX, NULL},

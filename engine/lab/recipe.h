@@ -56,6 +56,7 @@
  *   warmup = 1                    default 0; epochs
  *   epochs = 20
  *   batch = 64                    default
+ *   balance = no                  default; yes: classes take turns, pictures of small ones repeat
  *   [augment]                     the section may be left out
  *   shift = 2                     default 0: shifts of at most so many pixels, border repeated
  *   mirror = yes                  default no
@@ -114,6 +115,7 @@ struct lab_recipe {
     uint8_t schedule;  /* enum train_schedule_kind */
     float rate, final;
     uint32_t warmup, epochs, batch;
+    bool balance;
     uint32_t shift;
     bool mirror;
     float stops; /* of exposure */
