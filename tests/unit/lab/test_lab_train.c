@@ -22,9 +22,11 @@
 #include "engine/kernel/kernel.h"
 #include "engine/lab/file.h"
 #include "engine/lab/lab.h"
+#include "engine/lab/learn.h"
 #include "engine/lab/model.h"
 #include "engine/lab/options.h"
 #include "engine/lab/samples.h"
+#include "engine/lab/threads.h"
 #include "tests/unit/lab/folder.h"
 
 #define SIDE     16u
@@ -305,6 +307,48 @@ static void test_depthwise_layers_are_packed(void **state)
     assert_true(accuracy(at("deep.safetensors")) >= 0.9);
 }
 
+/* Four pictures of one class and 40 of the other: both make up half of every epoch. */
+static void test_balance_gives_every_class_its_share(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(at("few"), 0700), 0);
+    draw_class("few", "across", true, 0, 4);
+    draw_class("few", "down", false, 0, 40);
+    struct lab_threads *threads;
+    assert_int_equal(lab_threads_create(1, &threads), 0);
+    const struct train_workers workers = {lab_threads_run, threads};
+    for (int balance = 0; balance < 2; balance++) {
+        struct lab_recipe few;
+        struct lab_samples samples;
+        struct lab_learner learner;
+        struct kernel_table kernels;
+        struct train_result mean;
+        const char *reason;
+        float rate;
+        uint32_t seen[44] = {0}, across = 0;
+        kernel_table_init(&kernels, kernel_cpu_detect());
+        assert_int_equal(lab_recipe_parse("r.ini", recipe, strlen(recipe), &few), 0);
+        few.balance = balance == 1;
+        assert_int_equal(lab_samples_init(&samples, at("few"), &few.input, &kernels), 0);
+        assert_int_equal(
+            lab_learner_init(&learner, &few, &samples, 1, kernel_cpu_detect(), &workers, &reason),
+            0);
+        assert_int_equal(lab_learner_learn(&learner, NULL, &mean, &rate), 0);
+        for (uint32_t i = 0; i < 44; i++) {
+            across += samples.labels[learner.order[i]] == 0;
+            seen[learner.order[i]]++;
+        }
+        assert_int_equal(across, balance ? 22 : 4);
+        for (uint32_t i = 0; i < 44; i++) { /* nothing comes again before its whole class has */
+            uint32_t count = samples.labels[i] == 0 ? 4 : 40, drawn = balance ? 22 : count;
+            assert_true(seen[i] == drawn / count || seen[i] == (drawn + count - 1) / count);
+        }
+        lab_learner_finish(&learner);
+        lab_samples_finish(&samples);
+    }
+    lab_threads_destroy(threads);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_runs_are_not_mixed),
         cmocka_unit_test(test_layers_of_every_kind_learn),
         cmocka_unit_test(test_depthwise_layers_are_packed),
+        cmocka_unit_test(test_balance_gives_every_class_its_share),
         cmocka_unit_test(test_recipe_that_does_not_fit_fails_before_it_starts),
     };
     return cmocka_run_group_tests(tests, make_pictures, remove_root);
