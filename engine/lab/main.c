@@ -227,7 +227,7 @@ static const struct lab_command commands[] = {
         .operands = "RECIPE",
         .operand_count = 1,
         .options = BIT(CPU_MASK) | BIT(DATA) | BIT(OUT) | BIT(RESUME) | BIT(SEED) | BIT(TEST) |
-                   BIT(THREADS),
+                   BIT(THREADS) | BIT(WIDEN),
         .required = BIT(DATA),
         .summary = "train a float model by a recipe",
         .about = "Writes recipe.ini, metrics.csv, checkpoint.safetensors (after each epoch) and\n"

@@ -66,6 +66,8 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_THREADS] = {"threads", 0, "N", "threads: 1 to 64 (default 2)"},
     [LAB_OPTION_THRESHOLD] = {"threshold", 0, "P",
                               "percent of confidence from which on (of mine 20, of scan 5)"},
+    [LAB_OPTION_WIDEN] = {"widen", 0, "DIR",
+                          "start from a run of the same network with fewer channels"},
 };
 
 /* getopt_long's own forms of the rows that the command takes. */

@@ -49,6 +49,7 @@ enum lab_option {
     LAB_OPTION_TEST,
     LAB_OPTION_THREADS,
     LAB_OPTION_THRESHOLD,
+    LAB_OPTION_WIDEN,
     LAB_OPTION_COUNT,
 };
 

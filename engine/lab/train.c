@@ -38,8 +38,10 @@
 #include "engine/lab/samples.h"
 #include "engine/lab/threads.h"
 #include "engine/lab/trained.h"
+#include "engine/lab/widen.h"
 
 #define DEFAULT_THREADS      2u
+#define WIDENING_NOISE       0.5f
 #define STATE_BYTES_MAX      ((size_t)1 << 30)
 #define METRICS_BYTES_MAX    ((size_t)64 << 20)
 #define METRICS_HEADER       "epoch,rate,loss,train_accuracy,test_accuracy,test_balanced\n"
@@ -54,7 +56,8 @@ struct run {
     struct lab_learner learner;
     uint32_t cpu;
     uint64_t seed;
-    bool no_master; /* the layers fit no model file */
+    const char *widen; /* run directory of the narrow network; NULL: none */
+    bool no_master;    /* the layers fit no model file */
     const char *directory;
     char *text, *metrics; /* of recipe.ini and metrics.csv */
 };
@@ -163,8 +166,9 @@ static int describe(struct run *run, const char *recipe)
         free(classes);
         classes = longer;
     }
-    run->text = classes ? print("# ocellus-lab train: seed %" PRIu64 ", %u pictures of%s\n%s",
-                                run->seed, run->data.tree.file_count, classes, recipe)
+    run->text = classes ? print("# ocellus-lab train: seed %" PRIu64 ", %u pictures of%s%s\n%s",
+                                run->seed, run->data.tree.file_count, classes,
+                                run->widen ? "; from a narrower network" : "", recipe)
                         : NULL;
     free(classes);
     return run->text ? 0 : -ENOMEM;
@@ -198,6 +202,7 @@ static int open_all(struct run *run, const struct lab_args *args, uint64_t threa
     const char *path = args->operands[0], *test = args->values[LAB_OPTION_TEST];
     char *recipe = NULL;
     int r = read_recipe(run, path, &recipe);
+    run->widen = args->values[LAB_OPTION_WIDEN];
     run->directory = args->values[LAB_OPTION_OUT] ? args->values[LAB_OPTION_OUT] : run->recipe.name;
     if (r == 0) {
         r = lab_samples_init(&run->data, args->values[LAB_OPTION_DATA], &run->recipe.input,
@@ -336,6 +341,24 @@ static int resume(struct run *run, const char *state, size_t size)
     return r < 0 ? tell(run->directory, r, reason) : load_metrics(run);
 }
 
+static int widen(struct run *run)
+{
+    const char *reason = NULL;
+    struct lab_trained *narrow = calloc(1, sizeof(*narrow));
+    if (!narrow) {
+        return tell(NULL, -ENOMEM, NULL);
+    }
+    int r = lab_trained_open(narrow, run->widen, run->cpu, &run->kernels);
+    if (r == 0) {
+        r = lab_widen(&narrow->recipe, narrow->train, &run->recipe, run->learner.train,
+                      WIDENING_NOISE, run->seed, &reason);
+        r = r < 0 ? tell(run->widen, r, reason) : 0;
+        lab_trained_close(narrow);
+    }
+    free(narrow);
+    return r;
+}
+
 /* Starts or goes on. A folder with a checkpoint is not overwritten without being asked to. */
 static int enter_directory(struct run *run, bool go_on)
 {
@@ -352,6 +375,10 @@ static int enter_directory(struct run *run, bool go_on)
         return r;
     }
     if (r != -ENOENT) {
+        return r;
+    }
+    r = run->widen ? widen(run) : 0;
+    if (r < 0) {
         return r;
     }
     run->metrics = strdup(METRICS_HEADER);
