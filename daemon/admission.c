@@ -562,6 +562,7 @@ bool admission_get_camera(const struct admission *admission, uint32_t index,
     *ret_camera = (struct admission_camera){
         .name = camera->name,
         .model_index = camera->model_index,
+        .declared = camera->declared,
         .enabled = camera->settings->enabled,
         .counters = with_pending(camera->counters),
     };

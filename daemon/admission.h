@@ -34,6 +34,7 @@ struct admission_counters {
 struct admission_camera {
     const char *name;
     uint32_t model_index;
+    bool declared; /* by the configuration */
     bool enabled;
     struct admission_counters counters;
 };

@@ -19,13 +19,12 @@
 #include "daemon/http_body.h"
 #include "daemon/limits.h"
 #include "daemon/method.h"
+#include "daemon/metrics.h"
 #include "daemon/server.h"
 #include "proto/http.h"
 
-#define INPUT_BYTES      (16u * 1024u)
-#define BODY_FIRST_BYTES (256u * 1024u) /* then it doubles */
-#define REPLY_BYTES      4096           /* most replies need no more */
-#define RETRY_AFTER_S    1u
+#define INPUT_BYTES   (16u * 1024u)
+#define RETRY_AFTER_S 1u
 
 enum state {
     STATE_HEAD,   /* waiting for a request, or reading its head */
@@ -115,38 +114,10 @@ static void set_timer(struct http_connection *connection, unsigned ms)
 
 /* ---- The body ---- */
 
-/* Make room for `needed` bytes. The buffer grows as the body comes, so that a length alone holds no
- * memory. Errors: -EFBIG, -ENOBUFS (all requests together hold too much), -ENOMEM. */
 static int grow_body(struct http_connection *connection, size_t needed)
 {
-    struct admission *admission = connection->base.server->admission;
-    struct method_call *call = &connection->call;
-    const struct http_head *head = http_reader_head(connection->reader);
-    size_t most =
-        http_body_limit(connection->body, connection->base.server->config->frame_bytes_max);
-    if (needed > most) {
-        return -EFBIG;
-    }
-    if (needed <= call->reserved) {
-        return 0;
-    }
-    if (!head->chunked) {
-        most = (size_t)head->content_length; /* was checked: not over the limit */
-    }
-    size_t size = call->reserved > 0 ? call->reserved * 2 : BODY_FIRST_BYTES;
-    size = size < needed ? needed : size;
-    size = size > most ? most : size;
-    if (!admission_reserve(admission, size - call->reserved)) {
-        return -ENOBUFS;
-    }
-    uint8_t *bytes = realloc(call->bytes, size);
-    if (bytes == NULL) {
-        admission_release(admission, size - call->reserved);
-        return -ENOMEM;
-    }
-    call->bytes = bytes;
-    call->reserved = size;
-    return 0;
+    return http_body_grow(connection->base.server, connection->body,
+                          http_reader_head(connection->reader), needed, &connection->call);
 }
 
 /* The reader's callback: bytes of the body, which may lie where they belong already. */
@@ -240,6 +211,7 @@ static void reply_sent(struct http_connection *connection)
         uv_shutdown(&connection->shutdown, &connection->socket.stream, on_shutdown);
     } else {
         connection->state = STATE_HEAD;
+        connection->method = NULL;
         http_reader_reset(connection->reader);
         if (!has_input(connection)) {
             set_timer(connection, LIMIT_IDLE_TIMEOUT_MS);
@@ -281,9 +253,8 @@ static void write_rest(struct http_connection *connection, size_t sent, size_t s
 static void send_reply(struct http_connection *connection, struct http_response *response,
                        cJSON *body)
 {
-    char *text = body != NULL ? cJSON_PrintBuffered(body, REPLY_BYTES, 0) : NULL;
+    char *text = http_body_print(response, body);
     size_t length = text != NULL ? strlen(text) : 0;
-    cJSON_Delete(body);
     connection->reply = text != NULL && length <= LIMIT_REPLY_QUEUE_BYTES
                             ? malloc(HTTP_RESPONSE_HEAD_BYTES + length)
                             : NULL;
@@ -292,7 +263,6 @@ static void send_reply(struct http_connection *connection, struct http_response 
         close_connection(connection);
         return;
     }
-    response->content_type = "application/json";
     response->content_length = length;
     response->keep_alive = connection->keep_alive;
     size_t head = http_response_head(response, connection->reply);
@@ -314,8 +284,11 @@ static void send_reply(struct http_connection *connection, struct http_response 
 static void send_error(struct http_connection *connection, enum proto_error error,
                        const char *message)
 {
+    metrics_count_request(&connection->base.server->metrics, METRICS_HTTP, connection->method,
+                          error);
     struct http_response response = {
         .status = proto_error_http_status(error),
+        .content_type = HTTP_BODY_JSON_TYPE,
         .retry_after = error == PROTO_TOO_BUSY ? RETRY_AFTER_S : 0,
         .allow = error == PROTO_METHOD_NOT_FOUND ? connection->method->allow : NULL,
     };
@@ -337,36 +310,18 @@ static void on_method_done(struct method_call *call, enum proto_error error, con
     if (error != PROTO_OK) {
         send_error(connection, error, message);
     } else {
-        struct http_response response = {.status = proto_error_http_status(PROTO_OK)};
+        const char *type = connection->method->text_type;
+        struct http_response response = {
+            .status = proto_error_http_status(PROTO_OK),
+            .content_type = type != NULL ? type : HTTP_BODY_JSON_TYPE,
+        };
+        metrics_count_request(&connection->base.server->metrics, METRICS_HTTP, connection->method,
+                              error);
         send_reply(connection, &response, result);
     }
 }
 
 /* ---- Requests ---- */
-
-/* Find the method and see that the request may go on. PROTO_OK, or the error to refuse it with. */
-static enum proto_error check_head(struct http_connection *connection, const char **ret_message)
-{
-    struct server *server = connection->base.server;
-    const struct http_head *head = http_reader_head(connection->reader);
-    const char *rest;
-
-    connection->method = method_by_path(head->path, &rest);
-    if (connection->method == NULL) {
-        *ret_message = "there is nothing at this path";
-        return PROTO_NOT_FOUND;
-    }
-    if ((connection->method->verbs & head->verb) == 0) {
-        *ret_message = "this path does not take this HTTP method";
-        return PROTO_METHOD_NOT_FOUND;
-    }
-    if (!server_allows(server, connection->method, &connection->base.peer)) {
-        *ret_message = "you may not call this method";
-        return PROTO_FORBIDDEN;
-    }
-    return http_body_check(connection->method, head, rest, server->config->frame_bytes_max,
-                           &connection->call.request, &connection->body, ret_message);
-}
 
 static void on_head(struct http_connection *connection, bool more_is_here)
 {
@@ -375,7 +330,9 @@ static void on_head(struct http_connection *connection, bool more_is_here)
     connection->progress = 0;
     connection->call = (struct method_call){
         .source = JOB_SOURCE_REGION, .fd = -1, .done = on_method_done, .door = connection};
-    enum proto_error error = check_head(connection, &message);
+    enum proto_error error =
+        http_body_open(connection->base.server, &connection->base.peer, head, &connection->method,
+                       &connection->call.request, &connection->body, &message);
     bool has_body = head->chunked || head->content_length > 0;
     if (error != PROTO_OK && has_body) {
         refuse(connection, error, message);
@@ -431,26 +388,6 @@ static void on_end(struct http_connection *connection)
     }
 }
 
-/* The reader stopped with this error. */
-static void on_reader_error(struct http_connection *connection, int error, const char *reason)
-{
-    if (reason != NULL) {
-        refuse(connection,
-               error == -EFBIG     ? PROTO_TOO_LARGE
-               : error == -ENOTSUP ? PROTO_UNSUPPORTED
-                                   : PROTO_BAD_REQUEST,
-               reason);
-    } else if (error == -EFBIG) {
-        refuse(connection, PROTO_TOO_LARGE, http_body_too_large(connection->body));
-    } else if (error == -ENOBUFS) {
-        refuse(connection, PROTO_TOO_BUSY, "too many frames are held already");
-    } else if (error == -EINVAL) {
-        refuse(connection, PROTO_BAD_REQUEST, "this method takes no body");
-    } else {
-        refuse(connection, PROTO_INTERNAL, "out of memory");
-    }
-}
-
 /* Feed bytes to the reader and act on what they bring. True when there may be more to do without
  * new bytes. */
 static bool feed(struct http_connection *connection, const char *data, size_t size)
@@ -464,7 +401,8 @@ static bool feed(struct http_connection *connection, const char *data, size_t si
         connection->input_start += r < 0 ? size : used;
     }
     if (r < 0) {
-        on_reader_error(connection, r, reason);
+        const enum proto_error error = http_body_error(connection->body, r, &reason);
+        refuse(connection, error, reason);
     } else if (event == HTTP_EVENT_HEAD) {
         on_head(connection, used < size);
     } else if (event == HTTP_EVENT_END) {

@@ -16,6 +16,7 @@
 #include "daemon/fd_queue.h"
 #include "daemon/limits.h"
 #include "daemon/method.h"
+#include "daemon/metrics.h"
 #include "daemon/server.h"
 #include "daemon/varlink_frame.h"
 #include "proto/varlink.h"
@@ -160,6 +161,7 @@ static void set_reply(struct varlink_connection *connection, struct slot *slot, 
 static void set_error(struct varlink_connection *connection, struct slot *slot,
                       enum proto_error error, const char *message)
 {
+    metrics_count_request(&connection->base.server->metrics, METRICS_VARLINK, slot->method, error);
     set_reply(connection, slot, proto_error_to_json(error, message));
 }
 
@@ -259,6 +261,8 @@ static enum proto_error check_call(struct varlink_connection *connection, struct
 static void set_method_not_found(struct varlink_connection *connection, struct slot *slot,
                                  const char *message, const char *method)
 {
+    metrics_count_request(&connection->base.server->metrics, METRICS_VARLINK, NULL,
+                          PROTO_METHOD_NOT_FOUND);
     cJSON *reply = proto_error_to_json(PROTO_METHOD_NOT_FOUND, message);
     cJSON *parameters = cJSON_GetObjectItemCaseSensitive(reply, "parameters");
     if (cJSON_AddStringToObject(parameters, "method", method) == NULL) {
@@ -455,6 +459,8 @@ static void on_method_done(struct method_call *call, enum proto_error error, con
     struct slot *slot = (struct slot *)call; /* of which it is the first member */
     struct varlink_connection *connection = call->door;
     if (error == PROTO_OK) {
+        metrics_count_request(&connection->base.server->metrics, METRICS_VARLINK, slot->method,
+                              error);
         set_reply(connection, slot, wrap_result(slot->method, result));
     } else {
         set_error(connection, slot, error, message);

@@ -63,6 +63,7 @@ static void on_pool_finished(void *context, struct frame *frame, enum proto_erro
             adaptation_keep(server->adaptation, frame, result);
         }
         models_describe(fleet->models, frame, result, &described);
+        metrics_count_frame(&server->metrics, frame, &described.times);
     }
     admission_finished(server->admission, frame, error, message,
                        result != NULL ? &described : NULL);
@@ -200,6 +201,7 @@ static void fleet_close(struct fleet *fleet)
 {
     if (!fleet->closing) {
         fleet->closing = true;
+        metrics_retire_pool(&fleet->server->metrics, fleet->pool);
         pool_destroy(fleet->pool, on_pool_closed, fleet);
     }
 }

@@ -4,13 +4,19 @@
 #include "daemon/http_body.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cjson/cJSON.h>
 
+#include "daemon/admission.h"
 #include "daemon/limits.h"
+#include "daemon/server.h"
 #include "proto/json.h"
 
-#define DEPTH_MAX 16u
+#define DEPTH_MAX        16u
+#define BODY_FIRST_BYTES (256u * 1024u) /* then it doubles */
+#define REPLY_BYTES      4096           /* most replies need no more */
 
 /* A label with a query has its image as the body, else it is JSON itself. */
 static enum http_body body_of(const struct method *method, const struct http_head *head)
@@ -38,10 +44,10 @@ const char *http_body_too_large(enum http_body body)
                                   : "the frame is larger than frame-bytes-max";
 }
 
-enum proto_error http_body_check(const struct method *method, const struct http_head *head,
-                                 const char *rest, uint64_t frame_bytes_max,
-                                 struct proto_request *ret_request, enum http_body *ret_body,
-                                 const char **ret_message)
+static enum proto_error check_body(const struct method *method, const struct http_head *head,
+                                   const char *rest, uint64_t frame_bytes_max,
+                                   struct proto_request *ret_request, enum http_body *ret_body,
+                                   const char **ret_message)
 {
     const enum http_body body = body_of(method, head);
     int r = 0;
@@ -59,6 +65,77 @@ enum proto_error http_body_check(const struct method *method, const struct http_
         return PROTO_TOO_LARGE;
     }
     return PROTO_OK;
+}
+
+enum proto_error http_body_open(const struct server *server, const struct peer *peer,
+                                const struct http_head *head, const struct method **ret_method,
+                                struct proto_request *ret_request, enum http_body *ret_body,
+                                const char **ret_message)
+{
+    const char *rest;
+    const struct method *method = method_by_path(head->path, &rest);
+    *ret_method = method;
+    *ret_body = HTTP_BODY_NONE;
+    if (method == NULL) {
+        *ret_message = "there is nothing at this path";
+        return PROTO_NOT_FOUND;
+    }
+    if ((method->verbs & head->verb) == 0) {
+        *ret_message = "this path does not take this HTTP method";
+        return PROTO_METHOD_NOT_FOUND;
+    }
+    if (!server_allows(server, method, peer)) {
+        *ret_message = "you may not call this method";
+        return PROTO_FORBIDDEN;
+    }
+    return check_body(method, head, rest, server->config->frame_bytes_max, ret_request, ret_body,
+                      ret_message);
+}
+
+int http_body_grow(const struct server *server, enum http_body body, const struct http_head *head,
+                   size_t needed, struct method_call *call)
+{
+    size_t most = http_body_limit(body, server->config->frame_bytes_max);
+    if (needed > most) {
+        return -EFBIG;
+    }
+    if (needed <= call->reserved) {
+        return 0;
+    }
+    if (!head->chunked) {
+        most = (size_t)head->content_length; /* was checked: not over the limit */
+    }
+    size_t size = call->reserved > 0 ? call->reserved * 2 : BODY_FIRST_BYTES;
+    size = size < needed ? needed : size;
+    size = size > most ? most : size;
+    if (!admission_reserve(server->admission, size - call->reserved)) {
+        return -ENOBUFS;
+    }
+    uint8_t *bytes = realloc(call->bytes, size);
+    if (bytes == NULL) {
+        admission_release(server->admission, size - call->reserved);
+        return -ENOMEM;
+    }
+    call->bytes = bytes;
+    call->reserved = size;
+    return 0;
+}
+
+enum proto_error http_body_error(enum http_body body, int error, const char **reason)
+{
+    if (*reason != NULL) {
+        return error == -EFBIG     ? PROTO_TOO_LARGE
+               : error == -ENOTSUP ? PROTO_UNSUPPORTED
+                                   : PROTO_BAD_REQUEST;
+    }
+    *reason = error == -EFBIG     ? http_body_too_large(body)
+              : error == -ENOBUFS ? "too many frames are held already"
+              : error == -EINVAL  ? "this method takes no body"
+                                  : "out of memory";
+    return error == -EFBIG     ? PROTO_TOO_LARGE
+           : error == -ENOBUFS ? PROTO_TOO_BUSY
+           : error == -EINVAL  ? PROTO_BAD_REQUEST
+                               : PROTO_INTERNAL;
 }
 
 static int read_label(const cJSON *root, struct proto_request *ret_request,
@@ -90,4 +167,16 @@ enum proto_error http_body_read_json(const struct method *method, const char *by
         r = read_label(*ret_root, ret_request, ret_message);
     }
     return r == 0 ? PROTO_OK : r == -ENOMEM ? PROTO_INTERNAL : PROTO_BAD_REQUEST;
+}
+
+char *http_body_print(const struct http_response *response, cJSON *result)
+{
+    char *text = NULL;
+    if (strcmp(response->content_type, HTTP_BODY_JSON_TYPE) == 0) {
+        text = result != NULL ? cJSON_PrintBuffered(result, REPLY_BYTES, 0) : NULL;
+    } else {
+        text = strdup(cJSON_GetStringValue(result));
+    }
+    cJSON_Delete(result);
+    return text;
 }

@@ -12,6 +12,7 @@
 
 #include "daemon/admission.h"
 #include "daemon/method_adapt.h"
+#include "daemon/metrics.h"
 #include "daemon/server.h"
 #include "daemon/status.h"
 #include "daemon/trainer.h"
@@ -139,6 +140,14 @@ static void run_ready(struct server *server, struct method_call *call)
     } else {
         answer(call, make_flag("ready"));
     }
+}
+
+static void run_metrics(struct server *server, struct method_call *call)
+{
+    char *text = metrics_text(server);
+    cJSON *result = text != NULL ? cJSON_CreateString(text) : NULL;
+    free(text);
+    answer(call, result);
 }
 
 static void run_reload(struct server *server, struct method_call *call)
@@ -306,6 +315,14 @@ static const struct method methods[] = {
         .run = run_ready,
     },
     {
+        .path = "/metrics",
+        .verbs = HTTP_VERB_GET,
+        .allow = "GET",
+        .column = AUTHORISE_CLIENTS | AUTHORISE(PEER_MONITOR),
+        .text_type = "text/plain; version=0.0.4; charset=utf-8",
+        .run = run_metrics,
+    },
+    {
         .name = "org.varlink.service.GetInfo",
         .column = AUTHORISE_EVERYONE,
         .run = run_get_info,
@@ -318,6 +335,8 @@ static const struct method methods[] = {
 };
 
 #define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))
+
+static_assert(METHOD_COUNT < METRICS_METHODS, "each method is counted");
 
 const struct method *method_at(unsigned index)
 {

@@ -39,6 +39,7 @@ struct method {
     enum method_takes takes;
     const char
         *result_name; /* on Varlink the result is a member of this name; NULL: it is the object */
+    const char *text_type; /* not NULL: only on HTTP, the result is a string of this media type */
     void (*run)(struct server *server, struct method_call *call);
 };
 
@@ -52,7 +53,8 @@ struct method_call {
     size_t reserved; /* bytes of admission's budget, taken over too */
     int fd;          /* source MAP and PREAD, else -1 */
     /* Called exactly once unless the call is cancelled, possibly before method_start returns.
-     * PROTO_OK: the callee owns `result`, an object; else `message` is a sentence for people. */
+     * PROTO_OK: the callee owns `result`, an object or with text_type a string; else `message` is a
+     * sentence for people. */
     void (*done)(struct method_call *call, enum proto_error error, const char *message,
                  struct cJSON *result);
     void *door;

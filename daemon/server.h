@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "daemon/authorise.h"
 #include "daemon/listen.h"
+#include "daemon/metrics.h"
 #include "daemon/reload.h"
 #include "daemon/service.h"
 #include "engine/kernel/kernel.h"
@@ -49,6 +50,7 @@ struct server {
     uv_signal_t signals[SERVER_SIGNALS];
     struct service service;
     struct reload reload;
+    struct metrics metrics;
     bool stopping;
     int result; /* what server_run returns */
     uint64_t failures_logged, failures_logged_ns;

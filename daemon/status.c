@@ -94,8 +94,7 @@ static void put_limits(struct json_builder *builder, cJSON *root, const struct c
     json_put_number(builder, limits, "deadline_ms", config->deadline_ms);
 }
 
-/* Resident bytes of this process, 0 when /proc does not tell. */
-static uint64_t resident_bytes(void)
+uint64_t status_resident_bytes(void)
 {
     char text[64];
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -138,7 +137,7 @@ struct cJSON *status_to_json(const struct server *server)
     put_workers(&builder, root, &stats);
     put_limits(&builder, root, server->config);
     cJSON *memory = json_put_object(&builder, root, "memory_bytes");
-    json_put_number(&builder, memory, "daemon", (double)resident_bytes());
+    json_put_number(&builder, memory, "daemon", (double)status_resident_bytes());
     json_put_number(&builder, memory, "workers", (double)pool_resident_bytes(server->pool));
     json_put_number(&builder, memory, "queue", (double)reserved);
     json_put_number(&builder, memory, "learning", (double)adaptation_bytes(server->adaptation));

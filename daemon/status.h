@@ -6,12 +6,16 @@
 #define OCELLUS_DAEMON_STATUS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct cJSON;
 struct server;
 
 /* NULL when out of memory. The caller owns the tree. */
 struct cJSON *status_to_json(const struct server *server);
+
+/* Resident bytes of this process, 0 when /proc does not tell. */
+uint64_t status_resident_bytes(void);
 
 /* One line for the service manager. */
 void status_line(const struct server *server, char *out, size_t size);

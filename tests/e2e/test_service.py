@@ -168,8 +168,9 @@ def test_sockets_by_their_names(manage, picture):
         with ocellus.Http(path) as web:
             assert web.infer(picture)["label"] == label
     with ocellus.Http(metrics) as web:
-        # Even root is told no more than everybody.
+        # Even root is told no more than everybody, and the metrics.
         assert web.request("GET", "/readyz")[0] == 200 and web.request("GET", "/healthz")[0] == 200
+        assert web.request("GET", "/metrics")[0] == 200
         assert web.request("GET", "/v1/status")[0] == 403
         assert web.request("PUT", "/v1/frames/porch", picture)[0] == 403
     manager.daemon.process.terminate()

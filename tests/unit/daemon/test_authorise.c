@@ -39,6 +39,7 @@ static const struct {
     {"io.ocellus.Reload", "yynnnnnn"},
     {"/healthz", "yyyyyyyy"},
     {"/readyz", "yyyyyyyy"},
+    {"/metrics", "yyyynyyy"},
     {"org.varlink.service.GetInfo", "yyyyyyyy"},
     {"org.varlink.service.GetInterfaceDescription", "yyyyyyyy"},
 };
