@@ -224,7 +224,7 @@ static void set_adapter(struct frame *frame)
 {
     const struct model *model = &frame->setup->models->list[frame->home_model];
     const struct config_camera *settings = frame->settings;
-    const bool own = frame->model_index == frame->home_model &&
+    const bool own = frame->model_index == frame->home_model && !frame->exits &&
                      (int)frame->point_index == models_find_point(model, settings->point);
     frame->adapter = own ? settings->adapter_slot : 0;
     frame->adapter_name = settings->adapter;
@@ -344,6 +344,10 @@ static enum proto_error set_scan(struct admission *admission, struct frame *fram
                                                                : frame->scan_wish == PROTO_SCAN_YES;
 
     frame->scan_config = &settings->scan;
+    if (wanted && frame->exits) {
+        *ret_message = "a scan takes one operating point, not exit";
+        return PROTO_BAD_REQUEST;
+    }
     if (wanted && scan_settings(admission->setup->models, &settings->scan, frame->model_index,
                                 point, &frame->scan, ret_message) < 0) {
         return PROTO_BAD_REQUEST;
@@ -373,6 +377,7 @@ static enum proto_error set_network(struct admission *admission, struct frame *f
     }
     frame->model_index = (uint32_t)model;
     frame->point_index = (uint32_t)point;
+    frame->exits = models_exits(&models->list[model], frame->point);
     return set_scan(admission, frame, camera, (uint32_t)model == own, ret_message);
 }
 

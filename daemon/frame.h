@@ -46,8 +46,9 @@ struct frame {
     uint64_t id;
     uint64_t deadline_ns;
     uint64_t started_ns;
-    uint32_t model_index,
-        point_index;      /* the point of "auto" is chosen when a worker gets the frame */
+    uint32_t model_index;
+    uint32_t point_index; /* the point of "auto" is chosen when a worker gets the frame */
+    bool exits;           /* the point is where to start */
     struct job_scan scan; /* not wanted: the whole frame is classified */
     const struct config_scan *scan_config; /* of its camera */
     const struct job_motion *before;       /* of its camera; NULL: scan all of it */

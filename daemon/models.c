@@ -106,6 +106,7 @@ static int load_one(const struct config_model *config, struct model *model, cons
     snprintf(model->name, sizeof(model->name), "%s", config->name);
     if (error == 0) {
         model->point_count = network_model_points(model->network);
+        model->exits = network_model_has_exits(model->network);
         for (uint32_t i = 0; i < model->point_count; i++) {
             model->points[i] = network_model_point(model->network, i);
         }
@@ -165,6 +166,16 @@ static int link_config(struct models *models, const struct config *config, char 
         if (point < 0) {
             snprintf(ret_reason, size, "camera %s: model %s has no operating point '%s'",
                      camera->name, camera->model, camera->point);
+            return -EINVAL;
+        }
+        if (camera->adapter[0] != '\0' && models_exits(model, camera->point)) {
+            snprintf(ret_reason, size, "camera %s: an adapter needs one point, not exit",
+                     camera->name);
+            return -EINVAL;
+        }
+        if (camera->scan.enabled && models_exits(model, camera->point)) {
+            snprintf(ret_reason, size, "camera %s: a scan takes one operating point, not exit",
+                     camera->name);
             return -EINVAL;
         }
         if (camera->scan.enabled &&
@@ -259,7 +270,12 @@ int models_find_point(const struct model *model, const char *name)
             return (int)i;
         }
     }
-    return -ENOENT;
+    return models_exits(model, name) ? (int)model->point_count - 1 : -ENOENT;
+}
+
+bool models_exits(const struct model *model, const char *name)
+{
+    return model->exits && strcmp(name, MODELS_POINT_EXIT) == 0;
 }
 
 static const char *format_name(unsigned kind)
@@ -314,7 +330,7 @@ void models_describe(struct models *models, const struct frame *frame,
         .score_count = result->label_count,
         .model_name = model->name,
         .model_id = network_model_id(model->network),
-        .point = model->points[result->awake ? 0 : frame->point_index],
+        .point = model->points[result->point],
         .macs = result->macs,
         .generation = result->generation,
         .adapter = frame->adapter != 0 ? frame->adapter_name : NULL,

@@ -23,6 +23,7 @@ struct model {
     uint64_t generation; /* of the weights; 0 as shipped */
     uint32_t point_count;
     const char *points[NETWORK_POINTS_MAX]; /* names, the default first; the network's */
+    bool exits;                             /* of the network */
     /* A cascade: 1 + the index of the model behind this one (0: none), and which label with which
      * margin wakes it (engine/network/cascade.h). */
     uint32_t wakes, wake_label;
@@ -52,10 +53,15 @@ int models_find(const struct models *models, const char *name);
 
 /* What stands for a point in place of a name: one by load. */
 #define MODELS_POINT_AUTO "auto"
+/* Another, of models that have exits (EXITS in engine/network/model.h): as many as it takes. */
+#define MODELS_POINT_EXIT "exit"
 
-/* Index of the operating point; the first for an empty name and for MODELS_POINT_AUTO. Errors:
+/* Index of the operating point; the first for an empty name and for MODELS_POINT_AUTO, the
+ * last for MODELS_POINT_EXIT. Errors:
  * -ENOENT. */
 int models_find_point(const struct model *model, const char *name);
+/* Whether the name stands for the exits of the model. */
+bool models_exits(const struct model *model, const char *name);
 
 /* Put names to a checked result of a frame that was just finished. *ret_result borrows from models
  * and frame until the next call. */

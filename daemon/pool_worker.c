@@ -261,6 +261,7 @@ int pool_worker_run(struct pool_worker *worker, struct frame *frame)
         .op = JOB_OP_FRAME,
         .model = frame->model_index,
         .point = frame->point_index,
+        .exits = frame->exits,
         .wakes = model->wakes,
         .wake_label = model->wake_label,
         .wake_margin = model->wake_margin,
@@ -311,8 +312,7 @@ static void worker_died(struct pool_worker *worker)
     pool_changed(worker->pool);
 }
 
-/* Whether a stage of a cascade that cannot have answered claims to, or one answered that had not.
- */
+/* Whether another stage of a cascade answered than its margin says. */
 static bool wrong_stage(const struct pool_model *model, const struct job_result *result)
 {
     if (model->wakes == 0 || result->scanned) { /* a scan wakes nobody */
@@ -325,7 +325,7 @@ static bool wrong_stage(const struct pool_model *model, const struct job_result 
 static bool codes_fit(const struct pool_model *model, const struct frame *frame,
                       const struct job_result *result)
 {
-    const size_t window = model->codes_bytes[result->awake ? 0 : frame->point_index];
+    const size_t window = model->codes_bytes[result->point];
     const size_t most = !frame->want_codes ? 0 : result->scanned ? result->box_count : 1;
     return result->codes_bytes == 0 || (window > 0 && result->codes_bytes % window == 0 &&
                                         result->codes_bytes / window <= most);

@@ -11,7 +11,7 @@
  * wrapping. */
 #define STAGE_NS_MAX UINT64_C(3600000000000)
 
-/* Two stages of the largest network, or a scan and what confirms it. JSON carries whole numbers
+/* All points of the largest network, or a scan and what confirms it. JSON carries whole numbers
  * below 2^53. */
 #define MACS_MAX (UINT64_C(1) << 50)
 
@@ -85,15 +85,24 @@ static bool scan_valid(const struct job_result *result, const struct job_scan *s
            (result->motion_bytes == 0 || (scan->motion && result->motion_level < result->levels));
 }
 
+/* Only exits may answer from another point than the one asked for; recognisers have one. */
+static bool point_valid(const struct job_result *result, const struct job_message *asked)
+{
+    return result->awake  ? result->point == 0
+           : asked->exits ? result->point <= asked->point
+                          : result->point == asked->point;
+}
+
 bool job_result_valid(const struct job_result *result, const struct job_message *asked,
                       uint32_t label_count)
 {
     return result->sequence == asked->sequence && result->label_count == label_count &&
-           label_count <= NETWORK_LABELS_MAX && result->awake <= 1 && result->macs <= MACS_MAX &&
-           result->codes_bytes <= JOB_CODES_MAX && result->decode_ns <= STAGE_NS_MAX &&
-           result->gradient_ns <= STAGE_NS_MAX && result->network_ns <= STAGE_NS_MAX &&
-           result->average_ns <= STAGE_NS_MAX && info_valid(&result->info) &&
-           light_valid(&result->light) && scan_valid(result, &asked->scan);
+           label_count <= NETWORK_LABELS_MAX && result->awake <= 1 && point_valid(result, asked) &&
+           result->macs <= MACS_MAX && result->codes_bytes <= JOB_CODES_MAX &&
+           result->decode_ns <= STAGE_NS_MAX && result->gradient_ns <= STAGE_NS_MAX &&
+           result->network_ns <= STAGE_NS_MAX && result->average_ns <= STAGE_NS_MAX &&
+           info_valid(&result->info) && light_valid(&result->light) &&
+           scan_valid(result, &asked->scan);
 }
 
 static bool same_front(const struct gradient_spec *a, const struct gradient_spec *b)

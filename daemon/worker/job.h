@@ -97,6 +97,7 @@ struct job_message {
     uint32_t kind;              /* enum image_kind */
     uint32_t want_codes;        /* FRAME: return packed codes, those of the model that answers */
     uint32_t point;             /* FRAME, WEIGHTS: operating point of the model */
+    uint32_t exits;             /* FRAME: 1: the point is where to start, see EXITS in model.h */
     uint32_t wakes;             /* FRAME: 1 + the model behind it in a cascade; 0: none */
     uint32_t wake_label;        /* index among the model's labels */
     int32_t wake_margin;        /* see engine/network/cascade.h */
@@ -149,9 +150,10 @@ struct job_result {
     int32_t scores[NETWORK_LABELS_MAX]; /* all 0 of a scanned frame */
     uint64_t decode_ns, gradient_ns, network_ns;
     uint64_t average_ns; /* level 0 -> planes of the other levels */
-    uint64_t macs;       /* multiply-accumulates, of both stages of a cascade */
+    uint64_t macs;       /* multiply-accumulates, of all networks that ran */
     int32_t wake_margin; /* what the first stage of a cascade reached; 0 where there is none */
     uint32_t awake;      /* 1: the scores are those of the model behind the one asked for */
+    uint32_t point;      /* operating point that gave the scores, of the model that did */
     struct image_light light;
     uint32_t scanned;              /* 1: what follows holds, else it is 0 */
     uint32_t box_count;            /* 0..scan.boxes_max, the strongest first */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* Bytes -> planes -> codes -> scores, timed. No system call here but those for memory, the clock
- * and a passed file. */
+/* Models, buffers and messages. No system call here but those for memory, the clock and a passed
+ * file. */
 #include "daemon/worker/worker.h"
 
 #include <errno.h>
@@ -14,10 +14,10 @@
 
 #include "daemon/worker/builtin.h"
 #include "daemon/worker/clock.h"
+#include "daemon/worker/worker_frame.h"
 #include "daemon/worker/worker_scan.h"
 #include "engine/gradient/gradient.h"
 #include "engine/kernel/cpu.h"
-#include "engine/network/cascade.h"
 
 /* Private copies above this are given back when they are no longer needed. */
 #define LARGE_BYTES ((size_t)1 << 20)
@@ -185,11 +185,6 @@ static int reserve(void **buffer, size_t *capacity, size_t size)
     return 0;
 }
 
-static size_t code_count(const struct network_input *input)
-{
-    return (size_t)input->target.width * input->target.height * gradient_channels(&input->front);
-}
-
 /* target is at most 4096x4096 with 3 planes, codes at most 6 of 4 bytes a pixel: no product
  * overflows 64 bits. */
 static int reserve_buffers(struct worker *worker, const struct worker_model *model, uint32_t point)
@@ -206,125 +201,22 @@ static int reserve_buffers(struct worker *worker, const struct worker_model *mod
     }
     if (err == 0) {
         err = reserve(&codes, &worker->codes_bytes,
-                      code_count(input) * gradient_code_size(&input->front));
+                      worker_code_count(input) * gradient_code_size(&input->front));
         worker->codes = codes;
     }
     return err;
 }
 
-/* A frame as the stages of a cascade see it. */
-struct picture {
-    struct worker_frame frame;
-    /* What worker->planes hold of it. */
-    bool decoded;
-    struct image_target target;
-    struct image_info info;
-};
-
-static bool same_target(const struct image_target *a, const struct image_target *b)
-{
-    return a->width == b->width && a->height == b->height && a->channels == b->channels &&
-           a->fit == b->fit;
-}
-
-/* Planes of the picture as `target` asks for them. Two models of a cascade often want the same. */
-static int decode(struct worker *worker, struct picture *picture, const struct image_target *target)
-{
-    if (picture->decoded && same_target(&picture->target, target)) {
-        return 0;
-    }
-    const struct worker_frame *frame = &picture->frame;
-    int err = image_decode(worker->decoder, frame->bytes, frame->size, frame->kind, frame->sensor,
-                           target, worker->planes, &picture->info);
-    picture->decoded = err == 0;
-    picture->target = *target;
-    return err;
-}
-
-/* What judges a frame: a model's operating point, with its own weights or an adapter's. */
-struct judge {
-    const struct worker_model *model;
-    uint32_t point;
-    const struct network_plan *plan;
-    uint64_t generation;
-};
-
-static struct judge judge_by(const struct worker_model *model, uint32_t point)
-{
-    return (struct judge){model, point, model->plans[point], model->generation};
-}
-
-/* The whole line for one model. Adds to the times and work of `result`, and writes what else is in
- * its head but its sequence; codes stay in worker->codes. */
-static int run(struct worker *worker, const struct judge *judge, struct picture *picture,
-               struct job_result *result)
-{
-    const struct worker_model *model = judge->model;
-    const struct network_input *input = network_model_input(model->model, judge->point);
-    uint64_t start = clock_ns();
-    int err = decode(worker, picture, &input->target);
-    if (err < 0) {
-        return err;
-    }
-    uint64_t decoded = clock_ns();
-    gradient_encode(&input->front, worker->planes, input->target.width, input->target.height,
-                    picture->info.nominal_white, worker->codes);
-    uint64_t encoded = clock_ns();
-    network_run(judge->plan, worker->arena, worker->codes, result->scores);
-    result->network_ns += clock_ns() - encoded;
-    result->gradient_ns += encoded - decoded;
-    result->decode_ns += decoded - start;
-    result->macs += network_plan_macs(judge->plan);
-    result->info = picture->info;
-    image_measure_light(worker->planes, input->target.channels, input->target.width,
-                        input->target.height, picture->info.nominal_white, &result->light);
-    result->generation = judge->generation;
-    result->label_count = network_model_labels(model->model);
-    return 0;
-}
-
-static void start_result(struct job_result *result)
-{
-    result->decode_ns = result->gradient_ns = result->network_ns = result->macs = 0;
-    result->wake_margin = 0;
-    result->awake = 0;
-    memset(&result->average_ns, 0, sizeof(result->average_ns));
-    memset(&result->light, 0, JOB_RESULT_HEAD_BYTES - offsetof(struct job_result, light));
-}
-
-size_t worker_pack_codes(const struct network_input *input, const uint8_t *codes,
-                         uint8_t *ret_packed, size_t room)
-{
-    const struct gradient_spec *front = &input->front;
-    const size_t count = code_count(input);
-    if (front->coding == GRADIENT_CODING_TERNARY) {
-        const size_t plane = gradient_bits_bytes(count);
-        if (plane > room / 2) {
-            return 0;
-        }
-        gradient_pack_ternary((const int8_t *)codes, count, ret_packed, ret_packed + plane);
-        return 2 * plane;
-    }
-    const size_t bytes = count * gradient_code_size(front);
-    if (bytes > room) {
-        return 0;
-    }
-    memcpy(ret_packed, codes, bytes);
-    return bytes;
-}
-
 static int prepare_point(struct worker *worker, struct worker_model *model, uint32_t point)
 {
-    struct picture picture = {.frame = {builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_JPEG, NULL}};
+    const struct worker_frame frame = {builtin_jpeg, sizeof(builtin_jpeg), IMAGE_KIND_JPEG, NULL};
     int err = network_plan_create(model->model, point, 1, &worker->kernels, &model->plans[point]);
     if (err == 0) {
         err = reserve_buffers(worker, model, point);
     }
     if (err == 0) {
         /* The first frame shall cost what every other does. */
-        start_result(worker->region);
-        const struct judge judge = judge_by(model, point);
-        err = run(worker, &judge, &picture, worker->region);
+        err = worker_frame_try(worker, model, point, &frame);
     }
     return err;
 }
@@ -424,101 +316,27 @@ static bool wants_recycling(enum image_kind kind, const uint8_t *bytes, size_t l
     return err == -ENOMEM || (err == -EBADMSG && raw);
 }
 
-/* The model that the message names, and the one behind it in a cascade if that wakes it. */
-static int run_stages(struct worker *worker, const struct job_message *message,
-                      struct picture *picture, struct job_result *result)
-{
-    const struct worker_model *model = &worker->models[message->model];
-    struct judge judge = judge_by(model, message->point);
-    if (message->adapter != 0) {
-        judge.plan = worker->adapters[message->adapter - 1].plan;
-        judge.generation = worker->adapters[message->adapter - 1].generation;
-    }
-    int err = run(worker, &judge, picture, result);
-    if (err < 0) {
-        return err;
-    }
-    if (message->wakes != 0) {
-        const struct worker_model *next = &worker->models[message->wakes - 1];
-        struct network_cascade cascade;
-        err = network_cascade_init(&cascade, judge.plan, message->wake_label, message->wake_margin);
-        if (err < 0) {
-            return err;
-        }
-        result->wake_margin = network_cascade_margin(&cascade, result->scores);
-        result->awake = network_cascade_wakes(&cascade, result->scores);
-        if (result->awake) {
-            judge = judge_by(next, 0);
-            err = run(worker, &judge, picture, result);
-        }
-    }
-    if (err == 0 && message->want_codes) {
-        result->codes_bytes =
-            (uint32_t)worker_pack_codes(network_model_input(judge.model->model, judge.point),
-                                        worker->codes, result->codes, JOB_CODES_MAX);
-    }
-    return err;
-}
-
-static uint32_t colour_side(uint32_t side)
-{
-    side /= 16;
-    return side < 1 ? 1 : side < WORKER_COLOUR_SIDE ? side : WORKER_COLOUR_SIDE;
-}
-
-/* Whether the picture has colour, where its planes did not tell. Not of RAW files, which take too
- * long for a second look. */
-static int look_for_colour(struct worker *worker, const struct worker_frame *frame,
-                           struct job_result *result)
-{
-    const struct image_info *info = &result->info;
-    const struct image_target target = {colour_side(info->width), colour_side(info->height),
-                                        IMAGE_RGB, IMAGE_FIT_STRETCH};
-    struct image_light light;
-    struct image_info again;
-    const uint64_t start = clock_ns();
-    if (info->mono || info->kind == IMAGE_KIND_RAW ||
-        result->light.colour != IMAGE_COLOUR_UNKNOWN) {
-        return 0;
-    }
-    int err = image_decode(worker->decoder, frame->bytes, frame->size, frame->kind, frame->sensor,
-                           &target, worker->colour, &again);
-    if (err == 0) {
-        err = image_measure_light(worker->colour, target.channels, target.width, target.height,
-                                  again.nominal_white, &light);
-    }
-    if (err == 0) {
-        result->light.colour = light.colour;
-        result->decode_ns += clock_ns() - start;
-    }
-    return err;
-}
-
 static void handle_frame(struct worker *worker, const struct job_message *message, int fd,
                          struct job_done *done)
 {
     struct job_result *result = worker->region;
-    struct picture picture = {
-        .frame =
-            {
-                .size = message->length,
-                .kind = message->kind,
-                .sensor = message->kind == IMAGE_KIND_SENSOR ? &message->sensor : NULL,
-            },
+    struct worker_frame frame = {
+        .size = message->length,
+        .kind = message->kind,
+        .sensor = message->kind == IMAGE_KIND_SENSOR ? &message->sensor : NULL,
     };
-    struct worker_frame *frame = &picture.frame;
-    done->status = find_bytes(worker, message, fd, &frame->bytes);
+    done->status = find_bytes(worker, message, fd, &frame.bytes);
     if (done->status < 0) {
         return;
     }
-    start_result(result);
-    done->status = message->scan.wanted ? worker_scan(worker, message, frame)
-                                        : run_stages(worker, message, &picture, result);
+    worker_frame_start(result);
+    done->status = message->scan.wanted ? worker_scan(worker, message, &frame)
+                                        : worker_frame_classify(worker, message, &frame);
     if (done->status == 0 && message->want_colour) {
-        done->status = look_for_colour(worker, frame, result);
+        done->status = worker_frame_look_for_colour(worker, &frame);
     }
     if (done->status < 0) {
-        done->recycle = wants_recycling(frame->kind, frame->bytes, frame->size, done->status);
+        done->recycle = wants_recycling(frame.kind, frame.bytes, frame.size, done->status);
         return;
     }
     result->sequence = message->sequence;
@@ -528,7 +346,8 @@ static void handle_frame(struct worker *worker, const struct job_message *messag
 static bool known_networks(const struct worker *worker, const struct job_message *message)
 {
     const struct worker_model *model = &worker->models[message->model];
-    if (model->model == NULL || message->point >= network_model_points(model->model)) {
+    if (model->model == NULL || message->point >= network_model_points(model->model) ||
+        (message->exits && !network_model_has_exits(model->model))) {
         return false;
     }
     if (message->adapter != 0) {

@@ -61,11 +61,6 @@ struct worker {
 int worker_init(struct worker *worker, const struct worker_options *options, int region_fd);
 void worker_finish(struct worker *worker);
 
-/* Pack codes of one input: ternary as bit planes, others as they are. Returns their bytes, 0 when
- * these are more than `room`. */
-size_t worker_pack_codes(const struct network_input *input, const uint8_t *codes,
-                         uint8_t *ret_packed, size_t room);
-
 /* Address space that a worker so configured can need. */
 uint64_t worker_memory_bytes(const struct worker_options *options);
 

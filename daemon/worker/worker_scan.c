@@ -489,6 +489,7 @@ int worker_scan(struct worker *worker, const struct job_message *message,
     }
     result->scanned = 1;
     result->generation = adapter != NULL ? adapter->generation : model->generation;
+    result->point = message->point;
     result->label_count = network_model_labels(model->model);
     return 0;
 }

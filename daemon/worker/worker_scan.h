@@ -4,15 +4,7 @@
 #ifndef OCELLUS_DAEMON_WORKER_WORKER_SCAN_H
 #define OCELLUS_DAEMON_WORKER_WORKER_SCAN_H
 
-#include "daemon/worker/worker.h"
-
-/* Bytes of a frame that stay where they are while it is worked on. */
-struct worker_frame {
-    const uint8_t *bytes;
-    size_t size;
-    enum image_kind kind;
-    const struct image_sensor *sensor; /* for IMAGE_KIND_SENSOR, else NULL */
-};
+#include "daemon/worker/worker_frame.h"
 
 /*
  * Fills in the head of the region's result but for its sequence, and the codes that are asked for.

@@ -29,6 +29,7 @@ int lab_calibrate(const struct lab_args *args);
 int lab_bn_reproduce(const struct lab_args *args); /* of lab_reproduce: batchnorm */
 int lab_capture(const struct lab_args *args);
 int lab_compose(const struct lab_args *args);
+int lab_exits(const struct lab_args *args);
 int lab_export(const struct lab_args *args);
 int lab_eval(const struct lab_args *args);
 int lab_join(const struct lab_args *args);

@@ -21,10 +21,10 @@
 #define BASE_MAX    ((size_t)64 << 20)
 
 static const struct lab_lrt_sizes whole = {
-    "100,000 pictures under drift", 40000, 100000, 10000, 5000, 3, 2000};
-static const struct lab_lrt_sizes quick = {"quick", 4000, 1000, 1000, 500, 1, 300};
+    "100,000 pictures under drift", 40000, 100000, 10000, 5000, 10000, 3, 2000};
+static const struct lab_lrt_sizes quick = {"quick", 4000, 1000, 1000, 500, 500, 1, 300};
 static const struct lab_lrt_sizes full = {
-    "the paper's sizes", 1500000, 100000, 100000, 10000, 5, 2000};
+    "the paper's sizes", 1500000, 100000, 100000, 10000, 10000, 5, 2000};
 
 const uint32_t lab_lrt_ranks[LAB_LRT_RANKS] = {1, 2, 3, 4, 6, 8};
 const uint32_t lab_lrt_widths[LAB_LRT_WIDTHS] = {8, 6, 4, 3};
@@ -102,7 +102,7 @@ static void add_ablation(struct lab_lrt_study *study, uint32_t which, uint32_t n
     struct lab_lrt_cell cell = {
         .scheme = schemes[LOWRANK_MAX].scheme,
         .environment = LAB_LRT_CONTROL,
-        .pictures = study->sizes.table,
+        .pictures = seed == 0 ? study->sizes.table_long : study->sizes.table,
         .seed = seed + 1,
         .bits = 8,
         .scratch = true,

@@ -86,6 +86,20 @@ static const struct lab_command commands[] = {
         .run = lab_compose,
     },
     {
+        .name = "exits",
+        .operands = "MODEL DIR",
+        .operand_count = 2,
+        .options = BIT(CPU_MASK) | BIT(LOSS) | BIT(OUTPUT),
+        .summary = "take a cheap operating point's answer where it is sure",
+        .about =
+            "Point = exit starts a frame at the model's last operating point, the cheapest, and\n"
+            "goes on to dearer ones while the best score is too little above the next. With\n"
+            "--output chooses these margins over the folder-per-class tree DIR, such that at most\n"
+            "--loss points of the first point's accuracy are lost, and writes a copy with them;\n"
+            "without it measures those of the model.",
+        .run = lab_exits,
+    },
+    {
         .name = "export",
         .operands = "FLOAT_MODEL|RUN",
         .operand_count = 1,

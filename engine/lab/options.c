@@ -44,6 +44,7 @@ static const struct option_row rows[LAB_OPTION_COUNT] = {
     [LAB_OPTION_IMAGES] = {"images", 0, "N", "how many pictures"},
     [LAB_OPTION_JSON] = {"json", 0, NULL, "print JSON, an object a line, instead of text"},
     [LAB_OPTION_LIMIT] = {"limit", 0, "N", "at most N pictures, spread over the classes"},
+    [LAB_OPTION_LOSS] = {"loss", 0, "P", "points of accuracy that may be lost (default 0.5)"},
     [LAB_OPTION_NOISE] = {"noise", 0, NULL, "add shot and read noise"},
     [LAB_OPTION_OBJECTS] = {"objects", 0, "N", "objects in a frame, 0 to 16 (default 1)"},
     [LAB_OPTION_OBJECT_MIN] =

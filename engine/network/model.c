@@ -283,6 +283,17 @@ const char *network_model_label(const struct network_model *model, uint32_t inde
     return model->description.labels[index];
 }
 
+bool network_model_has_exits(const struct network_model *model)
+{
+    return model->description.exits != NULL;
+}
+
+bool network_model_exits(const struct network_model *model, uint32_t point, const int32_t *scores)
+{
+    return point == 0 || network_margin(scores, model->description.label_count) >=
+                             model->description.exits[point - 1];
+}
+
 const struct network_scan_meaning *network_model_scan(const struct network_model *model)
 {
     return model->description.scan;

@@ -14,6 +14,7 @@
  *    "scan": {"label": "person",               optional: what the margins of a scan (scan.h) mean,
  *             "slope": 1.2, "offset": -3.4},   see struct network_scan_meaning; 0 < slope <= 1000,
  *                                              offset within +-1000
+ *    "exits": [61000, 42000],                  optional; see EXITS
  *    "provenance": {...}}                      optional; any object, kept
  *   A model of one point may say "input": INPUT, "layers": [LAYER, ...] in place of "points"; its
  *   point is then called "default".
@@ -21,6 +22,12 @@
  *   POINT: a complete network, after BinarEye's widths (Moons et al. 2018, 1804.05554). All points
  *   of a model want the same planes: width, height, planes and fit are equal.
  *   {"name": "w64", "input": INPUT, "layers": [LAYER, ...]}   name: 1..32 of a-z 0-9 _, once
+ *
+ *   EXITS: how a frame may take as many points as it needs. It starts with the last point, the
+ *   cheapest, whose answer stands if its largest score is above the second largest by the last
+ *   margin, and else goes on to the point before; that of the first always stands. A margin for
+ * each point but the first, in their order, in units of a score, 0..2^31 - 1. No point is called
+ * "exit" then, and there are two labels at least.
  *
  *   INPUT
  *   {"source": "log-gradient",                 or "srgb"
@@ -206,6 +213,7 @@ struct network_description {
     const struct network_point *points;
     const char *provenance;                  /* an object as JSON text, or NULL */
     const struct network_scan_meaning *scan; /* or NULL */
+    const int32_t *exits;                    /* [point_count - 1], or NULL */
 };
 
 /* Rows, columns and channels of an activation. */

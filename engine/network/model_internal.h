@@ -18,6 +18,7 @@ struct network_model {
     const char **labels;
     char *provenance;
     struct network_scan_meaning scan;
+    int32_t exits[NETWORK_POINTS_MAX - 1];
     char id[NETWORK_ID_BYTES];
     struct network_description description; /* points into the above */
 };

@@ -301,10 +301,40 @@ static int parse_scan(const cJSON *object, struct network_model *model, const ch
     return 0;
 }
 
+/* Points and labels are parsed. */
+static int parse_exits(const cJSON *list, struct network_model *model, const char **ret_reason)
+{
+    const struct network_description *about = &model->description;
+    uint32_t count = 0;
+
+    if (list == NULL) {
+        return 0;
+    }
+    if (!cJSON_IsArray(list) || about->label_count < 2 || about->point_count < 2 ||
+        cJSON_GetArraySize(list) != (int)about->point_count - 1) {
+        return refuse(ret_reason, "There is not an exit for each operating point but the first.");
+    }
+    for (const cJSON *item = list->child; item != NULL; item = item->next) {
+        int64_t margin;
+
+        if (!network_json_integer(item, 0, INT32_MAX, &margin)) {
+            return refuse(ret_reason, "The margin of an exit is not a whole number in bounds.");
+        }
+        model->exits[count++] = (int32_t)margin;
+    }
+    for (uint32_t i = 0; i < about->point_count; i++) {
+        if (strcmp(about->points[i].name, "exit") == 0) {
+            return refuse(ret_reason, "A model with exits has a point of that name.");
+        }
+    }
+    model->description.exits = model->exits;
+    return 0;
+}
+
 int network_model_parse(struct network_model *model, const char **ret_reason)
 {
-    static const char *const keys[] = {"format", "name",       "points", "labels",
-                                       "scan",   "provenance", NULL};
+    static const char *const keys[] = {"format", "name",  "points",     "labels",
+                                       "scan",   "exits", "provenance", NULL};
     static const char *const single[] = {"format", "name", "input",      "labels",
                                          "layers", "scan", "provenance", NULL};
     const bool many = get(model->json, "points") != NULL;
@@ -333,6 +363,9 @@ int network_model_parse(struct network_model *model, const char **ret_reason)
     }
     if (result == 0) {
         result = parse_scan(get(model->json, "scan"), model, ret_reason);
+    }
+    if (result == 0) {
+        result = parse_exits(get(model->json, "exits"), model, ret_reason);
     }
     if (result == 0) {
         result = parse_provenance(get(model->json, "provenance"), model, ret_reason);

@@ -232,6 +232,11 @@ static bool describe(cJSON *root, const struct network_description *description)
     if (description->scan != NULL) {
         ok = ok && describe_scan(root, description);
     }
+    if (description->exits != NULL) {
+        ok = ok && network_json_add(
+                       root, "exits",
+                       cJSON_CreateIntArray(description->exits, (int)description->point_count - 1));
+    }
     if (description->provenance != NULL) {
         ok = ok && network_json_add(root, "provenance", cJSON_Parse(description->provenance));
     }

@@ -20,6 +20,7 @@
 #ifndef OCELLUS_ENGINE_NETWORK_NETWORK_H
 #define OCELLUS_ENGINE_NETWORK_NETWORK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -78,6 +79,11 @@ const struct network_input *network_model_input(const struct network_model *mode
 uint32_t network_model_labels(const struct network_model *model);
 const char *network_model_label(const struct network_model *model, uint32_t index);
 
+/* Whether frames may take as many points as they need: EXITS of model.h. */
+bool network_model_has_exits(const struct network_model *model);
+/* Whether a point's scores are the answer of such a frame; else the point before is to be run. */
+bool network_model_exits(const struct network_model *model, uint32_t point, const int32_t *scores);
+
 /* NULL: the model does not say. */
 const struct network_scan_meaning *network_model_scan(const struct network_model *model);
 
@@ -132,6 +138,9 @@ uint64_t network_plan_generation(const struct network_plan *plan);
 
 /* Index of the largest score; the first of equals. count >= 1. */
 uint32_t network_argmax(const int32_t *scores, uint32_t count);
+
+/* The largest score less the second largest, held to int32. count >= 2. */
+int32_t network_margin(const int32_t *scores, uint32_t count);
 
 /* Softmax of scores for people to read; not part of any exact result. */
 void network_probabilities(const int32_t *scores, uint32_t count, float *ret_probabilities);

@@ -289,6 +289,19 @@ uint32_t network_argmax(const int32_t *scores, uint32_t count)
     return best;
 }
 
+int32_t network_margin(const int32_t *scores, uint32_t count)
+{
+    const uint32_t best = network_argmax(scores, count);
+    int64_t other = INT64_MIN; /* 64 bits: the difference of two scores needs 33 */
+
+    for (uint32_t i = 0; i < count; i++) {
+        other = i != best && scores[i] > other ? scores[i] : other;
+    }
+    const int64_t margin = scores[best] - other;
+
+    return margin > INT32_MAX ? INT32_MAX : (int32_t)margin;
+}
+
 void network_probabilities(const int32_t *scores, uint32_t count, float *ret_probabilities)
 {
     const double top = scores[network_argmax(scores, count)];

@@ -82,6 +82,52 @@ def test_a_request_or_a_camera_names_the_point(start_daemon, two_points, picture
         assert models["two"]["points"] == ["first", "second"]
 
 
+def with_exits(model, path, margins):
+    description, tensors = read_model(model)
+    return write_model(path, {**description, "exits": margins}, tensors)
+
+
+def test_an_answer_that_is_sure_exits(start_daemon, two_points, tmp_path, picture):
+    with start_daemon(models={"two": two_points}).eye() as eye:
+        first, second = (eye.infer(picture, model="two", point=point) for point in ("first", "second"))
+        with pytest.raises(ocellus.Error) as refused:
+            eye.infer(picture, model="two", point="exit")
+        assert refused.value.name.endswith("NotFound")
+    best, next_best = sorted((score["score"] for score in second["scores"]), reverse=True)[:2]
+    sure = with_exits(two_points, tmp_path / "sure", [best - next_best])
+    unsure = with_exits(two_points, tmp_path / "unsure", [best - next_best + 1])
+    daemon = start_daemon(models={"sure": sure, "unsure": unsure}, cameras={"yard": {"model": "sure", "point": "exit"}})
+    with daemon.eye() as eye, daemon.web() as web:
+        early, late = eye.infer(picture, model="sure", point="exit"), web.infer(picture, model="unsure", point="exit")
+        assert (early["model"]["point"], late["model"]["point"]) == ("second", "first")
+        assert early["scores"] == second["scores"] and late["scores"] == first["scores"]
+        assert early["macs"] == second["macs"] and late["macs"] == first["macs"] + second["macs"]
+        assert eye.infer(picture, camera="yard")["model"]["point"] == "second"
+        for client in (eye, web):
+            with pytest.raises(ocellus.Error) as refused:
+                client.infer(picture, model="sure", point="exit", scan="yes")
+            assert refused.value.name.endswith("BadRequest") and "one operating point" in str(refused.value)
+
+
+def test_exits_of_the_lab_are_those_of_the_daemon(start_daemon, two_points, tmp_path, picture):
+    """The lab chooses margins on three pictures; then its shares of answers are the daemon's."""
+    with start_daemon(models={"two": two_points}).eye() as eye:
+        label = eye.infer(picture, model="two")["label"]
+    (tmp_path / "tree" / label).mkdir(parents=True)
+    (tmp_path / "tree" / label / "1.jpg").write_bytes(picture)
+    exits = tmp_path / "exits"
+    told = subprocess.run([LAB, "exits", "-o", exits, two_points, tmp_path / "tree"], capture_output=True, text=True, check=True).stdout
+    assert told == subprocess.run([LAB, "exits", exits, tmp_path / "tree"], capture_output=True, text=True, check=True).stdout
+    shares = {line.split()[0]: float(line.split()[4]) for line in told.splitlines() if line.startswith(("first", "second"))}
+    with start_daemon(models={"exits": exits}).eye() as eye:
+        answer = eye.infer(picture, model="exits", point="exit")
+    assert answer["label"] == label and shares[answer["model"]["point"]] == 100
+    operations = next(int(line.split()[1]) for line in told.splitlines() if line.startswith("exit"))
+    assert operations == 2 * answer["macs"]
+    none = subprocess.run([LAB, "exits", two_points, tmp_path / "tree"], capture_output=True, text=True, check=False)
+    assert none.returncode == 1 and "has no exits" in none.stderr
+
+
 @pytest.mark.parametrize("recogniser", ["cifar10-srgb3", "person"])  # of the same planes, of others
 def test_a_detector_wakes_a_recogniser(start_daemon, recogniser, picture):
     label = read_model(MODEL)[0]["labels"]

@@ -99,6 +99,7 @@ static void write_result(const struct job_message *message)
                  .nominal_white = 65535},
         .label_count = LABELS,
         .scores = {1, 2, 3},
+        .point = message->point,
     };
     if (message->want_codes) {
         region->codes_bytes = 100;
@@ -114,6 +115,8 @@ static void lie(void)
         region->label_count = UINT32_MAX;
     } else if (mode_is("lie-awake")) {
         region->awake = 1; /* of a model that wakes none */
+    } else if (mode_is("lie-point")) {
+        region->point++; /* a frame that does not exit was asked for */
     } else if (mode_is("lie-margin")) {
         region->wake_margin = 1;
     } else if (mode_is("lie-macs")) {

@@ -101,6 +101,7 @@ static void test_mischief(void **state)
         {"lie-macs", PROTO_WORKER_FAILED, .lies = 1},
         {"lie-labels-huge", PROTO_WORKER_FAILED, .lies = 1},
         {"lie-result-sequence", PROTO_WORKER_FAILED, .lies = 1},
+        {"lie-point", PROTO_WORKER_FAILED, .lies = 1},
         {"lie-done-sequence", PROTO_WORKER_FAILED, .lies = 1},
         {"lie-codes", PROTO_WORKER_FAILED, .lies = 1},
         {"lie-codes-unasked", PROTO_WORKER_FAILED, .lies = 1},

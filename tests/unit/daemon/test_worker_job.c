@@ -43,6 +43,25 @@ static void test_good(void **state)
     assert_true(job_result_valid(result, &asked, 1000));
 }
 
+/* The point asked for answers; where the frame exits, one as dear or dearer; of a recogniser the
+ * only one. */
+static void test_points(void **state)
+{
+    struct job_message message = asked;
+    struct job_result *result = good(state);
+    for (uint32_t point = 0; point < 4; point++) {
+        result->point = point;
+        message.point = 2;
+        message.exits = 0;
+        assert_true(job_result_valid(result, &message, 1000) == (point == 2));
+        message.exits = 1;
+        assert_true(job_result_valid(result, &message, 1000) == (point <= 2));
+        result->awake = 1;
+        assert_true(job_result_valid(result, &message, 1000) == (point == 0));
+        result->awake = 0;
+    }
+}
+
 #define REFUSED(change)                                                                            \
     do {                                                                                           \
         struct job_result *result = good(state);                                                   \
@@ -215,9 +234,10 @@ static int free_result(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),        cmocka_unit_test(test_each_field),
-        cmocka_unit_test(test_scan),        cmocka_unit_test(test_polygon),
-        cmocka_unit_test(test_label_limit), cmocka_unit_test(test_region),
+        cmocka_unit_test(test_good),       cmocka_unit_test(test_points),
+        cmocka_unit_test(test_each_field), cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_polygon),    cmocka_unit_test(test_label_limit),
+        cmocka_unit_test(test_region),
     };
     return cmocka_run_group_tests(tests, make_result, free_result);
 }

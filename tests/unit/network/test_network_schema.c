@@ -188,6 +188,36 @@ static void test_accepts(void **state)
     network_model_destroy(model);
 }
 
+static void test_exits(void **state)
+{
+    static const int32_t sure[] = {5, 17}, unsure[] = {5, 16}, far[] = {INT32_MIN, INT32_MAX};
+    char text[sizeof model_text + 64];
+    struct network_model *model, *again;
+    const char *reason = NULL;
+    void *bytes;
+    size_t size;
+
+    (void)state;
+    reset();
+    snprintf(text, sizeof text, "{\"exits\":[12],%s", model_text + 1);
+    assert_int_equal(load(text, UINT32_MAX, &model, NULL), 0);
+    assert_true(network_model_has_exits(model));
+    assert_true(network_model_exits(model, 1, sure) && !network_model_exits(model, 1, unsure));
+    assert_true(network_model_exits(model, 0, unsure) && network_model_exits(model, 1, far));
+    assert_int_equal(network_model_write(network_model_describe(model), &bytes, &size, NULL), 0);
+    assert_int_equal(network_model_load(bytes, size, &again, NULL), 0);
+    assert_int_equal(network_model_describe(again)->exits[0], 12);
+    free(bytes);
+    network_model_destroy(again);
+    network_model_destroy(model);
+
+    char *name = strstr(text, "\"name\":\"b\"");
+    memmove(name + 13, name + 10, strlen(name + 10) + 1);
+    memcpy(name, "\"name\":\"exit\"", 13);
+    assert_int_equal(load(text, UINT32_MAX, &model, &reason), -EBADMSG);
+    assert_non_null(strstr(reason, "a point of that name"));
+}
+
 static const struct rule {
     const char *from, *to;
     int result;
@@ -248,6 +278,16 @@ static const struct rule {
      "\"depthwise\",\"name\":\"d2\",\"weights\":\"binary\"", -EBADMSG},
     {"\"depthwise\",\"name\":\"d2\"", "\"depthwise\",\"name\":\"d2\",\"out\":4", -EBADMSG},
     {"\"pad_code\":64", "\"pad_code\":128", -EBADMSG},
+    {"\"labels\"", "\"exits\":[0],\"labels\"", 0},
+    {"\"labels\"", "\"exits\":[2147483647],\"labels\"", 0},
+    {"\"labels\"", "\"exits\":[2147483648],\"labels\"", -EBADMSG},
+    {"\"labels\"", "\"exits\":[-1],\"labels\"", -EBADMSG},
+    {"\"labels\"", "\"exits\":[1.5],\"labels\"", -EBADMSG},
+    {"\"labels\"", "\"exits\":[\"1\"],\"labels\"", -EBADMSG},
+    {"\"labels\"", "\"exits\":[],\"labels\"", -EBADMSG},
+    {"\"labels\"", "\"exits\":[1,2],\"labels\"", -EBADMSG},
+    {"\"labels\"", "\"exits\":1,\"labels\"", -EBADMSG},
+    {"\"name\":\"b\"", "\"name\":\"exit\"", 0}, /* but not beside exits: see test_exits */
     {",\"narrow\":9", "", 0},
     {"\"narrow\":9", "\"narrow\":63", -EBADMSG},
 };
@@ -341,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepts),
+        cmocka_unit_test(test_exits),
         cmocka_unit_test(test_text_rules),
         cmocka_unit_test(test_tensor_rules),
     };
