@@ -22,6 +22,7 @@
 #include "clients/annotate.h"
 #include "clients/ocellus_client.h"
 #include "clients/status.h"
+#include "clients/watch.h"
 
 enum exit_code { EXIT_ALL = 0, EXIT_SOME_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3 };
 
@@ -43,14 +44,17 @@ static const char usage_text[] =
     "       ocellus adapt [status | sync | undo | reset | rollback NUMBER | export FILE |\n"
     "                      import FILE] [--adapter NAME] [--json] [--socket PATH]\n"
     "       ocellus status [--json] [--socket PATH]\n"
+    "       ocellus watch [--camera NAME] [--json] [--socket PATH]\n"
     "       ocellus --help | --version\n"
     "\n"
     "infer   classify JPEG, camera RAW, DNG and PGM/PPM files; - is standard input\n"
     "label   teach a camera's adapter what a recent frame shows\n"
     "adapt   what adapters learned, and how to keep it or take it back\n"
     "status  what the daemon is and does\n"
+    "watch   what happens, as it happens: results, learning, reloads\n"
     "\n"
-    "  -c, --camera NAME  the camera the frames came from (default: default)\n"
+    "  -c, --camera NAME  the camera the frames came from (default: default); of watch: its "
+    "results\n"
     "  -m, --model NAME   a model other than the camera's\n"
     "  -p, --point NAME   an operating point of the model, or auto\n"
     "  -S, --scan yes|no  look for objects in the whole scene (default: as the camera does)\n"
@@ -309,6 +313,26 @@ static int run_status(const struct options *options, int count)
     return code;
 }
 
+static int run_watch(const struct options *options, int count)
+{
+    struct ocellus_client *client = NULL;
+    if (count != 0) {
+        return usage_error("watch takes no file");
+    }
+    int code = open_client(options, &client);
+    if (code != EXIT_ALL) {
+        return code;
+    }
+    enum ocellus_error error = watch(client, options->frame.camera, options->json);
+    if (error != OCELLUS_OK) {
+        fprintf(stderr, "ocellus: %s: %s\n", ocellus_error_name(error),
+                ocellus_client_message(client));
+        code = error == OCELLUS_DISCONNECTED ? EXIT_NO_DAEMON : EXIT_SOME_FAILED;
+    }
+    ocellus_client_close(client);
+    return code;
+}
+
 static bool read_box(const char *text, int *ret_box)
 {
     char *end;
@@ -407,7 +431,7 @@ int main(int argc, char **argv)
     int code = parse_options(argc, argv, &options);
 
     if (code < 0 && optind == argc) {
-        code = usage_error("what shall I do? infer, label, adapt or status");
+        code = usage_error("what shall I do? infer, label, adapt, status or watch");
     }
     if (code < 0) {
         const char *command = argv[optind++];
@@ -418,6 +442,8 @@ int main(int argc, char **argv)
             code = run_infer(&options, argv + optind, argc - optind);
         } else if (strcmp(command, "status") == 0) {
             code = run_status(&options, argc - optind);
+        } else if (strcmp(command, "watch") == 0) {
+            code = run_watch(&options, argc - optind);
         } else if (strcmp(command, "label") == 0 || strcmp(command, "adapt") == 0) {
             code = run_adapt(&options, command[0] == 'l', argv + optind, argc - optind);
         } else {

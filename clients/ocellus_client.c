@@ -28,6 +28,7 @@
 /* Replies are far smaller; this bounds the memory that a wrong peer can make us take. */
 #define REPLY_BYTES_MAX    (4u << 20)
 #define DEFAULT_TIMEOUT_MS 30000u
+#define WAIT_MS_MAX        (UINT64_C(24) * 60 * 60 * 1000) /* of one system call */
 
 struct ocellus_client {
     int fd;
@@ -158,6 +159,7 @@ static bool limit_wait(struct ocellus_client *client, int option, uint64_t deadl
 {
     uint64_t now = now_ms();
     uint64_t left = deadline > now ? deadline - now : 0;
+    left = left < WAIT_MS_MAX ? left : WAIT_MS_MAX;
     struct timeval wait = {.tv_sec = (time_t)(left / 1000),
                            .tv_usec = (suseconds_t)(left % 1000 * 1000)};
 
@@ -255,6 +257,9 @@ static enum ocellus_error receive_message(struct ocellus_client *client, uint64_
         if (n < 0 && errno == EINTR) {
             continue;
         }
+        if (n < 0 && errno == EAGAIN && now_ms() < deadline) {
+            continue; /* a day is over */
+        }
         if (n < 0 && errno == EAGAIN) {
             return timed_out(client);
         }
@@ -291,12 +296,10 @@ static enum ocellus_error read_reply(struct ocellus_client *client, size_t lengt
     return OCELLUS_OK;
 }
 
-/* Sends `request` (which it frees; NULL means out of memory) and waits for the reply. */
-static enum ocellus_error call(struct ocellus_client *client, cJSON *request, int fd,
-                               cJSON **ret_root, cJSON **ret_parameters)
+/* Sends `request` (which it frees; NULL means out of memory). */
+static enum ocellus_error send_request(struct ocellus_client *client, cJSON *request, int fd,
+                                       uint64_t deadline)
 {
-    uint64_t deadline = now_ms() + client->timeout_ms;
-    size_t length = 0, consumed = 0;
     char *text = request != NULL ? cJSON_PrintUnformatted(request) : NULL;
     enum ocellus_error error;
 
@@ -310,9 +313,15 @@ static enum ocellus_error call(struct ocellus_client *client, cJSON *request, in
     }
     error = send_message(client, text, strlen(text) + 1, fd, deadline);
     free(text);
-    if (error == OCELLUS_OK) {
-        error = receive_message(client, deadline, &length, &consumed);
-    }
+    return error;
+}
+
+/* The parameters of the next reply that is no error; *ret_root owns them. */
+static enum ocellus_error receive_reply(struct ocellus_client *client, uint64_t deadline,
+                                        cJSON **ret_root, cJSON **ret_parameters)
+{
+    size_t length = 0, consumed = 0;
+    enum ocellus_error error = receive_message(client, deadline, &length, &consumed);
     if (error != OCELLUS_OK) {
         return error;
     }
@@ -320,6 +329,15 @@ static enum ocellus_error call(struct ocellus_client *client, cJSON *request, in
     client->size -= consumed;
     memmove(client->received, client->received + consumed, client->size);
     return error;
+}
+
+/* Sends a request and waits for the reply. */
+static enum ocellus_error call(struct ocellus_client *client, cJSON *request, int fd,
+                               cJSON **ret_root, cJSON **ret_parameters)
+{
+    uint64_t deadline = now_ms() + client->timeout_ms;
+    enum ocellus_error error = send_request(client, request, fd, deadline);
+    return error == OCELLUS_OK ? receive_reply(client, deadline, ret_root, ret_parameters) : error;
 }
 
 static bool add_text(cJSON *object, const char *name, const char *text)
@@ -429,15 +447,9 @@ PUBLIC void ocellus_result_destroy(struct ocellus_result *result)
     result_destroy(result);
 }
 
-/* Calls, and hands out the parameters of the reply as text. Frees the request. */
-static enum ocellus_error call_for_text(struct ocellus_client *client, cJSON *request,
-                                        char **ret_json)
+static enum ocellus_error print_parameters(struct ocellus_client *client, cJSON *root,
+                                           cJSON *parameters, char **ret_json)
 {
-    cJSON *root = NULL, *parameters = NULL;
-    enum ocellus_error error = call(client, request, -1, &root, &parameters);
-    if (error != OCELLUS_OK) {
-        return error;
-    }
     char *json = result_print(parameters);
     cJSON_Delete(root);
     if (json == NULL) {
@@ -445,6 +457,15 @@ static enum ocellus_error call_for_text(struct ocellus_client *client, cJSON *re
     }
     *ret_json = json;
     return OCELLUS_OK;
+}
+
+/* Calls, and hands out the parameters of the reply as text. Frees the request. */
+static enum ocellus_error call_for_text(struct ocellus_client *client, cJSON *request,
+                                        char **ret_json)
+{
+    cJSON *root = NULL, *parameters = NULL;
+    enum ocellus_error error = call(client, request, -1, &root, &parameters);
+    return error == OCELLUS_OK ? print_parameters(client, root, parameters, ret_json) : error;
 }
 
 /* {"method":...,"parameters":{}}; *ret_parameters belongs to it. NULL: out of memory. */
@@ -517,4 +538,27 @@ PUBLIC enum ocellus_error ocellus_client_adapt(struct ocellus_client *client,
         request = NULL;
     }
     return call_for_text(client, request, ret_json);
+}
+
+PUBLIC enum ocellus_error ocellus_client_subscribe(struct ocellus_client *client,
+                                                   const char *camera)
+{
+    cJSON *parameters;
+    cJSON *request = make_request("io.ocellus.Subscribe", &parameters);
+    if (request != NULL && !(add_text(parameters, "camera", camera) &&
+                             cJSON_AddTrueToObject(request, "more") != NULL)) {
+        cJSON_Delete(request);
+        request = NULL;
+    }
+    return send_request(client, request, -1, now_ms() + client->timeout_ms);
+}
+
+PUBLIC enum ocellus_error ocellus_client_next(struct ocellus_client *client, char **ret_json)
+{
+    cJSON *root = NULL, *parameters = NULL;
+    if (client->broken) {
+        return fail(client, OCELLUS_DISCONNECTED, "the connection is broken");
+    }
+    enum ocellus_error error = receive_reply(client, UINT64_MAX, &root, &parameters);
+    return error == OCELLUS_OK ? print_parameters(client, root, parameters, ret_json) : error;
 }

@@ -207,6 +207,16 @@ enum ocellus_error ocellus_client_adapt(struct ocellus_client *client, enum ocel
                                         const char *adapter, uint64_t sequence, const char *data,
                                         char **ret_json);
 
+/*
+ * Ask to be told what happens from now on, see ocellus-protocol(7). camera: whose results, NULL:
+ * all cameras'. From then on the connection is for ocellus_client_next only.
+ */
+enum ocellus_error ocellus_client_subscribe(struct ocellus_client *client, const char *camera);
+
+/* Wait for the next event, without a limit. The caller frees *ret_json, one line. Errors: those of
+ * the daemon, which refuses the subscription here; OCELLUS_DISCONNECTED. */
+enum ocellus_error ocellus_client_next(struct ocellus_client *client, char **ret_json);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/adaptation_json.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/ring.h"
 #include "engine/network/model.h"
@@ -24,6 +26,7 @@ struct place {
 struct adaptation {
     const struct config *config;
     struct pool *pool;
+    struct events *events;
     struct trainer *trainer;
     uint32_t count;
     struct place places[JOB_ADAPTERS_MAX];
@@ -40,6 +43,10 @@ static void on_published(void *context, uint32_t adapter, const struct pool_weig
                   adaptation->places[adapter].config->name);
     }
     adaptation->places[adapter].applied = generation;
+    if (events_wanted(adaptation->events, NULL)) {
+        events_publish(adaptation->events, EVENT_ADAPTATION, NULL,
+                       adaptation_change_to_json(adaptation, adapter));
+    }
 }
 
 static void log_state(struct adaptation *adaptation, uint32_t adapter)
@@ -112,7 +119,7 @@ static int set_place(struct adaptation *adaptation, const struct models *models,
 }
 
 int adaptation_create(uv_loop_t *loop, const struct config *config, const struct models *models,
-                      const struct kernel_table *kernels, struct pool *pool,
+                      const struct kernel_table *kernels, struct pool *pool, struct events *events,
                       struct adaptation **ret_adaptation)
 {
     struct adapter_settings settings[JOB_ADAPTERS_MAX];
@@ -131,6 +138,7 @@ int adaptation_create(uv_loop_t *loop, const struct config *config, const struct
     }
     adaptation->config = config;
     adaptation->pool = pool;
+    adaptation->events = events;
     adaptation->count = config->adapter_count;
     for (uint32_t i = 0; i < adaptation->count && r == 0; i++) {
         r = set_place(adaptation, models, i, state, kernels, &settings[i]);

@@ -16,6 +16,7 @@
 
 struct adaptation;
 struct cJSON;
+struct events;
 
 /*
  * What the configuration's adapters need: NULL in *ret_adaptation where there are none. Opens their
@@ -23,7 +24,7 @@ struct cJSON;
  * workers'. Errors: logged; negative errno.
  */
 int adaptation_create(uv_loop_t *loop, const struct config *config, const struct models *models,
-                      const struct kernel_table *kernels, struct pool *pool,
+                      const struct kernel_table *kernels, struct pool *pool, struct events *events,
                       struct adaptation **ret_adaptation);
 
 /* Commit what can be; before the pool goes. NULL is fine. */

@@ -168,3 +168,19 @@ cJSON *adaptation_to_json(struct adaptation *adaptation)
     }
     return json_builder_finish(&builder, root);
 }
+
+cJSON *adaptation_change_to_json(struct adaptation *adaptation, uint32_t adapter)
+{
+    struct json_builder builder = {.good = true};
+    struct adapter_status status;
+    cJSON *root = cJSON_CreateObject();
+    adaptation_get_status(adaptation, adapter, &status);
+    json_put_string(&builder, root, "adapter", adaptation_name(adaptation, adapter));
+    json_put_number(&builder, root, "applied", (double)adaptation_applied(adaptation, adapter));
+    json_put_number(&builder, root, "durable", (double)status.durable);
+    json_put_number(&builder, root, "labels", (double)status.online.labels);
+    json_put_number(&builder, root, "accuracy", status.accuracy < 0 ? 0 : status.accuracy);
+    json_put_number(&builder, root, "loss", status.online.loss);
+    put_verdict(&builder, root, &status.online.last);
+    return json_builder_finish(&builder, root);
+}

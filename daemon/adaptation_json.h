@@ -13,4 +13,8 @@ struct cJSON *adaptation_reply_to_json(const struct adaptation *adaptation,
 /* {"adapters":[...]}; `adaptation` may be NULL. */
 struct cJSON *adaptation_to_json(struct adaptation *adaptation);
 
+/* What an adapter's event says: the last update that judges frames, and how it does. NULL when out
+ * of memory. */
+struct cJSON *adaptation_change_to_json(struct adaptation *adaptation, uint32_t adapter);
+
 #endif

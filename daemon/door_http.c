@@ -16,7 +16,9 @@
 #include <cjson/cJSON.h>
 
 #include "daemon/admission.h"
+#include "daemon/events.h"
 #include "daemon/http_body.h"
+#include "daemon/http_socket.h"
 #include "daemon/limits.h"
 #include "daemon/method.h"
 #include "daemon/metrics.h"
@@ -31,18 +33,14 @@ enum state {
     STATE_BODY,   /* reading its body */
     STATE_BUSY,   /* its method runs */
     STATE_REPLY,  /* the rest of its reply is on the way */
+    STATE_STREAM, /* events are its reply, one after the other */
     STATE_LINGER, /* the last reply is out; what still comes is thrown away */
     STATE_CLOSED,
 };
 
 struct http_connection {
     struct connection base;
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_pipe_t pipe;
-        uv_tcp_t tcp;
-    } socket;
+    union http_socket socket;
     uv_timer_t timer;
     unsigned handles; /* not closed yet */
     enum state state;
@@ -321,6 +319,68 @@ static void on_method_done(struct method_call *call, enum proto_error error, con
     }
 }
 
+/* ---- Events ---- */
+
+static void stream_next(struct http_connection *connection);
+
+static void on_event_written(uv_write_t *request, int status)
+{
+    struct http_connection *connection = request->handle->data;
+    if (connection->state != STATE_STREAM) {
+        return;
+    }
+    free(connection->reply);
+    connection->reply = NULL;
+    if (status < 0) {
+        close_connection(connection);
+    } else {
+        set_timer(connection, LIMIT_STREAM_QUIET_MS);
+        stream_next(connection);
+    }
+}
+
+/* Send a piece of the stream, which is taken over; until it is out nothing follows. */
+static void stream_write(struct http_connection *connection, char *text, size_t length)
+{
+    uv_buf_t buffer = uv_buf_init(text, (unsigned)length);
+    connection->reply = text;
+    set_timer(connection, LIMIT_BODY_TIMEOUT_MS);
+    if (text == NULL || uv_write(&connection->write, &connection->socket.stream, &buffer, 1,
+                                 on_event_written) < 0) {
+        close_connection(connection);
+    }
+}
+
+static void stream_next(struct http_connection *connection)
+{
+    struct event *event = connection->state == STATE_STREAM && connection->reply == NULL
+                              ? events_next(connection->call.subscriber)
+                              : NULL;
+    if (event != NULL) {
+        size_t length = 0;
+        char *text = event_to_sse(event, &length);
+        event_release(event);
+        stream_write(connection, text, length);
+    }
+}
+
+static void on_events(void *call)
+{
+    stream_next(((struct method_call *)call)->door);
+}
+
+static void stream_start(struct http_connection *connection)
+{
+    const struct http_response response = {
+        .status = 200, .content_type = "text/event-stream", .stream = true};
+    char *head = malloc(HTTP_RESPONSE_HEAD_BYTES);
+    metrics_count_request(&connection->base.server->metrics, METRICS_HTTP, connection->method,
+                          PROTO_OK);
+    connection->state = STATE_STREAM;
+    connection->input_start = connection->input_end = 0; /* what still comes is thrown away */
+    stream_write(connection, head, head != NULL ? http_response_head(&response, head) : 0);
+}
+
 /* ---- Requests ---- */
 
 static void on_head(struct http_connection *connection, bool more_is_here)
@@ -329,7 +389,13 @@ static void on_head(struct http_connection *connection, bool more_is_here)
     const char *message;
     connection->progress = 0;
     connection->call = (struct method_call){
-        .source = JOB_SOURCE_REGION, .fd = -1, .done = on_method_done, .door = connection};
+        .source = JOB_SOURCE_REGION,
+        .fd = -1,
+        .done = on_method_done,
+        .door = connection,
+        .peer = &connection->base.peer,
+        .ready = on_events,
+    };
     enum proto_error error =
         http_body_open(connection->base.server, &connection->base.peer, head, &connection->method,
                        &connection->call.request, &connection->body, &message);
@@ -386,6 +452,9 @@ static void on_end(struct http_connection *connection)
     } else {
         method_start(server, connection->method, &connection->call);
     }
+    if (connection->state == STATE_BUSY && connection->call.subscriber != NULL) {
+        stream_start(connection);
+    }
 }
 
 /* Feed bytes to the reader and act on what they bring. True when there may be more to do without
@@ -440,7 +509,9 @@ static void on_timeout(uv_timer_t *timer)
 {
     struct http_connection *connection = timer->data;
     bool idle = connection->state == STATE_HEAD && http_reader_idle(connection->reader);
-    if (!idle && (connection->state == STATE_HEAD || connection->state == STATE_BODY)) {
+    if (connection->state == STATE_STREAM && connection->reply == NULL) {
+        stream_write(connection, strdup(":\n\n"), 3); /* a comment */
+    } else if (!idle && (connection->state == STATE_HEAD || connection->state == STATE_BODY)) {
         refuse(connection, PROTO_BAD_REQUEST, "the request did not arrive in time");
     } else {
         close_connection(connection);
@@ -449,16 +520,10 @@ static void on_timeout(uv_timer_t *timer)
 
 /* ---- The socket ---- */
 
-static bool is_gone(const struct http_connection *connection)
-{
-    int fd;
-    return uv_fileno(&connection->socket.handle, &fd) < 0 || server_peer_gone(fd);
-}
-
 static void on_read_end(struct http_connection *connection, bool clean)
 {
     connection->ended = true;
-    if (!clean || is_gone(connection) || connection->state == STATE_BODY ||
+    if (!clean || http_socket_gone(&connection->socket) || connection->state == STATE_BODY ||
         connection->state == STATE_LINGER ||
         (connection->state == STATE_HEAD && !has_input(connection))) {
         close_connection(connection);
@@ -477,7 +542,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
         on_read_end(connection, count == UV_EOF);
         return;
     }
-    if (connection->state == STATE_LINGER) {
+    if (connection->state == STATE_LINGER || connection->state == STATE_STREAM) {
         return;
     }
     if (buffer->base == connection->input + connection->input_end) {
@@ -488,15 +553,6 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     feed(connection, buffer->base,
          (size_t)count); /* in the body already, and no more than it needs */
     update_reading(connection);
-}
-
-static int open_socket(struct http_connection *connection, int fd)
-{
-    if (connection->base.peer.class != PEER_TCP) {
-        return uv_pipe_open(&connection->socket.pipe, fd);
-    }
-    int r = uv_tcp_open(&connection->socket.tcp, fd);
-    return r < 0 ? r : uv_tcp_nodelay(&connection->socket.tcp, 1);
 }
 
 int door_http_open(struct server *server, int fd, const struct peer *peer)
@@ -512,21 +568,11 @@ int door_http_open(struct server *server, int fd, const struct peer *peer)
     connection->base.close = on_drop;
     connection->call.fd = -1;
     connection->handles = 2;
-    if (peer->class == PEER_TCP) {
-        uv_tcp_init(&server->loop, &connection->socket.tcp);
-    } else {
-        uv_pipe_init(&server->loop, &connection->socket.pipe, 0);
-    }
     uv_timer_init(&server->loop, &connection->timer);
+    int r = http_socket_open(&connection->socket, &server->loop, fd, peer->class == PEER_TCP);
     connection->socket.handle.data = connection;
     connection->timer.data = connection;
-
-    int r = open_socket(connection, fd);
     if (r < 0) {
-        int owned;
-        if (uv_fileno(&connection->socket.handle, &owned) < 0) {
-            close(fd);
-        }
         close_handles(connection);
         return r;
     }

@@ -13,19 +13,20 @@
 #include <cjson/cJSON.h>
 
 #include "daemon/admission.h"
+#include "daemon/events.h"
 #include "daemon/fd_queue.h"
 #include "daemon/limits.h"
 #include "daemon/method.h"
 #include "daemon/metrics.h"
 #include "daemon/server.h"
 #include "daemon/varlink_frame.h"
+#include "daemon/varlink_input.h"
 #include "proto/varlink.h"
 
-#define INPUT_FIRST_BYTES 4096u /* each connection has as much; more is of the common budget */
-#define INPUT_BYTES_MAX   (LIMIT_VARLINK_MESSAGE_BYTES + 1u)
-#define REPLY_BYTES       4096 /* most replies need no more */
+#define REPLY_BYTES 4096 /* most replies need no more */
 
-enum slot_state { SLOT_FREE = 0, SLOT_BUSY, SLOT_READY };
+/* STREAM: ready whenever there is a text, which others follow. */
+enum slot_state { SLOT_FREE = 0, SLOT_BUSY, SLOT_READY, SLOT_STREAM };
 
 /* A call whose reply is not out yet. */
 struct slot {
@@ -61,9 +62,7 @@ struct varlink_connection {
     bool processing; /* process() is on the stack */
 
     struct varlink_scanner scanner;
-    char *input;
-    size_t size, start, end; /* of input; start..end is not consumed yet */
-    uint64_t consumed;       /* stream position of input[start] */
+    struct varlink_input input;
     struct fd_queue fds;
 
     struct slot slots[LIMIT_VARLINK_PIPELINE]; /* a ring in the order of the calls */
@@ -76,7 +75,7 @@ static void on_handle_closed(uv_handle_t *handle)
     struct varlink_connection *connection = handle->data;
     if (--connection->handles == 0) {
         close(connection->fd); /* not before its poll handle is closed */
-        free(connection->input);
+        varlink_input_finish(&connection->input);
         free(connection);
     }
 }
@@ -104,7 +103,7 @@ static void close_connection(struct varlink_connection *connection)
         free_slot(connection, &connection->slots[i]);
     }
     fd_queue_close(&connection->fds);
-    admission_release(server->admission, connection->size - INPUT_FIRST_BYTES);
+    varlink_input_release(&connection->input, server->admission);
     server_remove(&connection->base);
     uv_close((uv_handle_t *)&connection->poll, on_handle_closed);
     uv_close((uv_handle_t *)&connection->timer, on_handle_closed);
@@ -122,23 +121,9 @@ static struct slot *first_slot(struct varlink_connection *connection)
 
 /* ---- Replies ---- */
 
-/* {"parameters":{...}}, or {"parameters":{"name":{...}}} when the result has a name. Takes the
- * result over. */
-static cJSON *wrap_result(const struct method *method, cJSON *result)
+static char end_mark(const struct varlink_connection *connection)
 {
-    cJSON *root = cJSON_CreateObject();
-    cJSON *parent = root;
-    const char *name = "parameters";
-    if (method->result_name != NULL) {
-        parent = cJSON_AddObjectToObject(root, "parameters");
-        name = method->result_name;
-    }
-    if (!cJSON_AddItemToObjectCS(parent, name, result)) {
-        cJSON_Delete(result);
-        cJSON_Delete(root);
-        return NULL;
-    }
-    return root;
+    return connection->scanner.terminator == VARLINK_TERMINATOR_NEWLINE ? '\n' : '\0';
 }
 
 /* The call is answered; takes the reply over. When memory runs out there is no text, and flush ends
@@ -150,8 +135,7 @@ static void set_reply(struct varlink_connection *connection, struct slot *slot, 
         slot->text = reply != NULL ? cJSON_PrintBuffered(reply, REPLY_BYTES, 0) : NULL;
         if (slot->text != NULL) {
             slot->length = strlen(slot->text);
-            slot->text[slot->length++] =
-                connection->scanner.terminator == VARLINK_TERMINATOR_NEWLINE ? '\n' : '\0';
+            slot->text[slot->length++] = end_mark(connection);
             connection->queued += slot->length;
         }
     }
@@ -171,38 +155,81 @@ static void set_gone(struct varlink_connection *connection)
     connection->gone = true;
     for (unsigned i = 0; i < LIMIT_VARLINK_PIPELINE; i++) {
         struct slot *slot = &connection->slots[i];
-        if (slot->state == SLOT_BUSY && !slot->oneway) {
+        if (slot->state == SLOT_STREAM || (slot->state == SLOT_BUSY && !slot->oneway)) {
             method_cancel(connection->base.server, &slot->call);
             slot->state = SLOT_READY;
         }
     }
 }
 
+/* The next event of a stream becomes its text. False: there is none. */
+static bool fetch_event(struct varlink_connection *connection, struct slot *slot)
+{
+    struct event *event = events_next(slot->call.subscriber);
+    if (event == NULL) {
+        return false;
+    }
+    slot->text = event_to_reply(event, &slot->length);
+    slot->sent = 0;
+    event_release(event);
+    if (slot->text == NULL) {
+        close_connection(connection);
+        return false;
+    }
+    slot->text[slot->length++] = end_mark(connection); /* in place of the NUL */
+    connection->queued += slot->length;
+    return true;
+}
+
+/* Is there something to send? */
+static bool first_ready(struct varlink_connection *connection)
+{
+    struct slot *slot = first_slot(connection);
+    return connection->used > 0 &&
+           (slot->state == SLOT_READY ||
+            (slot->state == SLOT_STREAM && (slot->text != NULL || fetch_event(connection, slot))));
+}
+
+/* Send the text of a slot. False: not all of it now. */
+static bool send_text(struct varlink_connection *connection, struct slot *slot)
+{
+    while (slot->text != NULL && slot->sent < slot->length && !connection->gone) {
+        ssize_t n = send(connection->fd, slot->text + slot->sent, slot->length - slot->sent,
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0) {
+            slot->sent += (size_t)n;
+        } else if (errno == EAGAIN) {
+            if (connection->queued > LIMIT_REPLY_QUEUE_BYTES) {
+                close_connection(connection);
+            }
+            return false;
+        } else if (errno != EINTR) {
+            set_gone(connection);
+        }
+    }
+    return true;
+}
+
 /* Send what is ready, in order. */
 static void flush(struct varlink_connection *connection)
 {
-    while (connection->used > 0 && first_slot(connection)->state == SLOT_READY) {
+    while (!connection->closed && first_ready(connection)) {
         struct slot *slot = first_slot(connection);
-        while (slot->text != NULL && slot->sent < slot->length && !connection->gone) {
-            ssize_t n = send(connection->fd, slot->text + slot->sent, slot->length - slot->sent,
-                             MSG_DONTWAIT | MSG_NOSIGNAL);
-            if (n >= 0) {
-                slot->sent += (size_t)n;
-            } else if (errno == EAGAIN) {
-                if (connection->queued > LIMIT_REPLY_QUEUE_BYTES) {
-                    close_connection(connection);
-                }
-                return;
-            } else if (errno != EINTR) {
-                set_gone(connection);
-            }
+        if (!send_text(connection, slot)) {
+            return;
         }
         bool missing = slot->text == NULL && !slot->oneway && !connection->gone;
         connection->queued -= slot->length;
+        connection->phase = TIMER_STALE; /* the client reads: the next reply has its own time */
+        if (slot->state == SLOT_STREAM) {
+            free(slot->text);
+            slot->text = NULL;
+            slot->length = 0;
+            continue;
+        }
         free_slot(connection, slot);
         connection->first = (connection->first + 1) % LIMIT_VARLINK_PIPELINE;
         connection->used--;
-        connection->phase = TIMER_STALE; /* the client reads: the next reply has its own time */
         if (missing) {
             close_connection(connection);
             return;
@@ -214,6 +241,7 @@ static void flush(struct varlink_connection *connection)
 
 static void on_method_done(struct method_call *call, enum proto_error error, const char *message,
                            cJSON *result);
+static void on_events(void *call);
 
 /* Find the method and its arguments. PROTO_OK, or the error to answer. */
 static enum proto_error check_call(struct varlink_connection *connection, struct slot *slot,
@@ -230,13 +258,19 @@ static enum proto_error check_call(struct varlink_connection *connection, struct
         *ret_message = "you may not call this method";
         return PROTO_FORBIDDEN;
     }
-    if (call->more || call->upgrade) {
-        *ret_message = "this method gives one reply: neither more nor upgrade";
+    if (call->more != slot->method->streams || call->upgrade || (call->more && call->oneway)) {
+        *ret_message = slot->method->streams
+                           ? "this method gives many replies: more, and nothing else"
+                           : "this method gives one reply: neither more nor upgrade";
         return PROTO_BAD_REQUEST;
     }
     slot->call.parameters = call->parameters;
     const enum method_takes takes = slot->method->takes;
     struct proto_request *request = &slot->call.request;
+    if (takes == METHOD_TAKES_WATCH &&
+        proto_watch_from_json(call->parameters, request, ret_message) < 0) {
+        return PROTO_BAD_REQUEST;
+    }
     if (takes == METHOD_TAKES_FRAME || takes == METHOD_TAKES_LABEL) {
         int r = takes == METHOD_TAKES_FRAME
                     ? proto_request_from_json(call->parameters, request, ret_message)
@@ -257,21 +291,6 @@ static enum proto_error check_call(struct varlink_connection *connection, struct
     return PROTO_OK;
 }
 
-/* {"error":"org.varlink.service.MethodNotFound","parameters":{"message":"...","method":"..."}} */
-static void set_method_not_found(struct varlink_connection *connection, struct slot *slot,
-                                 const char *message, const char *method)
-{
-    metrics_count_request(&connection->base.server->metrics, METRICS_VARLINK, NULL,
-                          PROTO_METHOD_NOT_FOUND);
-    cJSON *reply = proto_error_to_json(PROTO_METHOD_NOT_FOUND, message);
-    cJSON *parameters = cJSON_GetObjectItemCaseSensitive(reply, "parameters");
-    if (cJSON_AddStringToObject(parameters, "method", method) == NULL) {
-        cJSON_Delete(reply);
-        reply = NULL;
-    }
-    set_reply(connection, slot, reply);
-}
-
 static void run_call(struct varlink_connection *connection, struct slot *slot,
                      const struct varlink_call *call, int *fds, unsigned fd_count)
 {
@@ -284,8 +303,14 @@ static void run_call(struct varlink_connection *connection, struct slot *slot,
     enum proto_error error = check_call(connection, slot, call, fds, fd_count, &message);
     if (error == PROTO_OK) {
         method_start(connection->base.server, slot->method, &slot->call);
+        if (slot->call.subscriber != NULL) {
+            slot->state = SLOT_STREAM;
+            metrics_count_request(&connection->base.server->metrics, METRICS_VARLINK, slot->method,
+                                  PROTO_OK);
+        }
     } else if (error == PROTO_METHOD_NOT_FOUND) {
-        set_method_not_found(connection, slot, message, call->method);
+        metrics_count_request(&connection->base.server->metrics, METRICS_VARLINK, NULL, error);
+        set_reply(connection, slot, varlink_method_not_found(message, call->method));
     } else {
         set_error(connection, slot, error, message);
     }
@@ -297,7 +322,12 @@ static struct slot *add_slot(struct varlink_connection *connection)
     unsigned index = (connection->first + connection->used++) % LIMIT_VARLINK_PIPELINE;
     struct slot *slot = &connection->slots[index];
     *slot = (struct slot){
-        .call = {.source = JOB_SOURCE_REGION, .fd = -1, .done = on_method_done, .door = connection},
+        .call = {.source = JOB_SOURCE_REGION,
+                 .fd = -1,
+                 .done = on_method_done,
+                 .door = connection,
+                 .peer = &connection->base.peer,
+                 .ready = on_events},
         .state = SLOT_BUSY,
     };
     return slot;
@@ -308,7 +338,8 @@ static void handle_message(struct varlink_connection *connection, const char *da
     struct varlink_call call;
     const char *reason = "out of memory";
     int fds[LIMIT_VARLINK_FDS];
-    unsigned fd_count = fd_queue_take(&connection->fds, connection->consumed + length + 1, fds);
+    unsigned fd_count =
+        fd_queue_take(&connection->fds, connection->input.consumed + length + 1, fds);
     struct slot *slot = add_slot(connection);
 
     int r = varlink_call_parse(data, length, &call, &reason);
@@ -337,18 +368,25 @@ static void fail(struct varlink_connection *connection, enum proto_error error, 
 
 static bool has_unscanned(const struct varlink_connection *connection)
 {
-    return connection->scanner.scanned < connection->end - connection->start;
+    return connection->scanner.scanned < connection->input.end - connection->input.start;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_timer(uv_timer_t *timer);
 
+/* flush has left something that the client must read first. */
+static bool has_text(struct varlink_connection *connection)
+{
+    const struct slot *slot = first_slot(connection);
+    return connection->used > 0 &&
+           (slot->state == SLOT_READY || (slot->state == SLOT_STREAM && slot->text != NULL));
+}
+
 static void update_events(struct varlink_connection *connection)
 {
     bool reads = !connection->ended && !connection->failed &&
                  connection->used < LIMIT_VARLINK_PIPELINE && !has_unscanned(connection);
-    bool writes =
-        connection->used > 0 && first_slot(connection)->state == SLOT_READY && !connection->gone;
+    bool writes = has_text(connection) && !connection->gone;
     /* Asking for priority data, which a Unix socket never has, lets a hang-up through that nobody
      * reads. */
     int events = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0) |
@@ -375,11 +413,10 @@ static void update_timer(struct varlink_connection *connection)
     enum timer_phase phase = has_unscanned(connection) && !connection->failed &&
                                      connection->used < LIMIT_VARLINK_PIPELINE
                                  ? TIMER_RESUME
-                             : connection->used > 0 && first_slot(connection)->state == SLOT_READY
-                                 ? TIMER_REPLY
-                             : connection->used > 0                ? TIMER_OFF
-                             : connection->end > connection->start ? TIMER_MESSAGE
-                                                                   : TIMER_IDLE;
+                             : has_text(connection)                            ? TIMER_REPLY
+                             : connection->used > 0                            ? TIMER_OFF
+                             : connection->input.end > connection->input.start ? TIMER_MESSAGE
+                                                                               : TIMER_IDLE;
     if (phase == connection->phase) {
         return;
     }
@@ -388,24 +425,6 @@ static void update_timer(struct varlink_connection *connection)
         uv_timer_stop(&connection->timer);
     } else {
         uv_timer_start(&connection->timer, on_timer, waits[phase], 0);
-    }
-}
-
-/* A large message is gone: give its room back. */
-static void shrink_input(struct varlink_connection *connection)
-{
-    if (connection->start < connection->end) {
-        return;
-    }
-    connection->start = connection->end = 0;
-    if (connection->size > INPUT_FIRST_BYTES) {
-        char *input = realloc(connection->input, INPUT_FIRST_BYTES);
-        if (input != NULL) {
-            admission_release(connection->base.server->admission,
-                              connection->size - INPUT_FIRST_BYTES);
-            connection->input = input;
-            connection->size = INPUT_FIRST_BYTES;
-        }
     }
 }
 
@@ -420,7 +439,7 @@ static void update(struct varlink_connection *connection)
         close_connection(connection);
         return;
     }
-    shrink_input(connection);
+    varlink_input_shrink(&connection->input, connection->base.server->admission);
     update_events(connection);
     update_timer(connection);
 }
@@ -431,10 +450,10 @@ static void process(struct varlink_connection *connection)
     connection->processing = true;
     while (!connection->closed && !connection->failed &&
            connection->used < LIMIT_VARLINK_PIPELINE && has_unscanned(connection)) {
-        const char *data = connection->input + connection->start;
+        const char *data = connection->input.bytes + connection->input.start;
         size_t length = 0, consumed = 0;
-        int r = varlink_scan(&connection->scanner, data, connection->end - connection->start,
-                             &length, &consumed);
+        int r = varlink_scan(&connection->scanner, data,
+                             connection->input.end - connection->input.start, &length, &consumed);
         if (r == -EAGAIN) {
             break;
         }
@@ -444,8 +463,8 @@ static void process(struct varlink_connection *connection)
             break;
         }
         handle_message(connection, data, length);
-        connection->start += consumed;
-        connection->consumed += consumed;
+        connection->input.start += consumed;
+        connection->input.consumed += consumed;
         connection->phase = TIMER_STALE; /* the next message has its own time */
         flush(connection);
     }
@@ -461,13 +480,22 @@ static void on_method_done(struct method_call *call, enum proto_error error, con
     if (error == PROTO_OK) {
         metrics_count_request(&connection->base.server->metrics, METRICS_VARLINK, slot->method,
                               error);
-        set_reply(connection, slot, wrap_result(slot->method, result));
+        set_reply(connection, slot, varlink_wrap_result(slot->method, result));
     } else {
         set_error(connection, slot, error, message);
     }
     if (!connection->processing) {
         /* What waits in the input is called on the loop's next turn: clients whose frames push each
          * other out must not recurse. */
+        flush(connection);
+        update(connection);
+    }
+}
+
+static void on_events(void *call)
+{
+    struct varlink_connection *connection = ((struct method_call *)call)->door;
+    if (!connection->processing) {
         flush(connection);
         update(connection);
     }
@@ -485,40 +513,9 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-/* Make room to read into. Errors: -EFBIG, -ENOBUFS (all requests together hold too much), -ENOMEM.
- */
-static int grow_input(struct varlink_connection *connection)
-{
-    struct admission *admission = connection->base.server->admission;
-    if (connection->start > 0) {
-        memmove(connection->input, connection->input + connection->start,
-                connection->end - connection->start);
-        connection->end -= connection->start;
-        connection->start = 0;
-    }
-    if (connection->end < connection->size) {
-        return 0;
-    }
-    if (connection->size == INPUT_BYTES_MAX) {
-        return -EFBIG;
-    }
-    size_t size = connection->size * 2 < INPUT_BYTES_MAX ? connection->size * 2 : INPUT_BYTES_MAX;
-    if (!admission_reserve(admission, size - connection->size)) {
-        return -ENOBUFS;
-    }
-    char *input = realloc(connection->input, size);
-    if (input == NULL) {
-        admission_release(admission, size - connection->size);
-        return -ENOMEM;
-    }
-    connection->input = input;
-    connection->size = size;
-    return 0;
-}
-
 static void on_readable(struct varlink_connection *connection)
 {
-    int r = grow_input(connection);
+    int r = varlink_input_grow(&connection->input, connection->base.server->admission);
     if (r < 0) {
         fail(connection,
              r == -EFBIG     ? PROTO_TOO_LARGE
@@ -529,12 +526,12 @@ static void on_readable(struct varlink_connection *connection)
                              : "out of memory");
         return;
     }
-    ssize_t n =
-        fd_queue_receive(&connection->fds, connection->fd, connection->input + connection->end,
-                         connection->size - connection->end,
-                         connection->consumed + (connection->end - connection->start));
+    ssize_t n = fd_queue_receive(
+        &connection->fds, connection->fd, connection->input.bytes + connection->input.end,
+        connection->input.size - connection->input.end,
+        connection->input.consumed + (connection->input.end - connection->input.start));
     if (n > 0) {
-        connection->end += (size_t)n;
+        connection->input.end += (size_t)n;
     } else if (n == 0) {
         connection->ended = true;
         if (server_peer_gone(connection->fd)) {
@@ -566,22 +563,21 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 int door_varlink_open(struct server *server, int fd, const struct peer *peer)
 {
     struct varlink_connection *connection = calloc(1, sizeof(*connection));
-    char *input = malloc(INPUT_FIRST_BYTES);
-    int r = -ENOMEM;
-    if (connection != NULL && input != NULL) {
+    int r = connection != NULL ? varlink_input_init(&connection->input) : -ENOMEM;
+    if (r == 0) {
         r = uv_poll_init(&server->loop, &connection->poll, fd);
     }
     if (r < 0) {
+        if (connection != NULL) {
+            varlink_input_finish(&connection->input);
+        }
         free(connection);
-        free(input);
         close(fd);
         return r;
     }
     connection->base.peer = *peer;
     connection->base.close = on_drop;
     connection->fd = fd;
-    connection->input = input;
-    connection->size = INPUT_FIRST_BYTES;
     connection->scanner.terminator = VARLINK_TERMINATOR_UNKNOWN;
     connection->handles = 2;
     uv_timer_init(&server->loop, &connection->timer);

@@ -41,6 +41,7 @@ static void on_pool_changed(void *context)
         admission_changed(server->admission);
     }
     service_pool_changed(&server->service, fleet);
+    service_tell(&server->service);
     pool_get_stats(fleet->pool, &stats);
     log_failures(server, &stats);
     reload_fleet_changed(&server->reload, fleet);
@@ -64,6 +65,11 @@ static void on_pool_finished(void *context, struct frame *frame, enum proto_erro
         }
         models_describe(fleet->models, frame, result, &described);
         metrics_count_frame(&server->metrics, frame, &described.times);
+        service_frame_judged(&server->service, frame);
+        if (events_wanted(&server->events, frame->camera)) {
+            events_publish(&server->events, EVENT_RESULT, frame->camera,
+                           proto_result_to_json(&described));
+        }
     }
     admission_finished(server->admission, frame, error, message,
                        result != NULL ? &described : NULL);

@@ -52,6 +52,9 @@ static enum proto_error check_body(const struct method *method, const struct htt
     const enum http_body body = body_of(method, head);
     int r = 0;
     *ret_body = body;
+    if (method->takes == METHOD_TAKES_WATCH) {
+        r = proto_watch_from_query(head->query, ret_request, ret_message);
+    }
     if (body == HTTP_BODY_FRAME) {
         r = method->takes == METHOD_TAKES_FRAME
                 ? proto_request_from_query(rest, head->query, ret_request, ret_message)

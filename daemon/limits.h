@@ -47,4 +47,16 @@
 /* labels and changes of adapters that wait for the trainer, each with its bytes; then busy */
 #define LIMIT_TRAINER_QUEUE 64u
 
+/* connections that are told of events, each with its queue: browsers, home automation, a terminal
+ */
+#define LIMIT_SUBSCRIBERS          32u
+#define LIMIT_SUBSCRIBERS_PER_PEER 16u
+/* events and their bytes that wait for one subscriber; then they are lost to it. The result of the
+ * largest model has some 80 KiB, that of a usual one 1 KiB */
+#define LIMIT_EVENT_QUEUE       64u
+#define LIMIT_EVENT_QUEUE_BYTES (128u * 1024u)
+/* milliseconds without an event after which a stream by HTTP is shown to be alive, so that a client
+ * that went away without a word is noticed */
+#define LIMIT_STREAM_QUIET_MS 30000u
+
 #endif

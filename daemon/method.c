@@ -4,6 +4,7 @@
 #include "daemon/method.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cjson/cJSON.h>
 
 #include "daemon/admission.h"
+#include "daemon/events.h"
 #include "daemon/method_adapt.h"
 #include "daemon/metrics.h"
 #include "daemon/server.h"
@@ -154,6 +156,17 @@ static void run_reload(struct server *server, struct method_call *call)
 {
     if (!refuse_parameters(call)) {
         reload_call(&server->reload, call);
+    }
+}
+
+static void run_subscribe(struct server *server, struct method_call *call)
+{
+    int r = events_subscribe(&server->events, call->request.camera, call->peer, call->ready, call,
+                             &call->subscriber);
+    if (r == -EUSERS) {
+        call->done(call, PROTO_TOO_BUSY, "there are too many subscribers", NULL);
+    } else if (r < 0) {
+        call->done(call, PROTO_INTERNAL, "out of memory", NULL);
     }
 }
 
@@ -301,6 +314,16 @@ static const struct method methods[] = {
         .run = run_reload,
     },
     {
+        .name = "io.ocellus.Subscribe",
+        .path = "/events",
+        .verbs = HTTP_VERB_GET,
+        .allow = "GET",
+        .column = AUTHORISE_CLIENTS,
+        .takes = METHOD_TAKES_WATCH,
+        .streams = true,
+        .run = run_subscribe,
+    },
+    {
         .path = "/healthz",
         .verbs = HTTP_VERB_GET,
         .allow = "GET",
@@ -390,6 +413,7 @@ void method_start(struct server *server, const struct method *method, struct met
 {
     call->frame = NULL;
     call->request_in_flight = NULL;
+    call->subscriber = NULL;
     call->reloading = false;
     if (call->bytes != NULL || call->fd >= 0) {
         struct frame *frame = frame_create();
@@ -414,6 +438,10 @@ void method_cancel(struct server *server, struct method_call *call)
     if (call->frame != NULL) {
         admission_cancel(server->admission, call->frame);
         call->frame = NULL;
+    }
+    if (call->subscriber != NULL) {
+        events_unsubscribe(call->subscriber);
+        call->subscriber = NULL;
     }
     if (call->reloading) {
         reload_cancel(&server->reload, call);

@@ -20,6 +20,7 @@ struct cJSON;
 struct server;
 struct method_call;
 
+struct subscriber;
 struct trainer_request;
 
 /* What a request brings besides parameters on Varlink. */
@@ -28,6 +29,7 @@ enum method_takes {
     METHOD_TAKES_FRAME, /* a request, and a frame in bytes or fd */
     METHOD_TAKES_JSON,  /* on HTTP parameters: an object in the body */
     METHOD_TAKES_LABEL, /* a request: with a frame, or on HTTP as JSON */
+    METHOD_TAKES_WATCH, /* a request: whose events */
 };
 
 struct method {
@@ -40,6 +42,7 @@ struct method {
     const char
         *result_name; /* on Varlink the result is a member of this name; NULL: it is the object */
     const char *text_type; /* not NULL: only on HTTP, the result is a string of this media type */
+    bool streams;          /* gives events until one side ends it (method_call.subscriber) */
     void (*run)(struct server *server, struct method_call *call);
 };
 
@@ -58,6 +61,11 @@ struct method_call {
     void (*done)(struct method_call *call, enum proto_error error, const char *message,
                  struct cJSON *result);
     void *door;
+    /* Of a method that streams: who asks, and what runs when events are there to be fetched. Where
+     * such a method does not call `done` it has set `subscriber`, which method_cancel ends. */
+    const struct peer *peer;
+    void (*ready)(void *call);
+    struct subscriber *subscriber;
 
     struct method_call *next; /* of those that wait for a reload */
     bool reloading;           /* it waits for one */

@@ -280,6 +280,10 @@ static void put_load(struct text *text, const struct server *server)
     put_counter(text, "ocellus_frames_lowered_total",
                 "Frames judged at a cheaper operating point, chosen by load.",
                 server->metrics.lowered);
+    put_gauge(text, "ocellus_subscribers", "Connections that are told of events.",
+              server->events.count);
+    put_counter(text, "ocellus_events_lost_total", "Events that slow subscribers lost.",
+                server->events.lost);
     put_gauge(text, "ocellus_resident_bytes", "Resident memory of the daemon without workers.",
               (double)status_resident_bytes());
 }

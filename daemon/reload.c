@@ -12,6 +12,8 @@
 
 #include "daemon/adaptation.h"
 #include "daemon/limits.h"
+#include "daemon/events.h"
+#include "daemon/json_builder.h"
 #include "daemon/log.h"
 #include "daemon/method.h"
 #include "daemon/server.h"
@@ -143,9 +145,24 @@ static void answer_calls(struct reload *reload)
     }
 }
 
+static void tell(struct reload *reload)
+{
+    struct json_builder builder = {.good = true};
+    if (events_wanted(&reload->server->events, NULL)) {
+        cJSON *body = cJSON_CreateObject();
+        json_put_number(&builder, body, "configuration", (double)reload->done);
+        if (reload->trouble[0] != '\0') {
+            json_put_string(&builder, body, "error", reload->trouble);
+        }
+        events_publish(&reload->server->events, EVENT_RELOAD, NULL,
+                       json_builder_finish(&builder, body));
+    }
+}
+
 static void finish(struct reload *reload)
 {
     service_reloaded(&reload->server->service);
+    tell(reload);
     answer_calls(reload); /* which may ask for the next, and close connections */
     if (reload->again && !reload->server->stopping) {
         reload->again = false;

@@ -231,7 +231,7 @@ static int start_work(struct server *server, struct config *config)
         return r;
     }
     r = adaptation_create(&server->loop, config, server->models, &server->kernels, server->pool,
-                          &server->adaptation);
+                          &server->events, &server->adaptation);
     setup->pinned = setup->fleet->pinned = server->adaptation != NULL;
     return r;
 }
@@ -360,6 +360,7 @@ static int run(struct server *server, struct config *config, const char *path)
         r = r == 0 ? -EBUSY : r;
     }
     admission_destroy(server->admission);
+    events_finish(&server->events);
     fleet_free_all(server);
     free_setup(server->setup);
     free_setup(server->pinned);

@@ -15,6 +15,7 @@
 
 #include "config/config.h"
 #include "daemon/authorise.h"
+#include "daemon/events.h"
 #include "daemon/listen.h"
 #include "daemon/metrics.h"
 #include "daemon/reload.h"
@@ -51,6 +52,7 @@ struct server {
     struct service service;
     struct reload reload;
     struct metrics metrics;
+    struct events events;
     bool stopping;
     int result; /* what server_run returns */
     uint64_t failures_logged, failures_logged_ns;

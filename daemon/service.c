@@ -9,14 +9,18 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include <cjson/cJSON.h>
+
+#include "daemon/json_builder.h"
 #include "daemon/log.h"
 #include "daemon/models.h"
 #include "daemon/pool.h"
 #include "daemon/server.h"
 #include "daemon/status.h"
 
-#define STATUS_MS  10000u /* a new status line at most so often */
-#define PROBE_SIDE 32u    /* pixels: what a camera could send, and decoded in no time */
+#define STATUS_MS  10000u               /* a new status line at most so often */
+#define LOWERED_NS UINT64_C(1000000000) /* no cheaper point for so long: load is over */
+#define PROBE_SIDE 32u /* pixels: what a camera could send, and decoded in no time */
 
 /* `state` is lines that end in a newline, or empty. */
 static void notify(struct service *service, const char *state)
@@ -101,6 +105,7 @@ void service_probe_finished(struct service *service, struct fleet *fleet, struct
             service->announced = true;
             notify(service, "READY=1\n");
             log_info("ready");
+            service_tell(service);
         }
     } else if (error != PROTO_WORKER_FAILED && error != PROTO_DEADLINE) {
         snprintf(fleet->refusal, sizeof(fleet->refusal),
@@ -109,6 +114,40 @@ void service_probe_finished(struct service *service, struct fleet *fleet, struct
             server_fail(service->server, "%s", fleet->refusal);
         }
     } /* else the pool replaces the worker, and the next one tries */
+}
+
+void service_tell(struct service *service)
+{
+    const struct server *server = service->server;
+    const bool ready = server->pool != NULL && server_ready(server);
+    const int state =
+        ready | server->stopping << 1 | service->lowered << 2 | service->starving << 3;
+    if (state == service->told_state) {
+        return;
+    }
+    struct json_builder builder = {.good = true};
+    cJSON *body = cJSON_CreateObject();
+    service->told_state = state;
+    json_put_bool(&builder, body, "ready", ready);
+    json_put_bool(&builder, body, "stopping", server->stopping);
+    json_put_bool(&builder, body, "lowered", service->lowered);
+    json_put_bool(&builder, body, "starving", service->starving);
+    events_publish(&service->server->events, EVENT_STATE, NULL,
+                   json_builder_finish(&builder, body));
+}
+
+void service_frame_judged(struct service *service, const struct frame *frame)
+{
+    if (strcmp(frame->point, MODELS_POINT_AUTO) != 0) {
+        return;
+    }
+    const uint64_t now = uv_hrtime();
+    if (frame->point_index > 0) {
+        service->lowered_ns = now;
+    }
+    service->lowered =
+        frame->point_index > 0 || (service->lowered && now - service->lowered_ns < LOWERED_NS);
+    service_tell(service);
 }
 
 void service_reloading(struct service *service)
@@ -141,6 +180,7 @@ static void on_watchdog(uv_timer_t *timer)
         log_warning("a worker does not answer and cannot be replaced: the watchdog is not fed");
     }
     service->starving = !healthy;
+    service_tell(service);
     service->period_start_ns = now;
     start_probes(service, service->server->setup->fleet);
 }
@@ -149,6 +189,7 @@ void service_init(struct service *service, struct server *server)
 {
     uint64_t watchdog_us = 0;
     service->server = server;
+    service->told_state = -1;
     service->managed = getenv("NOTIFY_SOCKET") != NULL;
     uv_timer_init(&server->loop, &service->status);
     uv_timer_init(&server->loop, &service->watchdog);
@@ -165,6 +206,7 @@ void service_stop(struct service *service)
     uv_close((uv_handle_t *)&service->watchdog, NULL);
     uv_close((uv_handle_t *)&service->status, NULL);
     sd_notify(0, "STOPPING=1");
+    service_tell(service);
 }
 
 void service_note(struct service *service)

@@ -31,6 +31,9 @@ struct service {
     bool managed;                    /* somebody listens */
     bool announced;                  /* READY was sent */
     bool starving;                   /* the watchdog was not fed in the last period */
+    bool lowered;                    /* load makes "auto" a cheaper operating point */
+    uint64_t lowered_ns;             /* when a frame got one last */
+    int told_state;                  /* what the last event of the state said; -1: there was none */
     char told[SERVICE_STATUS_BYTES]; /* the status line that was sent last */
 };
 
@@ -49,6 +52,12 @@ void service_probe_finished(struct service *service, struct fleet *fleet, struct
 /* RELOADING, and READY again, whatever came of it: what went wrong stays in the status line. */
 void service_reloading(struct service *service);
 void service_reloaded(struct service *service);
+
+/* Make an event of the state, where that has changed. */
+void service_tell(struct service *service);
+
+/* A frame was judged, maybe at a cheaper operating point than its camera's load of one would be. */
+void service_frame_judged(struct service *service, const struct frame *frame);
 
 /* Something happened that the status line may tell, within ten seconds. Cheap. */
 void service_note(struct service *service);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -156,4 +157,10 @@ void status_line(const struct server *server, char *out, size_t size)
              " dropped",
              stats.ready, stats.workers, totals.answered, totals.failed,
              totals.superseded + totals.expired + totals.refused);
+    if (server->metrics.lowered > 0) {
+        const size_t length = strlen(out);
+        snprintf(out + length, size - length,
+                 ", %" PRIu64 " judged at a cheaper operating point because of load%s",
+                 server->metrics.lowered, server->service.lowered ? ", now" : "");
+    }
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <cjson/cJSON.h>
+
 #include "daemon/admission.h"
 #include "daemon/limits.h"
 #include "daemon/server.h"
@@ -94,4 +96,32 @@ enum proto_error varlink_frame_take(const struct server *server, bool newline_mo
         fds[0] = -1;
     }
     return error;
+}
+
+struct cJSON *varlink_wrap_result(const struct method *method, cJSON *result)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON *parent = root;
+    const char *name = "parameters";
+    if (method->result_name != NULL) {
+        parent = cJSON_AddObjectToObject(root, "parameters");
+        name = method->result_name;
+    }
+    if (!cJSON_AddItemToObjectCS(parent, name, result)) {
+        cJSON_Delete(result);
+        cJSON_Delete(root);
+        return NULL;
+    }
+    return root;
+}
+
+struct cJSON *varlink_method_not_found(const char *message, const char *method)
+{
+    cJSON *reply = proto_error_to_json(PROTO_METHOD_NOT_FOUND, message);
+    cJSON *parameters = cJSON_GetObjectItemCaseSensitive(reply, "parameters");
+    if (cJSON_AddStringToObject(parameters, "method", method) == NULL) {
+        cJSON_Delete(reply);
+        reply = NULL;
+    }
+    return reply;
 }

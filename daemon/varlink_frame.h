@@ -20,4 +20,12 @@ enum proto_error varlink_frame_take(const struct server *server, bool newline_mo
                                     struct method_call *call, int *fds, unsigned fd_count,
                                     const char **ret_message);
 
+/* {"parameters":{...}}, or {"parameters":{"name":{...}}} when the result has a name. Takes the
+ * result over. NULL: out of memory. */
+struct cJSON *varlink_wrap_result(const struct method *method, struct cJSON *result);
+
+/* {"error":"org.varlink.service.MethodNotFound","parameters":{"message":"...","method":"..."}};
+ * NULL: out of memory. */
+struct cJSON *varlink_method_not_found(const char *message, const char *method);
+
 #endif

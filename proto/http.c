@@ -370,7 +370,10 @@ static const char *status_text(int status)
 
 size_t http_response_head(const struct http_response *response, char out[HTTP_RESPONSE_HEAD_BYTES])
 {
-    char retry[32] = "", allow[48] = "", type[64] = "";
+    char retry[32] = "", allow[48] = "", type[64] = "", size[48] = "Cache-Control: no-store\r\n";
+    if (!response->stream) {
+        snprintf(size, sizeof(size), "Content-Length: %zu\r\n", response->content_length);
+    }
     if (response->retry_after > 0) {
         snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", response->retry_after);
     }
@@ -381,9 +384,8 @@ size_t http_response_head(const struct http_response *response, char out[HTTP_RE
         snprintf(type, sizeof(type), "Content-Type: %.40s\r\n", response->content_type);
     }
     int length =
-        snprintf(out, HTTP_RESPONSE_HEAD_BYTES,
-                 "HTTP/1.1 %d %s\r\n%sContent-Length: %zu\r\n%s%sConnection: %s\r\n\r\n",
-                 response->status, status_text(response->status), type, response->content_length,
-                 retry, allow, response->keep_alive ? "keep-alive" : "close");
+        snprintf(out, HTTP_RESPONSE_HEAD_BYTES, "HTTP/1.1 %d %s\r\n%s%s%s%sConnection: %s\r\n\r\n",
+                 response->status, status_text(response->status), type, size, retry, allow,
+                 response->keep_alive ? "keep-alive" : "close");
     return (size_t)length; /* the pieces sum to less than the buffer */
 }

@@ -75,6 +75,7 @@ struct http_response {
     int status;
     const char *content_type; /* NULL: no body */
     size_t content_length;
+    bool stream; /* the body has no length: it ends with the connection */
     bool keep_alive;
     unsigned retry_after; /* seconds; 0: no such header */
     const char *allow;    /* NULL: no such header */

@@ -461,3 +461,25 @@ int proto_label_from_json(const struct cJSON *parameters, struct proto_request *
     }
     return give(&progress, r, ret_request, ret_reason);
 }
+
+int proto_watch_from_json(const struct cJSON *parameters, struct proto_request *ret_request,
+                          const char **ret_reason)
+{
+    struct proto_request request;
+    struct progress progress;
+    start(&progress, &request);
+    request.camera[0] = '\0';
+    return give(&progress, read_parameters(&progress, parameters, BIT(FIELD_CAMERA)), ret_request,
+                ret_reason);
+}
+
+int proto_watch_from_query(const char *query, struct proto_request *ret_request,
+                           const char **ret_reason)
+{
+    struct proto_request request;
+    struct progress progress;
+    start(&progress, &request);
+    request.camera[0] = '\0';
+    return give(&progress, read_query(&progress, query, BIT(FIELD_CAMERA)), ret_request,
+                ret_reason);
+}

@@ -106,4 +106,11 @@ int proto_label_from_json(const struct cJSON *parameters, struct proto_request *
 int proto_label_from_query(const char *query, struct proto_request *ret_request,
                            const char **ret_reason);
 
+/* Whose events: the parameters of io.ocellus.Subscribe and the query of /events, of which there is
+ * `camera` only; it is empty in *ret_request where it is not given. Errors as above. */
+int proto_watch_from_json(const struct cJSON *parameters, struct proto_request *ret_request,
+                          const char **ret_reason);
+int proto_watch_from_query(const char *query, struct proto_request *ret_request,
+                           const char **ret_reason);
+
 #endif

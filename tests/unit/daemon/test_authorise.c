@@ -37,6 +37,7 @@ static const struct {
     {"io.ocellus.Export", "yyynnnnn"},
     {"io.ocellus.Import", "yyynnnnn"},
     {"io.ocellus.Reload", "yynnnnnn"},
+    {"io.ocellus.Subscribe", "yyyynyyn"},
     {"/healthz", "yyyyyyyy"},
     {"/readyz", "yyyyyyyy"},
     {"/metrics", "yyyynyyy"},
