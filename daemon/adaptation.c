@@ -27,6 +27,7 @@ struct adaptation {
     const struct config *config;
     struct pool *pool;
     struct events *events;
+    struct log log;
     struct trainer *trainer;
     uint32_t count;
     struct place places[JOB_ADAPTERS_MAX];
@@ -39,8 +40,9 @@ static void on_published(void *context, uint32_t adapter, const struct pool_weig
 {
     struct adaptation *adaptation = context;
     if (pool_publish(adaptation->pool, weights, count) < 0) {
-        log_error("adapter %s: its weights could not be handed to the workers",
-                  adaptation->places[adapter].config->name);
+        log_message(&adaptation->log, LOG_ID_ADAPTER_NOT_PUBLISHED,
+                    "adapter %s: its weights could not be handed to the workers",
+                    adaptation->places[adapter].config->name);
     }
     adaptation->places[adapter].applied = generation;
     if (events_wanted(adaptation->events, NULL)) {
@@ -59,10 +61,11 @@ static void log_state(struct adaptation *adaptation, uint32_t adapter)
     struct adapter_status status;
     trainer_get_status(adaptation->trainer, adapter, &status);
     if (!status.open || status.read_only) {
-        log_warning("adapter %s cannot learn: %s", name, status.reason);
+        log_message(NULL, LOG_ID_ADAPTER_CANNOT_LEARN, "adapter %s cannot learn: %s", name,
+                    status.reason);
     } else if (status.store != STORE_FRESH) {
-        log_info("adapter %s: store %s, update %llu", name, found[status.store],
-                 (unsigned long long)status.sequence);
+        log_message(NULL, LOG_ID_ADAPTER_OPENED, "adapter %s: store %s, update %llu", name,
+                    found[status.store], (unsigned long long)status.sequence);
     }
 }
 
@@ -72,12 +75,13 @@ static int find_state(const struct config *config, const char **ret_state)
     const char *given = getenv("STATE_DIRECTORY");
     *ret_state = config->adaptation.state[0] != '\0' ? config->adaptation.state : given;
     if (*ret_state == NULL || **ret_state != '/') {
-        log_error("adapters need a place for what they learn: set 'state' in [adaptation]");
+        log_message(NULL, LOG_ID_START_FAILED,
+                    "adapters need a place for what they learn: set 'state' in [adaptation]");
         return -EINVAL;
     }
     if (mkdir(*ret_state, 0700) < 0 && errno != EEXIST) {
         int error = -errno;
-        log_error("state: %s: %s", *ret_state, strerror(-error));
+        log_message(NULL, LOG_ID_START_FAILED, "state: %s: %s", *ret_state, strerror(-error));
         return error;
     }
     return 0;
@@ -151,7 +155,7 @@ int adaptation_create(uv_loop_t *loop, const struct config *config, const struct
         r = trainer_create(loop, &options, &adaptation->trainer);
     }
     if (r < 0) {
-        log_error("adapters: %s", strerror(-r));
+        log_message(NULL, LOG_ID_START_FAILED, "adapters: %s", strerror(-r));
         adaptation_destroy(adaptation);
         return r;
     }

@@ -16,18 +16,14 @@
 #include "daemon/reload.h"
 #include "daemon/server.h"
 
-#define FAILURE_LOG_NS UINT64_C(60000000000) /* between lines about failing workers */
-
 static void log_failures(struct server *server, const struct pool_stats *stats)
 {
     uint64_t failures = stats->crashes + stats->timeouts + stats->lies;
-    uint64_t now = uv_hrtime();
-    if (failures > server->failures_logged &&
-        (server->failures_logged == 0 || now - server->failures_logged_ns > FAILURE_LOG_NS)) {
-        log_warning("workers failed and were replaced: %" PRIu64 " times since the start",
+    if (failures > server->failures_logged) {
+        log_message(&server->log, LOG_ID_WORKERS_FAILED,
+                    "workers failed and were replaced: %" PRIu64 " times since the start",
                     failures);
         server->failures_logged = failures;
-        server->failures_logged_ns = now;
     }
 }
 

@@ -59,4 +59,9 @@
  * that went away without a word is noticed */
 #define LIMIT_STREAM_QUIET_MS 30000u
 
+/* lines of one kind in the log in so many milliseconds: what happens again and again is told by its
+ * first lines and a count */
+#define LIMIT_LOG_BURST     5u
+#define LIMIT_LOG_WINDOW_MS 60000u
+
 #endif

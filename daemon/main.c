@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "daemon/log.h"
 #include "daemon/server.h"
 
 static const char usage[] =
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
     if (config_load(path, &config, &error) < 0) {
         char text[CONFIG_ERROR_BYTES];
         config_error_format(&error, text, sizeof(text));
-        fprintf(stderr, "ocellusd: %s\n", text);
+        log_message(NULL, LOG_ID_CONFIG_REFUSED, "%s", text);
         return EXIT_FAILURE;
     }
     int r = check ? server_check(config) : server_run(config, path);

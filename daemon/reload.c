@@ -173,7 +173,8 @@ static void finish(struct reload *reload)
 static void fail(struct reload *reload, const char *reason)
 {
     snprintf(reload->trouble, sizeof(reload->trouble), "%s", reason);
-    log_error("reload: %s; the old configuration stays in force", reload->trouble);
+    log_message(&reload->server->log, LOG_ID_RELOAD_REFUSED,
+                "reload: %s; the old configuration stays in force", reload->trouble);
     finish(reload);
 }
 
@@ -208,7 +209,8 @@ static void switch_over(struct reload *reload)
     admission_changed(server->admission);
     reload->done++;
     if (reload->trouble[0] != '\0' || next->pool != before->pool) {
-        log_info("reloaded%s", next->pool != before->pool ? ", with new workers" : "");
+        log_message(&server->log, LOG_ID_RELOADED, "reloaded%s",
+                    next->pool != before->pool ? ", with new workers" : "");
     }
     reload->trouble[0] = '\0';
     if (before->frames == 0) {

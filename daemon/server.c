@@ -183,7 +183,7 @@ static int find_group(const char *key, const char *name, gid_t none, gid_t *ret_
     errno = 0;
     const struct group *group = getgrnam(name);
     if (group == NULL) {
-        log_error("%s: there is no group '%s'", key, name);
+        log_message(NULL, LOG_ID_START_FAILED, "%s: there is no group '%s'", key, name);
         return errno != 0 ? -errno : -ENOENT;
     }
     *ret_group = group->gr_gid;
@@ -205,7 +205,8 @@ static int init_kernels(struct server *server)
     uint32_t mask = KERNEL_CPU_ALL;
     int r = kernel_cpu_mask_parse(server->config->cpu_mask, &mask);
     if (r < 0) {
-        log_error("cpu-mask: there is no instruction set '%s'", server->config->cpu_mask);
+        log_message(NULL, LOG_ID_START_FAILED, "cpu-mask: there is no instruction set '%s'",
+                    server->config->cpu_mask);
         return r;
     }
     kernel_table_init(&server->kernels, kernel_cpu_detect() & mask);
@@ -220,14 +221,14 @@ static int start_work(struct server *server, struct config *config)
     struct setup *setup;
     int r = setup_create(server, config, reason, sizeof(reason), &setup);
     if (r < 0) {
-        log_error("%s", reason);
+        log_message(NULL, LOG_ID_START_FAILED, "%s", reason);
         config_destroy(config);
         return r;
     }
     server_use(server, setup);
     r = admission_create(&server->loop, setup, &server->admission);
     if (r < 0) {
-        log_error("%s", strerror(-r));
+        log_message(NULL, LOG_ID_START_FAILED, "%s", strerror(-r));
         return r;
     }
     r = adaptation_create(&server->loop, config, server->models, &server->kernels, server->pool,
@@ -242,7 +243,7 @@ static int start_listening(struct server *server)
     int r = listen_open(server->config, server->client_gid, server->listeners,
                         &server->listener_count, reason, sizeof(reason));
     if (r < 0) {
-        log_error("%s", reason);
+        log_message(NULL, LOG_ID_START_FAILED, "%s", reason);
         return r;
     }
     for (uint32_t i = 0; i < server->listener_count; i++) {
@@ -289,7 +290,7 @@ void server_fail(struct server *server, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(reason, sizeof(reason), format, arguments);
     va_end(arguments);
-    log_error("%s", reason);
+    log_message(NULL, LOG_ID_START_FAILED, "%s", reason);
     server->result = -EIO;
     stop(server);
 }
@@ -301,7 +302,7 @@ static void on_signal(uv_signal_t *signal, int number)
         reload_ask(&server->reload);
         return;
     }
-    log_info("stopping on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    log_message(NULL, LOG_ID_STOPPING, "stopping on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
     stop(server);
 }
 
@@ -340,7 +341,7 @@ static int run(struct server *server, struct config *config, const char *path)
 {
     int r = uv_loop_init(&server->loop);
     if (r < 0) {
-        log_error("%s", uv_strerror(r));
+        log_message(NULL, LOG_ID_START_FAILED, "%s", uv_strerror(r));
         config_destroy(config);
         return r;
     }
@@ -356,7 +357,7 @@ static int run(struct server *server, struct config *config, const char *path)
     uv_run(&server->loop, UV_RUN_DEFAULT);
     r = r < 0 ? r : server->result;
     if (uv_loop_close(&server->loop) < 0) {
-        log_error("handles were left open at the end");
+        log_message(NULL, LOG_ID_LEFTOVERS, "handles were left open at the end");
         r = r == 0 ? -EBUSY : r;
     }
     admission_destroy(server->admission);
@@ -374,13 +375,13 @@ int server_check(struct config *config)
     int r = find_groups(config, &clients, &trainers);
     if (r == 0 && access(config->worker_path, X_OK) < 0) {
         r = -errno;
-        log_error("worker: %s: %s", config->worker_path, strerror(-r));
+        log_message(NULL, LOG_ID_START_FAILED, "worker: %s: %s", config->worker_path, strerror(-r));
     }
     if (r == 0) {
         char reason[CONFIG_ERROR_BYTES];
         r = models_load(config, &models, reason, sizeof(reason));
         if (r < 0) {
-            log_error("%s", reason);
+            log_message(NULL, LOG_ID_START_FAILED, "%s", reason);
         } else {
             models_destroy(models);
         }
@@ -393,7 +394,7 @@ int server_run(struct config *config, const char *path)
 {
     struct server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
-        log_error("out of memory");
+        log_message(NULL, LOG_ID_START_FAILED, "out of memory");
         config_destroy(config);
         return -ENOMEM;
     }

@@ -17,6 +17,7 @@
 #include "daemon/authorise.h"
 #include "daemon/events.h"
 #include "daemon/listen.h"
+#include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/reload.h"
 #include "daemon/service.h"
@@ -55,7 +56,8 @@ struct server {
     struct events events;
     bool stopping;
     int result; /* what server_run returns */
-    uint64_t failures_logged, failures_logged_ns;
+    struct log log;
+    uint64_t failures_logged;
 };
 
 /* The part of a connection that the server knows. Doors put it first in theirs. */

@@ -104,7 +104,7 @@ void service_probe_finished(struct service *service, struct fleet *fleet, struct
         if (!service->announced) {
             service->announced = true;
             notify(service, "READY=1\n");
-            log_info("ready");
+            log_message(&service->server->log, LOG_ID_READY, "ready");
             service_tell(service);
         }
     } else if (error != PROTO_WORKER_FAILED && error != PROTO_DEADLINE) {
@@ -145,8 +145,14 @@ void service_frame_judged(struct service *service, const struct frame *frame)
     if (frame->point_index > 0) {
         service->lowered_ns = now;
     }
+    const bool before = service->lowered;
     service->lowered =
         frame->point_index > 0 || (service->lowered && now - service->lowered_ns < LOWERED_NS);
+    if (service->lowered && !before) {
+        log_message(&service->server->log, LOG_ID_POINT_LOWERED,
+                    "frames wait: those of camera %s are judged at a cheaper operating point",
+                    frame->camera);
+    }
     service_tell(service);
 }
 
@@ -177,7 +183,8 @@ static void on_watchdog(uv_timer_t *timer)
     if (healthy) {
         notify(service, "WATCHDOG=1\n");
     } else if (!service->starving) {
-        log_warning("a worker does not answer and cannot be replaced: the watchdog is not fed");
+        log_message(&service->server->log, LOG_ID_WATCHDOG_STARVED,
+                    "a worker does not answer and cannot be replaced: the watchdog is not fed");
     }
     service->starving = !healthy;
     service_tell(service);
