@@ -19,6 +19,8 @@
 #include "daemon/models.h"
 #include "daemon/server.h"
 
+#define NOW_NS UINT64_C(10000000000) /* what happened so lately is there */
+
 static void put_frames(struct json_builder *builder, cJSON *object,
                        const struct admission_counters *counters)
 {
@@ -161,6 +163,7 @@ void status_line(const struct server *server, char *out, size_t size)
         const size_t length = strlen(out);
         snprintf(out + length, size - length,
                  ", %" PRIu64 " judged at a cheaper operating point because of load%s",
-                 server->metrics.lowered, server->service.lowered ? ", now" : "");
+                 server->metrics.lowered,
+                 uv_hrtime() - server->service.lowered_ns < NOW_NS ? ", now" : "");
     }
 }

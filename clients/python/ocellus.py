@@ -76,9 +76,9 @@ class Varlink:
     def __exit__(self, *_):
         self.close()
 
-    def send(self, method, parameters=None, fds=()):
-        """Send a call without waiting for its reply. The fds stay the caller's."""
-        call = {"method": method}
+    def send(self, method, parameters=None, fds=(), more=False):
+        """Send a call without waiting for its reply, or with `more` its replies. The fds stay the caller's."""
+        call = {"method": method} | ({"more": True} if more else {})
         if parameters:
             call["parameters"] = parameters
         message = json.dumps(call).encode() + b"\0"
@@ -123,6 +123,12 @@ class Varlink:
     def label(self, frame, label, box=None):
         """Teach the adapter of a frame's camera what it shows; `frame` is the number of a recent result."""
         return self.call("io.ocellus.Label", {"frame": frame, "label": label} | ({} if box is None else {"box": box}))
+
+    def events(self, camera=None):
+        """What happens from now on, one dictionary after the other without an end; afterwards only close is left."""
+        self.send("io.ocellus.Subscribe", {"camera": camera} if camera else None, more=True)
+        while True:
+            yield _check(self.receive())
 
     def status(self):
         return self.call("io.ocellus.Status")

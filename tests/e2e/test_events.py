@@ -26,15 +26,12 @@ READY = {"ready": True, "stopping": False, "lowered": False, "starving": False}
 class Events:
     """A subscription by Varlink. Iterating gives what comes until the daemon ends it."""
 
-    def __init__(self, daemon, camera=None, buffer=None):
+    def __init__(self, daemon, camera=None):
         self.raw = socket.socket(socket.AF_UNIX)
-        if buffer is not None:
-            self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.raw.settimeout(20)
         self.raw.connect(daemon.varlink)
         parameters = {} if camera is None else {"camera": camera}
         self.raw.sendall(message("io.ocellus.Subscribe", parameters, more=True))
-        self.file = self.raw.makefile("rb")
         self.rest = b""
 
     def next(self):
@@ -52,7 +49,6 @@ class Events:
         return self
 
     def __exit__(self, *_):
-        self.file.close()
         self.raw.close()
 
 
@@ -170,12 +166,12 @@ def test_what_is_learned_is_told(start_daemon, picture, subscribe):
 
 
 def fill(daemon, picture, enough):
-    """Post until the condition holds; each post is answered within a second though somebody does not read."""
+    """Post until the condition holds; each post is answered though somebody does not read."""
     with daemon.eye() as eye:
         for _ in range(20000):
             start = time.monotonic()
             eye.infer(picture, camera="porch")
-            assert time.monotonic() - start < 1 or os.environ.get("OCELLUS_SLOW")
+            assert time.monotonic() - start < 4  # less than a reader may take
             if enough():
                 return
     pytest.fail("nothing was lost")
@@ -291,6 +287,14 @@ def ocellus_frame(data):
         yield fd
     finally:
         os.close(fd)
+
+
+def test_the_python_client_watches(daemon, picture):
+    with daemon.eye() as watcher, daemon.eye() as eye:
+        events = watcher.events(camera="porch")
+        assert next(events)["state"] == READY
+        frame = eye.infer(picture, camera="porch")["frame"]
+        assert next(events)["result"]["frame"] == frame
 
 
 def test_the_command_watches(start_daemon, picture):

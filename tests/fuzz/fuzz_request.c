@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
 /* A frame's description as a query (first byte 'q') or as JSON, or a label's ('l', 'L'): what is
- * taken is within its ranges. Base64 that is taken decodes within its bound. */
+ * taken is within its ranges. All of it is read as a subscription's, too. Base64 that is taken
+ * decodes within its bound. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -41,6 +42,14 @@ static void check(const struct proto_request *request)
     }
 }
 
+static void check_watch(int r, const struct proto_request *request, const char *reason)
+{
+    if (r == 0 ? request->camera[0] != '\0' && !proto_name_valid(request->camera)
+               : reason == NULL) {
+        abort();
+    }
+}
+
 static void read_json(const char *text, size_t length, bool label)
 {
     const char *reason = NULL;
@@ -63,6 +72,9 @@ static void read_json(const char *text, size_t length, bool label)
             abort();
         }
     }
+    reason = NULL;
+    r = proto_watch_from_json(tree, &request, &reason);
+    check_watch(r, &request, reason);
     cJSON_Delete(tree);
 }
 
@@ -85,6 +97,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (data[0] == 'l' ? proto_label_from_query(query, &request, &reason)
                         : proto_request_from_query("c", query, &request, &reason)) == 0) {
         check(&request);
+    }
+    reason = NULL;
+    if (query != NULL) {
+        int r = proto_watch_from_query(query, &request, &reason);
+        check_watch(r, &request, reason);
     }
     free(query);
     return 0;

@@ -250,6 +250,11 @@ static void test_response_heads(void **state)
     assert_int_equal(length, strlen(out)); /* the longest one fits */
     assert_non_null(strstr(out, "Retry-After: 4000000000\r\nAllow: GET, POST, PUT\r\n"));
     assert_string_equal(out + length - 4, "\r\n\r\n");
+    response =
+        (struct http_response){.status = 200, .content_type = "text/event-stream", .stream = true};
+    http_response_head(&response, out);
+    assert_string_equal(out, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                             "Cache-Control: no-store\r\nConnection: close\r\n\r\n");
 }
 
 int main(void)

@@ -176,6 +176,32 @@ static void test_scan(void **state)
     assert_int_equal(from_json("{\"data\":\"\",\"scan\":true}", &request), -EINVAL);
 }
 
+static void test_subscriptions(void **state)
+{
+    (void)state;
+    struct proto_request request;
+    const char *reason = NULL;
+    assert_int_equal(proto_watch_from_query("", &request, &reason), 0);
+    assert_string_equal(request.camera, "");
+    assert_int_equal(proto_watch_from_json(NULL, &request, &reason), 0);
+    assert_string_equal(request.camera, "");
+    assert_int_equal(proto_watch_from_query("camera=porch", &request, &reason), 0);
+    assert_string_equal(request.camera, "porch");
+    assert_null(reason);
+    static const char *const refused[] = {"camera=", "camera=..", "model=x", "camera=a&camera=b"};
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        reason = NULL;
+        assert_int_equal(proto_watch_from_query(refused[i], &request, &reason), -EINVAL);
+        assert_non_null(reason);
+    }
+    cJSON *parameters = cJSON_Parse("{\"camera\":\"yard\"}");
+    assert_int_equal(proto_watch_from_json(parameters, &request, &reason), 0);
+    assert_string_equal(request.camera, "yard");
+    cJSON_AddStringToObject(parameters, "model", "m");
+    assert_int_equal(proto_watch_from_json(parameters, &request, &reason), -EINVAL);
+    cJSON_Delete(parameters);
+}
+
 static void test_defaults(void **state)
 {
     (void)state;
@@ -325,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sensor_same_on_both),
         cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_subscriptions),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_defaults),
