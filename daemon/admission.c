@@ -9,7 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/limits.h"
 #include "daemon/scan.h"
+#include "daemon/strikes.h"
 #include "proto/result.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -34,6 +36,7 @@ struct admission {
     uint32_t queued;             /* cameras in it */
     uint32_t old_frames;         /* of setups before this one */
     bool dispatching, stopped;
+    struct strikes strikes;
     uint64_t ticks, frame_ids;
     uint64_t reserved;
     struct admission_counters totals;
@@ -381,6 +384,33 @@ static enum proto_error set_network(struct admission *admission, struct frame *f
     return set_scan(admission, frame, camera, (uint32_t)model == own, ret_message);
 }
 
+/* Frames of the peer that are not finished, but for the one that waits for this camera: a newer one
+ * takes its place. */
+static uint32_t count_frames(const struct admission *admission, const struct peer *peer,
+                             const struct camera *camera)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < admission->camera_count; i++) {
+        const struct camera *other = &admission->cameras[i];
+        count += other->waiting != NULL && other != camera &&
+                 authorise_same_peer(&other->waiting->peer, peer);
+        count += other->working != NULL && authorise_same_peer(&other->working->peer, peer);
+    }
+    return count;
+}
+
+static bool peer_has_room(const struct admission *admission, const struct frame *frame,
+                          const struct camera *camera, const char **ret_message)
+{
+    const bool out = strikes_out(&admission->strikes, &frame->peer, uv_hrtime());
+    if (!out && count_frames(admission, &frame->peer, camera) < LIMIT_FRAMES_PER_PEER) {
+        return true;
+    }
+    *ret_message =
+        out ? "frames of yours cost too many workers lately" : "you have too many frames in flight";
+    return false;
+}
+
 /* Which camera and model, or why not. *ret_camera is NULL when it is not known. */
 static enum proto_error admit(struct admission *admission, struct frame *frame,
                               struct camera **ret_camera, const char **ret_message)
@@ -389,6 +419,9 @@ static enum proto_error admit(struct admission *admission, struct frame *frame,
     *ret_camera = camera;
     if (admission->stopped) {
         *ret_message = "the daemon is shutting down";
+        return PROTO_TOO_BUSY;
+    }
+    if (!peer_has_room(admission, frame, camera, ret_message)) {
         return PROTO_TOO_BUSY;
     }
     enum proto_error error = set_network(admission, frame, camera, ret_message);
@@ -486,6 +519,9 @@ void admission_finished(struct admission *admission, struct frame *frame, enum p
     struct camera *camera = find_camera(admission, frame->camera);
     camera->working = NULL;
     enqueue(admission, camera);
+    if (error == PROTO_WORKER_FAILED) {
+        strikes_add(&admission->strikes, &frame->peer, uv_hrtime());
+    }
     if (frame->cancelled) {
         destroy_frame(admission, frame);
         return;

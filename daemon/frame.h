@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "daemon/authorise.h"
 #include "daemon/worker/job.h"
 #include "proto/error.h"
 #include "proto/request.h"
@@ -19,6 +20,7 @@
 
 struct frame {
     /* set by the door */
+    struct peer peer; /* who sent it */
     char camera[PROTO_CAMERA_BYTES];
     char model[PROTO_CAMERA_BYTES]; /* empty: the camera's */
     char point[PROTO_CAMERA_BYTES]; /* operating point, or "auto"; empty: the camera's */

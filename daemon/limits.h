@@ -9,6 +9,16 @@
 #define LIMIT_CONNECTIONS 256u
 /* connections of one uid (or one TCP address), so that one client cannot take all of them */
 #define LIMIT_CONNECTIONS_PER_PEER 64u
+/* frames of one uid (or address) that wait or are at work: of the 64 cameras that are there by
+ * default, others keep a quarter */
+#define LIMIT_FRAMES_PER_PEER 48u
+/* strikes, which are frames that cost a worker, after which a uid's frames are refused: a camera
+ * with a bad sensor stays below, who looks for a hole in a decoder does not. Each is forgotten
+ * after LIMIT_STRIKE_MS milliseconds. Root is not counted: it may stop the daemon as it likes. */
+#define LIMIT_STRIKES   8u
+#define LIMIT_STRIKE_MS 60000u
+/* uids and addresses whose strikes are remembered; then the one that struck longest ago gives way */
+#define LIMIT_STRIKERS 64u
 /* bytes of an HTTP request line and headers together; browsers with cookies stay under 8 KiB */
 #define LIMIT_HTTP_HEAD_BYTES (16u * 1024u)
 /* bytes of one Varlink message; a base64 frame of 256 KiB and its envelope fit */

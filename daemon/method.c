@@ -83,6 +83,7 @@ void method_submit_frame(struct server *server, struct method_call *call,
     memcpy(frame->camera, call->request.camera, sizeof(frame->camera));
     memcpy(frame->model, call->request.model, sizeof(frame->model));
     memcpy(frame->point, call->request.point, sizeof(frame->point));
+    frame->peer = *call->peer;
     frame->scan_wish = call->request.scan;
     frame->source = call->source;
     frame->length = call->length;

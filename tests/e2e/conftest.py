@@ -59,6 +59,7 @@ class Daemon:
         self.config = self.directory / "ocellus.conf"
         self.process = None
         self.expected = []
+        self.identity = {}  # of Popen: user, group, extra_groups
         self.write_config(settings or {}, models, cameras or {}, adaptation)
 
     def write_config(self, settings, models, cameras, adaptation=None):
@@ -87,7 +88,7 @@ class Daemon:
             pytest.fail(f"{program} is not built")
         with open(self.directory / "stderr", "wb") as errors:
             self.process = subprocess.Popen([program, "--config", self.config], stdin=subprocess.DEVNULL,
-                                            stdout=errors, stderr=errors)
+                                            stdout=errors, stderr=errors, **self.identity)
         deadline = time.monotonic() + START_SECONDS
         while not self.ready():
             if self.process.poll() is not None:
