@@ -60,7 +60,7 @@ static void on_pool_finished(void *context, struct frame *frame, enum proto_erro
             adaptation_keep(server->adaptation, frame, result);
         }
         models_describe(fleet->models, frame, result, &described);
-        metrics_count_frame(&server->metrics, frame, &described.times);
+        metrics_count_frame(&server->metrics, frame, &described);
         service_frame_judged(&server->service, frame);
         if (events_wanted(&server->events, frame->camera)) {
             events_publish(&server->events, EVENT_RESULT, frame->camera,

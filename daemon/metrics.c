@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,9 +50,24 @@ static void observe(struct metrics_histogram *histogram, uint64_t ns)
     histogram->sum_ns += ns;
 }
 
-void metrics_count_frame(struct metrics *metrics, const struct frame *frame,
-                         const struct proto_times *times)
+/* frame->setup is that by which it was admitted, whose settings it has. */
+static void note_light(struct metrics *metrics, const struct frame *frame,
+                       const struct proto_light *light)
 {
+    const struct config *config = frame->setup->config;
+    if (frame->settings == &config->other) {
+        return;
+    }
+    struct metrics_light *place = &metrics->lights[frame->settings - config->cameras];
+    memcpy(place->camera, frame->camera, sizeof(place->camera));
+    place->light = *light;
+}
+
+void metrics_count_frame(struct metrics *metrics, const struct frame *frame,
+                         const struct proto_result *result)
+{
+    const struct proto_times *times = &result->times;
+    note_light(metrics, frame, &result->light);
     observe(&metrics->stages[METRICS_QUEUE], times->wait);
     observe(&metrics->stages[METRICS_DECODE], times->decode);
     observe(&metrics->stages[METRICS_FRONT], times->average + times->gradient);
@@ -229,6 +245,33 @@ static void put_frames(struct text *text, const struct server *server)
     }
 }
 
+static void put_light(struct text *text, const struct server *server)
+{
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } families[] = {
+        {"ocellus_light_level", "Mean level of the last frame, 1 is nominal white.",
+         offsetof(struct proto_light, level)},
+        {"ocellus_light_saturated_ratio", "Share of saturated pixels of the last frame.",
+         offsetof(struct proto_light, saturated)},
+        {"ocellus_light_dark_ratio", "Share of dark pixels of the last frame.",
+         offsetof(struct proto_light, dark)},
+    };
+    for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+        put_head(text, families[f].name, "gauge", families[f].help);
+        for (uint32_t i = 0; i < server->config->camera_count; i++) {
+            const struct metrics_light *place = &server->metrics.lights[i];
+            float value;
+            memcpy(&value, (const char *)&place->light + families[f].offset, sizeof(value));
+            if (strcmp(place->camera, server->config->cameras[i].name) == 0) {
+                text_add(text, "%s{camera=\"%s\"} %.4g\n", families[f].name, place->camera,
+                         (double)value);
+            }
+        }
+    }
+}
+
 static void put_stages(struct text *text, const struct metrics *metrics)
 {
     static const char *const labels[METRICS_STAGES] = {
@@ -294,6 +337,7 @@ char *metrics_text(const struct server *server)
     put_build(&text, server);
     put_requests(&text, &server->metrics);
     put_frames(&text, server);
+    put_light(&text, server);
     put_stages(&text, &server->metrics);
     put_load(&text, server);
     put_workers(&text, server);

@@ -42,7 +42,15 @@ struct metrics_histogram {
 
 #define METRICS_METHODS 32u /* rows of the method table, and one for what names no method */
 
+/* Of the last frame of a camera of the configuration, which is told by its name: a reload may give
+ * its place to another. */
+struct metrics_light {
+    char camera[PROTO_CAMERA_BYTES]; /* empty: no frame yet */
+    struct proto_light light;
+};
+
 struct metrics {
+    struct metrics_light lights[CONFIG_CAMERAS_MAX]; /* in the order of the configuration */
     uint64_t requests[METRICS_DOORS][METRICS_METHODS][PROTO_ERROR_COUNT];
     struct metrics_histogram stages[METRICS_STAGES];
     uint64_t lowered;          /* frames of "auto" that got a cheaper point than the first */
@@ -55,7 +63,7 @@ void metrics_count_request(struct metrics *metrics, enum metrics_door door,
 
 /* A frame was judged. */
 void metrics_count_frame(struct metrics *metrics, const struct frame *frame,
-                         const struct proto_times *times);
+                         const struct proto_result *result);
 
 /* A pool ends: its counters go on in the sums. */
 void metrics_retire_pool(struct metrics *metrics, const struct pool *pool);

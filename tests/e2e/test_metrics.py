@@ -76,7 +76,7 @@ def test_known_traffic_moves_the_counters(start_daemon, picture):
     before = scrape(daemon)
     with daemon.eye() as eye, daemon.web() as web:
         for _ in range(3):
-            eye.infer(picture, camera="porch")
+            light = eye.infer(picture, camera="porch")["light"]
         for _ in range(2):
             web.infer(picture, camera="visitor")
         with pytest.raises(ocellus.Error):
@@ -118,6 +118,10 @@ def test_known_traffic_moves_the_counters(start_daemon, picture):
            for stage in ("queue", "decode", "front_end", "network", "total")},
     }
     seen = moved(before, after)
+    for name, member in (("level", "level"), ("saturated_ratio", "saturated"), ("dark_ratio", "dark")):
+        key = f"ocellus_light_{name}", ("camera", "porch")
+        assert key not in before and after[key] == pytest.approx(light[member], rel=1e-3)
+        seen.pop(key, None)
     assert seen.pop(request("http", "/metrics", "OK")) == scrapes - before.get(request("http", "/metrics", "OK"), 0)
     # A bad picture may cost a worker its place.
     seen = {key: value for key, value in seen.items() if not key[0].startswith(("ocellus_workers_", "ocellus_worker_restarts"))}

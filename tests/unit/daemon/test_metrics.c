@@ -16,15 +16,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/admission.h"
 #include "daemon/method.h"
 #include "daemon/metrics.h"
 #include "daemon/text.h"
 
 static void count_total(struct metrics *metrics, uint64_t ns)
 {
-    const struct frame frame = {.point = "", .point_index = 1};
-    const struct proto_times times = {.total = ns};
-    metrics_count_frame(metrics, &frame, &times);
+    static const struct config config;
+    struct setup setup = {.config = (struct config *)&config};
+    const struct frame frame = {
+        .point = "", .point_index = 1, .setup = &setup, .settings = &config.other};
+    const struct proto_result result = {.times = {.total = ns}};
+    metrics_count_frame(metrics, &frame, &result);
 }
 
 static void test_buckets_are_cumulative_and_closed_above(void **state)
