@@ -140,4 +140,7 @@ void config_error_format(const struct config_error *error, char *out, size_t siz
 int config_load(const char *path, struct config **ret_config, struct config_error *ret_error);
 void config_destroy(struct config *config);
 
+/* Index of the camera that has a section; -ENOENT. */
+int config_find_camera(const struct config *config, const char *name);
+
 #endif

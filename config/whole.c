@@ -116,3 +116,13 @@ void config_error_format(const struct config_error *error, char *out, size_t siz
     }
     snprintf(out, size, "%s:%s %s", error->file, line, error->reason);
 }
+
+int config_find_camera(const struct config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->camera_count; i++) {
+        if (strcmp(config->cameras[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -ENOENT;
+}

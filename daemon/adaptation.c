@@ -192,20 +192,10 @@ void adaptation_destroy(struct adaptation *adaptation)
 
 /* ---- Rings ---- */
 
-static int find_camera(const struct config *config, const char *name)
-{
-    for (uint32_t i = 0; i < config->camera_count; i++) {
-        if (strcmp(config->cameras[i].name, name) == 0) {
-            return (int)i;
-        }
-    }
-    return -ENOENT;
-}
-
 void adaptation_keep(struct adaptation *adaptation, const struct frame *frame,
                      const struct job_result *result)
 {
-    const int camera = find_camera(adaptation->config, frame->camera);
+    const int camera = config_find_camera(adaptation->config, frame->camera);
     if (camera < 0 || frame->adapter == 0 || result->codes_bytes == 0 ||
         result->codes_bytes % adaptation->places[frame->adapter - 1].frame_bytes != 0) {
         return;
@@ -329,7 +319,7 @@ int adaptation_find(const struct adaptation *adaptation, const char *name)
 
 int adaptation_of_camera(const struct adaptation *adaptation, const char *camera)
 {
-    const int index = find_camera(adaptation->config, camera);
+    const int index = config_find_camera(adaptation->config, camera);
     return index >= 0 && adaptation->config->cameras[index].adapter_slot != 0
                ? (int)adaptation->config->cameras[index].adapter_slot - 1
                : -ENOENT;

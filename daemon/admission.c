@@ -51,24 +51,13 @@ struct admission {
         (camera)->counters.name++;                                                                 \
     } while (0)
 
-/* The settings of the camera that the configuration declares, or those of any other. */
-static const struct config_camera *find_settings(const struct config *config, const char *name)
-{
-    for (uint32_t i = 0; i < config->camera_count; i++) {
-        if (strcmp(config->cameras[i].name, name) == 0) {
-            return &config->cameras[i];
-        }
-    }
-    return &config->other;
-}
-
 /* What the setup says of the camera. */
 static void configure_camera(struct camera *camera, const struct setup *setup)
 {
-    const struct config_camera *settings = find_settings(setup->config, camera->name);
-    const int model = models_find(setup->models, settings->model);
-    camera->settings = settings;
-    camera->declared = settings != &setup->config->other;
+    const int index = config_find_camera(setup->config, camera->name);
+    camera->declared = index >= 0;
+    camera->settings = index >= 0 ? &setup->config->cameras[index] : &setup->config->other;
+    const int model = models_find(setup->models, camera->settings->model);
     /* A declared camera's was checked: it is there. */
     camera->model_index =
         camera->declared && model >= 0 ? (uint32_t)model : setup->models->standard;
@@ -506,11 +495,10 @@ void admission_changed(struct admission *admission)
 void admission_observe(struct admission *admission, struct frame *frame,
                        const struct job_result *result)
 {
-    struct camera *camera = find_camera(admission, frame->camera);
-    if (frame->setup->pool != admission->setup->pool) {
-        return; /* of other models */
+    if (frame->setup->pool == admission->setup->pool) { /* else of other models */
+        struct camera *camera = find_camera(admission, frame->camera);
+        scan_remember(&camera->memory, frame, result, uv_hrtime());
     }
-    scan_remember(&camera->memory, frame, result, uv_hrtime());
 }
 
 void admission_finished(struct admission *admission, struct frame *frame, enum proto_error error,

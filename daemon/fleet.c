@@ -67,6 +67,7 @@ static void on_pool_finished(void *context, struct frame *frame, enum proto_erro
                            proto_result_to_json(&described));
         }
     }
+    server->metrics.strikes += error == PROTO_WORKER_FAILED;
     admission_finished(server->admission, frame, error, message,
                        result != NULL ? &described : NULL);
 }

@@ -327,6 +327,8 @@ static void put_load(struct text *text, const struct server *server)
               server->events.count);
     put_counter(text, "ocellus_events_lost_total", "Events that slow subscribers lost.",
                 server->events.lost);
+    put_counter(text, "ocellus_strikes_total",
+                "Frames that cost a worker; who sent many has to wait.", server->metrics.strikes);
     put_gauge(text, "ocellus_resident_bytes", "Resident memory of the daemon without workers.",
               (double)status_resident_bytes());
 }

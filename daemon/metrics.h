@@ -53,6 +53,7 @@ struct metrics {
     struct metrics_light lights[CONFIG_CAMERAS_MAX]; /* in the order of the configuration */
     uint64_t requests[METRICS_DOORS][METRICS_METHODS][PROTO_ERROR_COUNT];
     struct metrics_histogram stages[METRICS_STAGES];
+    uint64_t strikes;          /* frames that cost a worker */
     uint64_t lowered;          /* frames of "auto" that got a cheaper point than the first */
     struct pool_stats retired; /* sums of pools that are gone */
 };

@@ -2,12 +2,14 @@
 # Copyright 2026 The Ocellus Authors
 """The page of metrics: its syntax, and that known traffic moves each counter by what it was."""
 
+import os
 import re
+import signal
 
 import ocellus
 import pytest
 from conftest import MODELS
-from test_http import wait_for
+from test_http import PATIENT, wait_for
 
 SAMPLE = re.compile(r'([a-z_:][a-z0-9_:]*)(?:\{([^}]*)\})? (-?[0-9.]+(?:e[+-][0-9]+)?)')
 LABEL = re.compile(r'([a-z_][a-z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"')
@@ -161,6 +163,23 @@ def test_what_adapters_learn_is_on_the_page(start_daemon, picture):
         place = (own, ("layer", str(layer["layer"])))
         assert after[("ocellus_adapt_lambda_max", *place)] == pytest.approx(layer["lambda_max"])
         assert after[("ocellus_adapt_worst_cell_writes", *place)] == layer["worst"]
+
+
+def test_a_frame_that_costs_its_worker_is_a_strike(start_daemon, picture):
+    daemon = start_daemon(settings={**PATIENT, "workers": 1})
+    before = scrape(daemon)
+    worker, = daemon.workers()
+    os.kill(worker, signal.SIGSTOP)
+    with daemon.eye() as eye:
+        fd = ocellus.sealed_memfd(picture)
+        eye.send("io.ocellus.Infer", {"fd": 0}, [fd])
+        os.close(fd)
+        wait_for(lambda: scrape(daemon)[("ocellus_workers_busy",)] == 1)
+        os.kill(worker, signal.SIGKILL)
+        assert eye.receive()["error"].endswith("WorkerFailed")
+    seen = moved(before, scrape(daemon))
+    assert seen[("ocellus_strikes_total",)] == 1
+    assert seen[("ocellus_worker_restarts_total", ("reason", "crash"))] == 1
 
 
 def test_counters_outlive_workers(start_daemon, picture):
