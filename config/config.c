@@ -38,6 +38,7 @@ static const struct value_key daemon_keys[] = {
     DAEMON("cpu-mask", VALUE_WORD, cpu_mask, 0, 0),
     DAEMON("frame-bytes-max", VALUE_BYTES, frame_bytes_max, 4u << 10, 1u << 30),
     DAEMON("queue-bytes-max", VALUE_BYTES, queue_bytes_max, 4u << 10, UINT64_C(64) << 30),
+    DAEMON("memory-max", VALUE_BYTES, memory_max, 0, UINT64_C(1) << 40),
     DAEMON("cameras-max", VALUE_COUNT, cameras_max, 1, 1024),
     DAEMON("deadline", VALUE_MS, deadline_ms, 10, 600000),
     DAEMON("worker-timeout", VALUE_MS, worker_timeout_ms, 10, 600000),

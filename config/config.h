@@ -104,6 +104,8 @@ struct config {
     char cpu_mask[32];     /* cpu-mask = all */
     uint64_t frame_bytes_max; /* frame-bytes-max = 32M; suffixes K M G; 4K..1G */
     uint64_t queue_bytes_max; /* queue-bytes-max = 128M: bodies held for admission, all cameras */
+    uint64_t memory_max; /* memory-max = 0: bytes of daemon and workers together, up to 1T; 0: as
+                            much as the control group may have */
     uint32_t cameras_max;     /* cameras-max = 64: declared ones and those that appear by posting */
     uint32_t deadline_ms;     /* deadline = 1000: from whole request to reply */
     uint32_t

@@ -72,7 +72,7 @@ static void on_pool_finished(void *context, struct frame *frame, enum proto_erro
                        result != NULL ? &described : NULL);
 }
 
-static uint32_t count_workers(const struct config *config)
+uint32_t fleet_count_workers(const struct config *config)
 {
     cpu_set_t set;
     if (config->workers > 0) {
@@ -82,7 +82,7 @@ static uint32_t count_workers(const struct config *config)
     return count < 1 ? 1 : count > 64 ? 64 : (uint32_t)count;
 }
 
-static void fill_options(struct fleet *fleet, const struct config *config)
+static void fill_options(struct fleet *fleet, const struct config *config, uint64_t worker_bytes)
 {
     const struct kernel_table *kernels = &fleet->server->kernels;
     snprintf(fleet->worker_path, sizeof(fleet->worker_path), "%s", config->worker_path);
@@ -91,12 +91,13 @@ static void fill_options(struct fleet *fleet, const struct config *config)
     *options = (struct pool_options){
         .worker_path = fleet->worker_path,
         .cpu_mask = fleet->cpu_mask,
-        .workers = count_workers(config),
+        .workers = fleet_count_workers(config),
         .timeout_ms = config->worker_timeout_ms,
         .frames_max = config->worker_frames_max,
         .frame_bytes_max = config->frame_bytes_max,
         .pixels_max = config->pixels_max,
         .spin_us = config->spin_us,
+        .worker_bytes = worker_bytes,
         .model_count = fleet->models->count,
         .changed = on_pool_changed,
         .finished = on_pool_finished,
@@ -121,7 +122,7 @@ static void fill_options(struct fleet *fleet, const struct config *config)
 }
 
 int fleet_create(struct server *server, const struct config *config, struct models *models,
-                 struct fleet **ret_fleet)
+                 uint64_t worker_bytes, struct fleet **ret_fleet)
 {
     struct fleet *fleet = calloc(1, sizeof(*fleet));
     if (fleet == NULL) {
@@ -130,7 +131,7 @@ int fleet_create(struct server *server, const struct config *config, struct mode
     fleet->server = server;
     fleet->models = models;
     fleet->users = 1;
-    fill_options(fleet, config);
+    fill_options(fleet, config, worker_bytes);
     int r = pool_create(&server->loop, &fleet->options, &fleet->pool);
     if (r < 0) {
         free(fleet);
@@ -160,17 +161,17 @@ static bool same_models(const struct models *a, const struct models *b)
 }
 
 bool fleet_suits(const struct fleet *fleet, const struct config *config,
-                 const struct models *models)
+                 const struct models *models, uint64_t worker_bytes)
 {
     const struct pool_options *options = &fleet->options;
     return strcmp(fleet->worker_path, config->worker_path) == 0 &&
            strcmp(fleet->cpu_mask, config->cpu_mask) == 0 &&
-           options->workers == count_workers(config) &&
+           options->workers == fleet_count_workers(config) &&
            options->timeout_ms == config->worker_timeout_ms &&
            options->frames_max == config->worker_frames_max &&
            options->frame_bytes_max == config->frame_bytes_max &&
            options->pixels_max == config->pixels_max && options->spin_us == config->spin_us &&
-           same_models(fleet->models, models);
+           options->worker_bytes == worker_bytes && same_models(fleet->models, models);
 }
 
 bool fleet_complete(const struct fleet *fleet)

@@ -27,14 +27,17 @@ struct fleet {
     struct fleet *next;
 };
 
-/* Start workers. Takes the models over on success; the caller is a user. Errors: negative errno of
+/* Start workers, each with so much address space (memory_plan.h). Takes the models over on success; the caller is a user. Errors: negative errno of
  * pool_create. */
 int fleet_create(struct server *server, const struct config *config, struct models *models,
-                 struct fleet **ret_fleet);
+                 uint64_t worker_bytes, struct fleet **ret_fleet);
+
+/* How many workers it would have. */
+uint32_t fleet_count_workers(const struct config *config);
 
 /* Would fleet_create make the same again? */
 bool fleet_suits(const struct fleet *fleet, const struct config *config,
-                 const struct models *models);
+                 const struct models *models, uint64_t worker_bytes);
 
 /* Every worker is ready and has judged a picture. */
 bool fleet_complete(const struct fleet *fleet);

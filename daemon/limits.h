@@ -5,6 +5,15 @@
 #ifndef OCELLUS_DAEMON_LIMITS_H
 #define OCELLUS_DAEMON_LIMITS_H
 
+/* bytes of the daemon itself, with its libraries, two threads and tables: 10 MiB are usual */
+#define LIMIT_PROGRAM_BYTES (64u << 20)
+/* bytes of an adapter beside its models: a reservoir, statistics, the store */
+#define LIMIT_ADAPTER_BYTES (8u << 20)
+/* bytes of a worker's address space beside frames: 512 MiB that LibRaw may take and the models;
+ * scans. Where memory is bounded it gets less, but not below what the programs take */
+#define LIMIT_WORKER_BYTES     ((uint64_t)2304 << 20)
+#define LIMIT_WORKER_BYTES_MIN ((uint64_t)64 << 20)
+
 /* connections: each costs its buffers below; 256 serves a household of cameras and their viewers */
 #define LIMIT_CONNECTIONS 256u
 /* connections of one uid (or one TCP address), so that one client cannot take all of them */

@@ -47,6 +47,7 @@ struct pool_options {
     uint32_t frames_max; /* a worker is recycled after so many; 0: never */
     uint64_t frame_bytes_max;
     uint64_t pixels_max;
+    uint64_t worker_bytes; /* of its address space; 0: as much as it can need */
     uint32_t
         spin_us; /* the loop spins on the doorbells for so long after a frame was handed over */
     struct pool_model models[JOB_MODELS_MAX];

@@ -512,12 +512,14 @@ static void print_rates(const uint32_t rates[KERNEL_RATES], char *out)
 static int spawn(struct pool_worker *worker, int doorbell)
 {
     const struct pool_options *options = &worker->pool->options;
-    char frame_bytes_max[24], pixels_max[24];
+    char frame_bytes_max[24], pixels_max[24], memory_max[24];
     char rates[KERNEL_RATES * 11 + 1], text[3][1024];
     char *environment[ENVIRONMENT_MAX];
     snprintf(frame_bytes_max, sizeof(frame_bytes_max), "%llu",
              (unsigned long long)options->frame_bytes_max);
     snprintf(pixels_max, sizeof(pixels_max), "%llu", (unsigned long long)options->pixels_max);
+    snprintf(memory_max, sizeof(memory_max), "%llu",
+             (unsigned long long)(options->worker_bytes != 0 ? options->worker_bytes : UINT64_MAX));
     print_rates(options->rates, rates);
     fill_environment(environment, text);
     char *arguments[] = {
@@ -526,6 +528,8 @@ static int spawn(struct pool_worker *worker, int doorbell)
         frame_bytes_max,
         (char *)"--pixels-max",
         pixels_max,
+        (char *)"--memory-max",
+        memory_max,
         (char *)"--cpu-mask",
         (char *)options->cpu_mask,
         (char *)(rates[0] != '\0' ? "--rates" : NULL),

@@ -15,6 +15,7 @@
 #include "daemon/events.h"
 #include "daemon/json_builder.h"
 #include "daemon/log.h"
+#include "daemon/memory_plan.h"
 #include "daemon/method.h"
 #include "daemon/server.h"
 
@@ -36,11 +37,20 @@ int setup_create(struct server *server, struct config *config, char *ret_reason,
         free(setup);
         return r;
     }
+    struct memory_plan plan;
+    r = memory_plan_make(config, models, fleet_count_workers(config), memory_plan_control_group(),
+                         &plan);
+    if (r < 0) {
+        memory_plan_refuse(&plan, ret_reason, size);
+        models_destroy(models);
+        free(setup);
+        return r;
+    }
     struct fleet *fleet = server->setup != NULL ? server->setup->fleet : NULL;
-    if (fleet != NULL && fleet_suits(fleet, config, models)) {
+    if (fleet != NULL && fleet_suits(fleet, config, models, plan.worker)) {
         models_destroy(models);
         fleet->users++;
-    } else if ((r = fleet_create(server, config, models, &fleet)) < 0) {
+    } else if ((r = fleet_create(server, config, models, plan.worker, &fleet)) < 0) {
         snprintf(ret_reason, size, "workers: %s: %s", config->worker_path, strerror(-r));
         models_destroy(models);
         free(setup);

@@ -22,6 +22,7 @@
 #include "daemon/door_varlink.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
+#include "daemon/memory_plan.h"
 #include "daemon/method.h"
 #include "daemon/models.h"
 #include "daemon/pool.h"
@@ -368,6 +369,23 @@ static int run(struct server *server, struct config *config, const char *path)
     return r;
 }
 
+/* Print what memory can be taken. */
+static int check_memory(const struct config *config, const struct models *models)
+{
+    struct memory_plan plan;
+    char text[CONFIG_ERROR_BYTES];
+    int r = memory_plan_make(config, models, fleet_count_workers(config),
+                             memory_plan_control_group(), &plan);
+    if (r < 0) {
+        memory_plan_refuse(&plan, text, sizeof(text));
+        log_message(NULL, LOG_ID_START_FAILED, "%s", text);
+    } else {
+        memory_plan_format(&plan, text);
+        puts(text);
+    }
+    return r;
+}
+
 int server_check(struct config *config)
 {
     struct models *models;
@@ -383,6 +401,7 @@ int server_check(struct config *config)
         if (r < 0) {
             log_message(NULL, LOG_ID_START_FAILED, "%s", reason);
         } else {
+            r = check_memory(config, models);
             models_destroy(models);
         }
     }

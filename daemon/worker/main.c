@@ -58,6 +58,7 @@ static bool parse_options(int argc, char **argv, struct worker_options *ret_opti
     static const struct option names[] = {
         {"frame-bytes-max", required_argument, NULL, 'f'},
         {"pixels-max", required_argument, NULL, 'p'},
+        {"memory-max", required_argument, NULL, 'm'},
         {"cpu-mask", required_argument, NULL, 'c'},
         {"rates", required_argument, NULL, 'r'},
         {0},
@@ -73,6 +74,9 @@ static bool parse_options(int argc, char **argv, struct worker_options *ret_opti
             break;
         case 'p':
             valid = valid && parse_number(optarg, &options.pixels_max);
+            break;
+        case 'm':
+            valid = valid && parse_number(optarg, &options.memory_max);
             break;
         case 'c':
             valid = valid && kernel_cpu_mask_parse(optarg, &options.cpu_mask) == 0;

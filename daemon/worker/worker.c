@@ -29,8 +29,9 @@ uint64_t worker_memory_bytes(const struct worker_options *options)
 {
     /* Models, and the 512 MiB that LibRaw may take; scans; the region, the private copy, mapped
      * frames. */
-    return 2048 * MIB + SCANNER_BYTES_MAX +
-           (uint64_t)(2 + FRAME_MAP_COUNT) * options->frame_bytes_max;
+    const uint64_t most = 2048 * MIB + SCANNER_BYTES_MAX +
+                          (uint64_t)(2 + FRAME_MAP_COUNT) * options->frame_bytes_max;
+    return options->memory_max != 0 && options->memory_max < most ? options->memory_max : most;
 }
 
 static int make_decoder(struct worker *worker)

@@ -20,6 +20,7 @@
 struct worker_options {
     size_t frame_bytes_max;
     uint64_t pixels_max;
+    uint64_t memory_max; /* bytes of address space; 0: as much as it can need */
     uint32_t cpu_mask;
     /* Of the kernel table, so that all workers pack weights alike; the first 0: measured here. */
     uint32_t rates[KERNEL_RATES];
@@ -61,7 +62,7 @@ struct worker {
 int worker_init(struct worker *worker, const struct worker_options *options, int region_fd);
 void worker_finish(struct worker *worker);
 
-/* Address space that a worker so configured can need. */
+/* Address space that a worker so configured can need and may have. */
 uint64_t worker_memory_bytes(const struct worker_options *options);
 
 /*

@@ -51,7 +51,8 @@ def test_options():
 
 def test_check_config(prepared):
     good = run("--config", prepared.config, "--check-config")
-    assert (good.returncode, good.stdout, good.stderr) == (0, "", "")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert re.match(r"memory in MiB: at most \d+, .* workers 4 of \d+ each", good.stdout), good.stdout
     text = prepared.config.read_text()
     broken = [(text + "\nfoo = 1", "foo"), (text + "\n[model broken]\npath = /etc/passwd", "broken"),
               (text + "\n[model none]\npath = /nowhere", "/nowhere"),
