@@ -323,56 +323,6 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-/* Whether and how the frame is scanned: as its camera is, where it names no other model, or as its
- * client wishes. */
-static enum proto_error set_scan(struct admission *admission, struct frame *frame,
-                                 const struct camera *camera, bool own, const char **ret_message)
-{
-    const struct config_camera *settings =
-        camera != NULL ? camera->settings : &admission->setup->config->other;
-    const uint32_t point =
-        strcmp(frame->point, MODELS_POINT_AUTO) == 0 ? SCAN_EVERY_POINT : frame->point_index;
-    const bool wanted = frame->scan_wish == PROTO_SCAN_DEFAULT ? settings->scan.enabled && own
-                                                               : frame->scan_wish == PROTO_SCAN_YES;
-
-    frame->scan_config = &settings->scan;
-    if (wanted && frame->exits) {
-        *ret_message = "a scan takes one operating point, not exit";
-        return PROTO_BAD_REQUEST;
-    }
-    if (wanted && scan_settings(admission->setup->models, &settings->scan, frame->model_index,
-                                point, &frame->scan, ret_message) < 0) {
-        return PROTO_BAD_REQUEST;
-    }
-    return PROTO_OK;
-}
-
-/* Which model and operating point; the camera may not be known yet. A camera's point is one of its
- * own model. */
-static enum proto_error set_network(struct admission *admission, struct frame *frame,
-                                    const struct camera *camera, const char **ret_message)
-{
-    const struct models *models = admission->setup->models;
-    uint32_t own = camera != NULL ? camera->model_index : models->standard;
-    int model = frame->model[0] != '\0' ? models_find(models, frame->model) : (int)own;
-    if (model < 0) {
-        *ret_message = "there is no such model";
-        return PROTO_NOT_FOUND;
-    }
-    if (frame->point[0] == '\0' && camera != NULL && (uint32_t)model == own) {
-        snprintf(frame->point, sizeof(frame->point), "%s", camera->settings->point);
-    }
-    int point = models_find_point(&models->list[model], frame->point);
-    if (point < 0) {
-        *ret_message = "the model has no such operating point";
-        return PROTO_NOT_FOUND;
-    }
-    frame->model_index = (uint32_t)model;
-    frame->point_index = (uint32_t)point;
-    frame->exits = models_exits(&models->list[model], frame->point);
-    return set_scan(admission, frame, camera, (uint32_t)model == own, ret_message);
-}
-
 /* Frames of the peer that are not finished, but for the one that waits for this camera: a newer one
  * takes its place. */
 static uint32_t count_frames(const struct admission *admission, const struct peer *peer,
@@ -413,7 +363,11 @@ static enum proto_error admit(struct admission *admission, struct frame *frame,
     if (!peer_has_room(admission, frame, camera, ret_message)) {
         return PROTO_TOO_BUSY;
     }
-    enum proto_error error = set_network(admission, frame, camera, ret_message);
+    const struct models *models = admission->setup->models;
+    enum proto_error error = camera != NULL ? models_route(models, camera->settings,
+                                                           camera->model_index, frame, ret_message)
+                                            : models_route(models, &admission->setup->config->other,
+                                                           models->standard, frame, ret_message);
     if (error != PROTO_OK) {
         return error;
     }

@@ -278,6 +278,49 @@ bool models_exits(const struct model *model, const char *name)
     return model->exits && strcmp(name, MODELS_POINT_EXIT) == 0;
 }
 
+/* As the camera is scanned, where the frame names no other model, or as the client wishes. */
+static enum proto_error route_scan(const struct models *models, const struct config_scan *scan,
+                                   bool own, struct frame *frame, const char **ret_message)
+{
+    const uint32_t point =
+        strcmp(frame->point, MODELS_POINT_AUTO) == 0 ? SCAN_EVERY_POINT : frame->point_index;
+    const bool wanted = frame->scan_wish == PROTO_SCAN_DEFAULT ? scan->enabled && own
+                                                               : frame->scan_wish == PROTO_SCAN_YES;
+
+    frame->scan_config = scan;
+    if (wanted && frame->exits) {
+        *ret_message = "a scan takes one operating point, not exit";
+        return PROTO_BAD_REQUEST;
+    }
+    if (wanted &&
+        scan_settings(models, scan, frame->model_index, point, &frame->scan, ret_message) < 0) {
+        return PROTO_BAD_REQUEST;
+    }
+    return PROTO_OK;
+}
+
+enum proto_error models_route(const struct models *models, const struct config_camera *settings,
+                              uint32_t own, struct frame *frame, const char **ret_message)
+{
+    const int model = frame->model[0] != '\0' ? models_find(models, frame->model) : (int)own;
+    if (model < 0) {
+        *ret_message = "there is no such model";
+        return PROTO_NOT_FOUND;
+    }
+    if (frame->point[0] == '\0' && (uint32_t)model == own) {
+        snprintf(frame->point, sizeof(frame->point), "%s", settings->point);
+    }
+    const int point = models_find_point(&models->list[model], frame->point);
+    if (point < 0) {
+        *ret_message = "the model has no such operating point";
+        return PROTO_NOT_FOUND;
+    }
+    frame->model_index = (uint32_t)model;
+    frame->point_index = (uint32_t)point;
+    frame->exits = models_exits(&models->list[model], frame->point);
+    return route_scan(models, &settings->scan, (uint32_t)model == own, frame, ret_message);
+}
+
 static const char *format_name(unsigned kind)
 {
     static const char *const names[] = {"unknown", "jpeg", "raw", "pnm", "sensor"};

@@ -63,6 +63,14 @@ int models_find_point(const struct model *model, const char *name);
 /* Whether the name stands for the exits of the model. */
 bool models_exits(const struct model *model, const char *name);
 
+/*
+ * Which model and operating point judge a frame, and whether and how it is scanned: what it names,
+ * else what its camera does, whose settings these are and whose model is number `own`. Errors:
+ * PROTO_NOT_FOUND, PROTO_BAD_REQUEST, with a static sentence in *ret_message.
+ */
+enum proto_error models_route(const struct models *models, const struct config_camera *settings,
+                              uint32_t own, struct frame *frame, const char **ret_message);
+
 /* Put names to a checked result of a frame that was just finished. *ret_result borrows from models
  * and frame until the next call. */
 void models_describe(struct models *models, const struct frame *frame,
