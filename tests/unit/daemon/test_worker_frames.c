@@ -90,7 +90,8 @@ static void open_worker(struct fixture *fixture, uint32_t cpu_mask)
     fixture->region_fd = memfd_create("region", MFD_CLOEXEC);
     assert_true(fixture->region_fd >= 0);
     assert_int_equal(ftruncate(fixture->region_fd, (off_t)job_region_bytes(FRAME_BYTES_MAX)), 0);
-    struct worker_options options = {FRAME_BYTES_MAX, 1000000, cpu_mask, {0}};
+    struct worker_options options = {
+        .frame_bytes_max = FRAME_BYTES_MAX, .pixels_max = 1000000, .cpu_mask = cpu_mask};
     assert_int_equal(worker_init(&fixture->worker, &options, fixture->region_fd), 0);
     load_model(fixture, 0, 0, 7);
     fixture->message = (struct job_message){.op = JOB_OP_FRAME, .sequence = 100};
@@ -401,7 +402,8 @@ static void test_models(void **state)
 static void test_small_region(void **state)
 {
     struct worker worker;
-    struct worker_options options = {FRAME_BYTES_MAX, 1000000, KERNEL_CPU_ALL, {0}};
+    struct worker_options options = {
+        .frame_bytes_max = FRAME_BYTES_MAX, .pixels_max = 1000000, .cpu_mask = KERNEL_CPU_ALL};
     int fd = memfd_create("region", MFD_CLOEXEC);
     (void)state;
     assert_int_equal(ftruncate(fd, (off_t)job_region_bytes(FRAME_BYTES_MAX) - 1), 0);
