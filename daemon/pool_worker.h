@@ -81,6 +81,10 @@ void pool_worker_finish(struct pool_worker *worker);
 /* Start a process in a slot that is DOWN; if that fails it stays DOWN until a later deadline. */
 void pool_worker_start(struct pool_worker *worker);
 
+/* For pool_worker.c: the process, with the slot's region and its end of the doorbell, which stays
+ * the caller's. Errors: those of uv_spawn. */
+int pool_worker_spawn(struct pool_worker *worker, int doorbell, uv_exit_cb on_exit);
+
 /* Hand a frame to an IDLE worker. Errors: -EIO (the worker is retired), -ENOMEM. */
 int pool_worker_run(struct pool_worker *worker, struct frame *frame);
 
