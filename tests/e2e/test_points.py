@@ -8,7 +8,7 @@ import subprocess
 
 import ocellus
 import pytest
-from conftest import BUILD, MODELS, Daemon
+from conftest import BUILD, MODELS, Daemon, pnm
 
 LAB = BUILD / "engine" / "lab" / "ocellus-lab"
 MODEL = MODELS / "cifar10-lg3.safetensors"
@@ -167,3 +167,22 @@ def test_what_does_not_fit_the_models_is_told_at_the_start(tmp_path, models, cam
                              capture_output=True, text=True, timeout=60)
     assert checked.returncode != 0
     assert reason in checked.stderr
+
+
+def blocks(seed):
+    """Blocks of colours, another few for each seed."""
+    side = 2 << seed % 4
+    return pnm(32, 32, lambda x, y: tuple((x // side * (37 + 11 * seed) + y // side * (61 + 7 * c) + 53 * seed * c) % 256 for c in range(3)))
+
+
+def test_shipped_exits_are_the_same_on_every_instruction_set(start_daemon):
+    """The shipped binary network of three widths, on pictures of which some exit early and some late."""
+    pictures = [blocks(seed) for seed in range(24)]
+    answers = []
+    for mask in ("c", "avx2", "avx512", "all"):
+        daemon = start_daemon(settings={"cpu_mask": mask}, models={"binary": MODELS / "binary.safetensors"})
+        with daemon.eye() as eye:
+            replies = [eye.infer(picture, model="binary", point="exit") for picture in pictures]
+        answers.append([(reply["model"]["point"], reply["scores"], reply["macs"]) for reply in replies])
+    assert all(answer == answers[0] for answer in answers)
+    assert {point for point, _, _ in answers[0]} == {"w64", "w128", "w256"}
