@@ -26,7 +26,8 @@ const char *lab_image_error(int error);
 int lab_adapt(const struct lab_args *args);
 int lab_bench(const struct lab_args *args);
 int lab_calibrate(const struct lab_args *args);
-int lab_bn_reproduce(const struct lab_args *args); /* of lab_reproduce: batchnorm */
+int lab_bn_reproduce(const struct lab_args *args);        /* of lab_reproduce: batchnorm */
+int lab_bineareye_reproduce(const struct lab_args *args); /* bineareye */
 int lab_capture(const struct lab_args *args);
 int lab_compose(const struct lab_args *args);
 int lab_exits(const struct lab_args *args);

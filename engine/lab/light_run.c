@@ -7,14 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/lab/exposing.h"
 #include "engine/lab/filters.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/progress.h"
 
-#define SENSOR_SEED    1u  /* every network sees the same noise */
 #define PARTS          32u /* of an epoch: learning after each filter that goes */
 #define REPORTED_PARTS 2u  /* the same at a number of filters that is reported */
-#define LEVELS         65536u
 
 static const struct {
     uint32_t bits;
@@ -37,64 +36,12 @@ static int open_work(struct lab_study_work *work, const struct lab_light *light,
 
 /* ---- measuring ---- */
 
-/* One exposure for one network after the other: planes as a sensor delivers them. */
-struct exposing {
-    struct lab_samples samples; /* own planes and whites */
-    uint16_t *level;            /* plane value of each level of light, without noise */
-};
-
-static void close_exposing(struct exposing *exposing)
-{
-    free(exposing->samples.planes);
-    free(exposing->samples.whites);
-    free(exposing->level);
-}
-
-static int open_exposing(struct exposing *exposing, const struct lab_samples *from)
-{
-    size_t count = from->tree.file_count;
-    exposing->samples = *from;
-    exposing->samples.planes = calloc(count, from->values * sizeof(uint16_t));
-    exposing->samples.whites = calloc(count, sizeof(uint16_t));
-    exposing->level = calloc(LEVELS, sizeof(uint16_t));
-    if (!exposing->samples.planes || !exposing->samples.whites || !exposing->level) {
-        close_exposing(exposing);
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        exposing->samples.whites[i] = LAB_SENSOR_NOMINAL_WHITE;
-    }
-    return 0;
-}
-
-static void expose(struct exposing *exposing, const struct lab_samples *from, uint32_t sensor,
-                   uint32_t exposure)
-{
-    struct lab_sensor chip;
-    lab_sensor_init(&chip, sensors[sensor].bits, lab_light_exposures[exposure][0],
-                    lab_light_exposures[exposure][1], sensors[sensor].noise, SENSOR_SEED);
-    for (uint32_t i = 0; i < LEVELS && !chip.noise; i++) {
-        exposing->level[i] = lab_sensor_to_plane(&chip, lab_sensor_sample(&chip, (uint16_t)i));
-    }
-    for (uint32_t p = 0; p < from->tree.file_count; p++) {
-        const uint16_t *in = from->planes + p * from->values;
-        uint16_t *out = exposing->samples.planes + p * from->values;
-        uint32_t white = from->whites[p];
-        for (size_t i = 0; i < from->values; i++) {
-            uint32_t light = ((uint32_t)in[i] * 65535u + white / 2) / white;
-            uint16_t level = light < 65535 ? (uint16_t)light : 65535;
-            out[i] = chip.noise ? lab_sensor_to_plane(&chip, lab_sensor_sample(&chip, level))
-                                : exposing->level[level];
-        }
-    }
-}
-
 static int measure(struct lab_study_work *work, const struct lab_samples *on,
                    struct lab_light_curve *curve)
 {
-    struct exposing exposing;
+    struct lab_exposing exposing;
     struct lab_score score;
-    int r = open_exposing(&exposing, on);
+    int r = lab_exposing_init(&exposing, on);
     if (r < 0) {
         return r;
     }
@@ -103,12 +50,13 @@ static int measure(struct lab_study_work *work, const struct lab_samples *on,
     curve->pictures = score.count;
     for (uint32_t s = 0; s < LAB_LIGHT_SENSORS; s++) {
         for (uint32_t e = 0; e < LAB_LIGHT_EXPOSURES; e++) {
-            expose(&exposing, on, s, e);
+            lab_exposing_set(&exposing, sensors[s].bits, sensors[s].noise,
+                             lab_light_exposures[e][0], lab_light_exposures[e][1]);
             lab_learner_measure(&work->learner, &exposing.samples, &score);
             curve->right[s][e] = score.right;
         }
     }
-    close_exposing(&exposing);
+    lab_exposing_finish(&exposing);
     return 0;
 }
 

@@ -170,7 +170,7 @@ static const struct lab_command commands[] = {
     },
     {
         .name = "reproduce",
-        .operands = "batchnorm|log-gradient|lognet|low-rank",
+        .operands = "batchnorm|bineareye|log-gradient|lognet|low-rank",
         .operand_count = 1,
         .options = BIT(CPU_MASK) | BIT(DATA) | BIT(EPOCHS) | BIT(FULL) | BIT(IMAGES) | BIT(LIMIT) |
                    BIT(OUT) | BIT(QUICK) | BIT(SEEDS) | BIT(TEST) | BIT(THREADS),
@@ -186,6 +186,8 @@ static const struct lab_command commands[] = {
             "lognet: weights, activations and gradients in log and linear codes, after training\n"
             "and in training; it keeps to plan, sizes and files as above. The whole takes 4 "
             "epochs.\n"
+            "bineareye: binary networks of several widths and depths on two inputs under changing\n"
+            "light; plan, sizes and files as above.\n"
             "low-rank: five ways to learn on the device, from still and drifting streams of\n"
             "MNIST digits (--data: the folder with its files), with writes to weights counted.\n"
             "Goes on where it was broken off; several processes may work in one folder.\n"

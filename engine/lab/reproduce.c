@@ -248,12 +248,17 @@ int lab_reproduce(const struct lab_args *args)
     if (strcmp(what, "batchnorm") == 0) {
         return lab_bn_reproduce(args);
     }
+    if (strcmp(what, "bineareye") == 0) {
+        return lab_bineareye_reproduce(args);
+    }
     if (strcmp(what, "low-rank") == 0) {
         return lab_lrt_reproduce(args);
     }
     if (strcmp(what, "lognet") == 0) {
         return lab_lognet_reproduce(args);
     }
-    lab_error("reproduce: expected batchnorm, log-gradient, lognet or low-rank, got '%s'", what);
+    lab_error(
+        "reproduce: expected batchnorm, bineareye, log-gradient, lognet or low-rank, got '%s'",
+        what);
     return LAB_EXIT_USAGE;
 }
