@@ -11,6 +11,7 @@
 #include "engine/lab/exposing.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/options.h"
+#include "engine/lab/widen.h"
 
 #define DEFAULT_OUT "bineareye"
 #define SIDE        32u
@@ -21,17 +22,20 @@ static const struct lab_study_sizes quick = {1000, 3, 1, 300};
 
 /* Wide networks learn faster by the picture and slower by the hour. */
 const struct lab_bineareye_shape lab_bineareye_shapes[LAB_BINEAREYE_SHAPES] = {
-    {"64-depth-4", 64, {1, 1, 1}, 12, false}, {"64-depth-6", 64, {2, 2, 1}, 12, false},
-    {"64", 64, {4, 2, 2}, 12, true},          {"128", 128, {4, 2, 2}, 8, false},
-    {"256", 256, {4, 2, 2}, 4, false},
+    {"64-depth-4", 64, {1, 1, 1}, 12, false, false},
+    {"64-depth-6", 64, {2, 2, 1}, 12, false, false},
+    {"64", 64, {4, 2, 2}, 12, true, false},
+    {"128", 128, {4, 2, 2}, 8, false, false},
+    {"256", 256, {4, 2, 2}, 2, false, true},
 };
 
 const char *const lab_bineareye_input_names[LAB_BINEAREYE_INPUTS] = {"thermometer", "log-gradient"};
 
-/* Planes of a colour, as the paper has them: an odd number of at most 256 / (768 / width). */
+/* Planes of a colour, an odd number as the paper has them; it has 85 at width 256, but what begins
+ * as a network of width 128 sees what that saw. */
 static uint32_t levels_of(uint32_t width)
 {
-    return width == 64 ? 21 : width == 128 ? 41 : 85;
+    return width == 64 ? 21 : 41;
 }
 
 static uint32_t epochs_of(const struct lab_bineareye *study, uint32_t shape)
@@ -40,12 +44,17 @@ static uint32_t epochs_of(const struct lab_bineareye *study, uint32_t shape)
     return epochs > 0 ? epochs : 1;
 }
 
-double lab_bineareye_operations(const struct lab_bineareye_shape *shape,
-                                enum lab_bineareye_input input)
+uint32_t lab_bineareye_planes(const struct lab_bineareye_shape *shape,
+                              enum lab_bineareye_input input)
+{
+    return input == LAB_BINEAREYE_THERMOMETER ? 3 * levels_of(shape->width) : 6;
+}
+
+double lab_bineareye_operations(const struct lab_bineareye_shape *shape, uint32_t planes)
 {
     double operations = 0;
     uint32_t side = SIDE;
-    uint32_t in = input == LAB_BINEAREYE_THERMOMETER ? 3 * levels_of(shape->width) : 6;
+    uint32_t in = planes;
     for (uint32_t stage = 0; stage < 3; stage++) {
         side = stage > 0 ? side / 2 : side;
         for (uint32_t i = 0; i < shape->convolutions[stage]; i++) {
@@ -87,10 +96,10 @@ static char *make_recipe(const struct lab_bineareye *study, enum lab_bineareye_i
     }
     fprintf(text,
             "[layer scores]\nop = dense\nout = %u\nnorm = yes\n"
-            "[train]\nloss = squared-hinge\nrate = 0.015\nfinal = 0.00001\nepochs = %u\n"
+            "[train]\nloss = squared-hinge\nrate = %s\nfinal = 0.00001\nepochs = %u\n"
             "batch = %u\n%s[augment]\nmirror = yes\n",
-            study->classes, epochs_of(study, index), shape->width == 64 ? 100 : 50,
-            shape->width == 64 ? "" : "precision = bf16\n");
+            study->classes, shape->widened ? "0.005" : "0.015", epochs_of(study, index),
+            shape->width == 64 ? 100 : 50, shape->width == 64 ? "" : "precision = bf16\n");
     if (fclose(text) != 0) {
         free(bytes);
         return NULL;
@@ -186,6 +195,48 @@ static int measure(struct lab_study_work *work, const struct lab_samples *on,
     return 0;
 }
 
+/* The first weights are what the narrower network learned. */
+static int widen(const struct lab_bineareye *study, const struct lab_study_tools *tools,
+                 enum lab_bineareye_input input, uint32_t shape, uint32_t seed,
+                 struct lab_study_work *wide)
+{
+    struct lab_study_work *narrow = calloc(1, sizeof(*narrow));
+    const char *reason;
+    char name[LAB_BINEAREYE_NAME_MAX];
+    make_name(input, shape - 1, seed, name);
+    int r = narrow ? lab_study_work_open(narrow, tools, name, make_recipe(study, input, shape - 1),
+                                         study->pictures, seed + 1)
+                   : tell(name, -ENOMEM);
+    if (r == 0) {
+        r = lab_study_work_restore(narrow, study->directory, name);
+        r = r == -ENOENT ? tell(name, r) : r;
+    }
+    if (r == 0) {
+        r = lab_widen(&narrow->recipe, narrow->learner.train, &wide->recipe, wide->learner.train,
+                      LAB_WIDENING_NOISE, seed + 1, &reason);
+        if (r < 0) {
+            lab_error("%s: %s", name, reason);
+        }
+    }
+    lab_study_work_close(narrow);
+    return r;
+}
+
+static int learn(const struct lab_bineareye *study, const struct lab_study_tools *tools,
+                 enum lab_bineareye_input input, uint32_t shape, uint32_t seed,
+                 struct lab_study_work *work)
+{
+    char name[LAB_BINEAREYE_NAME_MAX];
+    make_name(input, shape, seed, name);
+    int r = lab_study_work_restore(work, study->directory, name);
+    if (r != -ENOENT) {
+        return r;
+    }
+    r = lab_bineareye_shapes[shape].widened ? widen(study, tools, input, shape, seed, work) : 0;
+    r = r < 0 ? r : lab_study_work_learn(work, study->directory, name);
+    return r == -ERANGE ? tell(name, r) : r;
+}
+
 static int run_cell(struct lab_bineareye *study, const struct lab_study_tools *tools,
                     enum lab_bineareye_input input, uint32_t shape, uint32_t seed)
 {
@@ -200,13 +251,7 @@ static int run_cell(struct lab_bineareye *study, const struct lab_study_tools *t
     int r = work ? lab_study_work_open(work, tools, name, make_recipe(study, input, shape),
                                        study->pictures, seed + 1)
                  : tell(name, -ENOMEM);
-    if (r == 0) {
-        r = lab_study_work_restore(work, study->directory, name);
-        if (r == -ENOENT) {
-            r = lab_study_work_learn(work, study->directory, name);
-            r = r == -ERANGE ? tell(name, r) : r;
-        }
-    }
+    r = r < 0 ? r : learn(study, tools, input, shape, seed, work);
     if (r == 0) {
         const struct lab_samples on =
             lab_study_part(&tools->test, &work->recipe.input.front, 0, study->test);
@@ -240,8 +285,9 @@ static int print_plan(const struct lab_bineareye *study, const struct lab_study_
     lab_study_work_close(work);
     for (uint32_t s = 0; r == 0 && s < study->seeds * LAB_BINEAREYE_SHAPES; s++) {
         const uint32_t shape = s % LAB_BINEAREYE_SHAPES, seed = s / LAB_BINEAREYE_SHAPES;
-        const double ratio = lab_bineareye_operations(&lab_bineareye_shapes[shape], first) /
-                             lab_bineareye_operations(timed, first);
+        const struct lab_bineareye_shape *of = &lab_bineareye_shapes[shape];
+        const double ratio = lab_bineareye_operations(of, lab_bineareye_planes(of, first)) /
+                             lab_bineareye_operations(timed, lab_bineareye_planes(timed, first));
         for (uint32_t i = 0; i < LAB_BINEAREYE_INPUTS; i++) {
             if (study->cells[i][shape][seed].pictures == 0 &&
                 (seed == 0 || lab_bineareye_shapes[shape].seeds)) {

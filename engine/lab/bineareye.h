@@ -34,6 +34,7 @@ struct lab_bineareye_shape {
     uint32_t width, convolutions[3];
     uint32_t share; /* of the study's epochs, in twelfths */
     bool seeds;     /* trained with each seed, else with the first */
+    bool widened;   /* begins as the shape before it, widened (widen.h) */
 };
 
 #define LAB_BINEAREYE_SHAPES   5u
@@ -56,10 +57,13 @@ struct lab_bineareye {
                                    [LAB_STUDY_SEEDS_MAX];
 };
 
-/* Operations of a frame as the chip counts them, an XNOR and a count of one bit of each: planes of
- * the thermometer are bits, codes of 1.5 bit are one. */
-double lab_bineareye_operations(const struct lab_bineareye_shape *shape,
-                                enum lab_bineareye_input input);
+/* Planes of an input: bits of the thermometer, codes of 1.5 bit of the log gradient. */
+uint32_t lab_bineareye_planes(const struct lab_bineareye_shape *shape,
+                              enum lab_bineareye_input input);
+
+/* Operations of a frame as the chip counts them, an XNOR and a count of each bit of `planes` of
+ * input and of the maps after it. */
+double lab_bineareye_operations(const struct lab_bineareye_shape *shape, uint32_t planes);
 
 /* Percent right over the seeds: mean, lowest, highest; exposure LAB_LIGHT_EXPOSURES: pictures as
  * they are. seeds 0: nothing known. */

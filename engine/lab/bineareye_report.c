@@ -121,11 +121,14 @@ static void put_head(FILE *text, const struct lab_bineareye *study)
         "1804.05554): 2x2 convolutions whose weights and maps are single bits, with OR-pools,\n"
         "and asks the same of networks that see log gradients.\n\n"
         "| | |\n|---|---|\n| training pictures | %u, of %u classes |\n"
-        "| epochs | %u; of width 128 two thirds, of 256 one third |\n| seeds | %u |\n"
+        "| epochs | %u; of width 128 two thirds; of 256 a sixth, after those of width 128 |\n| "
+        "seeds | %u |\n"
         "| test pictures | %u |\n\n"
         "Of pictures that were compressed again as JPEG no figure is comparable with published "
         "ones, and the paper's networks\nhad 250 epochs. More than one seed is trained of width "
-        "64 in full depth alone. Operations are counted as the chip\ncounts them: each plane of "
+        "64 in full depth alone. Width 256 begins as the\nnetwork of width 128, widened, and so on "
+        "its thermometer of 41 levels where the paper's has 85 (2011 million "
+        "operations).\nOperations are counted as the chip counts them: each plane of "
         "the thermometer is a bit, a multiply and an add are two.\n\n",
         study->title, study->pictures, study->classes, study->epochs, study->seeds, study->test);
 }
@@ -142,7 +145,8 @@ static void put_table(FILE *text, const struct lab_bineareye *study)
             const struct lab_bineareye_shape *shape = &lab_bineareye_shapes[s];
             const uint32_t *c = shape->convolutions;
             fprintf(text, "| %s | %u, %u | %.0f |", input_titles[i], shape->width,
-                    c[0] + c[1] + c[2] + 1, lab_bineareye_operations(shape, input) / 1e6);
+                    c[0] + c[1] + c[2] + 1,
+                    lab_bineareye_operations(shape, lab_bineareye_planes(shape, input)) / 1e6);
             for (uint32_t e = 0; e < sizeof(exposures) / sizeof(exposures[0]); e++) {
                 const struct lab_bineareye_value value =
                     lab_bineareye_value(study, input, s, exposures[e]);
@@ -207,9 +211,9 @@ static int put_csv(const struct lab_bineareye *study, bool exposures)
         put_pair(text, study, LAB_BINEAREYE_DEEP, e);
     }
     for (uint32_t s = 0; !exposures && s < LAB_BINEAREYE_SHAPES; s++) {
-        fprintf(text, "%.0f",
-                lab_bineareye_operations(&lab_bineareye_shapes[s], LAB_BINEAREYE_THERMOMETER) /
-                    1e6);
+        const struct lab_bineareye_shape *shape = &lab_bineareye_shapes[s];
+        const uint32_t planes = lab_bineareye_planes(shape, LAB_BINEAREYE_THERMOMETER);
+        fprintf(text, "%.0f", lab_bineareye_operations(shape, planes) / 1e6);
         put_pair(text, study, s, LAB_LIGHT_EXPOSURES);
     }
     return lab_study_save(study->directory, exposures ? "exposures" : "operations", ".csv", text,

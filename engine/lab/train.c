@@ -41,7 +41,6 @@
 #include "engine/lab/widen.h"
 
 #define DEFAULT_THREADS      2u
-#define WIDENING_NOISE       0.5f
 #define STATE_BYTES_MAX      ((size_t)1 << 30)
 #define METRICS_BYTES_MAX    ((size_t)64 << 20)
 #define METRICS_HEADER       "epoch,rate,loss,train_accuracy,test_accuracy,test_balanced\n"
@@ -351,7 +350,7 @@ static int widen(struct run *run)
     int r = lab_trained_open(narrow, run->widen, run->cpu, &run->kernels);
     if (r == 0) {
         r = lab_widen(&narrow->recipe, narrow->train, &run->recipe, run->learner.train,
-                      WIDENING_NOISE, run->seed, &reason);
+                      LAB_WIDENING_NOISE, run->seed, &reason);
         r = r < 0 ? tell(run->widen, r, reason) : 0;
         lab_trained_close(narrow);
     }

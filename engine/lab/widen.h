@@ -9,6 +9,8 @@
 #include "engine/lab/recipe.h"
 #include "engine/train/train.h"
 
+#define LAB_WIDENING_NOISE 0.5f /* by trial, of binary networks */
+
 /*
  * Net2WiderNet (Chen, Goodfellow, Shlens 2016, 1511.05641, section 2.2) for networks whose channels
  * are 1, 2, 3 ... times as many: channel c of `wide` is channel c mod n of the narrow layer's n.
