@@ -72,8 +72,8 @@ static bool scan_valid(const struct job_result *result, const struct job_scan *s
         return false;
     }
     if (!scan->wanted) {
-        return result->levels == 0 && result->windows == 0 && result->peak == 0 &&
-               result->motion_bytes == 0;
+        return result->box_count == 0 && result->levels == 0 && result->windows == 0 &&
+               result->peak == 0 && result->motion_bytes == 0;
     }
     for (uint32_t i = 0; i < result->box_count; i++) {
         if (!box_valid(&result->boxes[i], &result->info, scan, result->levels) ||
