@@ -20,6 +20,7 @@
 
 #include "clients/adapt.h"
 #include "clients/annotate.h"
+#include "clients/manage.h"
 #include "clients/ocellus_client.h"
 #include "clients/status.h"
 #include "clients/watch.h"
@@ -34,6 +35,7 @@ struct options {
     struct ocellus_frame frame;
     const char *annotate; /* NULL: draw nothing */
     struct adapt_options adapt;
+    const char *sha256; /* of a model's file; NULL: as it is */
     bool json;
 };
 
@@ -43,6 +45,9 @@ static const char usage_text[] =
     "       ocellus label FRAME LABEL [--box N] [--json] [--socket PATH]\n"
     "       ocellus adapt [status | sync | undo | reset | rollback NUMBER | export FILE |\n"
     "                      import FILE] [--adapter NAME] [--json] [--socket PATH]\n"
+    "       ocellus model load FILE [--model NAME] [--sha256 DIGEST] [--json] [--socket PATH]\n"
+    "       ocellus model rollback [--model NAME] [--json] [--socket PATH]\n"
+    "       ocellus reload [--json] [--socket PATH]\n"
     "       ocellus status [--json] [--socket PATH]\n"
     "       ocellus watch [--camera NAME] [--json] [--socket PATH]\n"
     "       ocellus --help | --version\n"
@@ -50,12 +55,15 @@ static const char usage_text[] =
     "infer   classify JPEG, camera RAW, DNG and PGM/PPM files; - is standard input\n"
     "label   teach a camera's adapter what a recent frame shows\n"
     "adapt   what adapters learned, and how to keep it or take it back\n"
+    "model   use another file for a model, or the one before again; for operators\n"
+    "reload  read the configuration and its models again; for operators\n"
     "status  what the daemon is and does\n"
     "watch   what happens, as it happens: results, learning, reloads\n"
     "\n"
     "  -c, --camera NAME  the camera the frames came from (default: default); of watch: its "
     "results\n"
-    "  -m, --model NAME   a model other than the camera's\n"
+    "  -m, --model NAME   a model other than the camera's; of model: than the default one\n"
+    "  -d, --sha256 HEX   what the SHA-256 of the model's file must be\n"
     "  -p, --point NAME   an operating point of the model, or auto\n"
     "  -S, --scan yes|no  look for objects in the whole scene (default: as the camera does)\n"
     "  -a, --annotate OUT draw the boxes of a scan on the picture; with one FILE\n"
@@ -363,20 +371,48 @@ static int run_adapt(const struct options *options, bool label, char **arguments
     return code;
 }
 
+static int run_manage(const struct options *options, bool reload, char **arguments, int count)
+{
+    const struct manage_options wanted = {options->frame.model, options->sha256, options->json};
+    struct ocellus_client *client = NULL;
+    if (reload ? count != 0 : !manage_understands(arguments, count)) {
+        return usage_error(reload ? "reload takes nothing"
+                                  : "model is followed by load FILE or rollback");
+    }
+    int code = open_client(options, &client);
+    if (code != EXIT_ALL) {
+        return code;
+    }
+    enum ocellus_error error =
+        reload ? manage_reload(client, &wanted) : manage_model(client, &wanted, arguments, count);
+    code = error == OCELLUS_OK             ? EXIT_ALL
+           : error == OCELLUS_DISCONNECTED ? EXIT_NO_DAEMON
+                                           : EXIT_SOME_FAILED;
+    ocellus_client_close(client);
+    return code;
+}
+
 /* -1: go on; else the exit status. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option long_options[] = {
-        {"camera", required_argument, NULL, 'c'},  {"model", required_argument, NULL, 'm'},
-        {"point", required_argument, NULL, 'p'},   {"json", no_argument, NULL, 'j'},
-        {"socket", required_argument, NULL, 's'},  {"help", no_argument, NULL, 'h'},
-        {"scan", required_argument, NULL, 'S'},    {"annotate", required_argument, NULL, 'a'},
-        {"adapter", required_argument, NULL, 'A'}, {"box", required_argument, NULL, 'b'},
-        {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
+        {"camera", required_argument, NULL, 'c'},
+        {"model", required_argument, NULL, 'm'},
+        {"point", required_argument, NULL, 'p'},
+        {"json", no_argument, NULL, 'j'},
+        {"socket", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {"scan", required_argument, NULL, 'S'},
+        {"annotate", required_argument, NULL, 'a'},
+        {"adapter", required_argument, NULL, 'A'},
+        {"box", required_argument, NULL, 'b'},
+        {"sha256", required_argument, NULL, 'd'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:m:p:S:a:A:b:js:h", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:m:p:S:a:A:b:d:js:h", long_options, NULL)) != -1) {
         switch (option) {
         case 'c':
             options->frame.camera = optarg;
@@ -400,6 +436,9 @@ static int parse_options(int argc, char **argv, struct options *options)
             if (!read_box(optarg, &options->adapt.box)) {
                 return usage_error("--box is a number from 0 to 63");
             }
+            break;
+        case 'd':
+            options->sha256 = optarg;
             break;
         case 'j':
             options->json = options->adapt.json = true;
@@ -431,7 +470,7 @@ int main(int argc, char **argv)
     int code = parse_options(argc, argv, &options);
 
     if (code < 0 && optind == argc) {
-        code = usage_error("what shall I do? infer, label, adapt, status or watch");
+        code = usage_error("what shall I do? infer, label, adapt, model, reload, status or watch");
     }
     if (code < 0) {
         const char *command = argv[optind++];
@@ -446,6 +485,8 @@ int main(int argc, char **argv)
             code = run_watch(&options, argc - optind);
         } else if (strcmp(command, "label") == 0 || strcmp(command, "adapt") == 0) {
             code = run_adapt(&options, command[0] == 'l', argv + optind, argc - optind);
+        } else if (strcmp(command, "model") == 0 || strcmp(command, "reload") == 0) {
+            code = run_manage(&options, command[0] == 'r', argv + optind, argc - optind);
         } else {
             code = usage_error("unknown command '%s'", command);
         }

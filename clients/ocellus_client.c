@@ -203,7 +203,7 @@ static enum ocellus_error send_message(struct ocellus_client *client, const char
             return timed_out(client);
         }
         if (n < 0 && errno == EBADF) {
-            return fail(client, OCELLUS_BAD_REQUEST, "the frame's descriptor is not open");
+            return fail(client, OCELLUS_BAD_REQUEST, "the descriptor is not open");
         }
         if (n < 0) {
             return fail(client, OCELLUS_DISCONNECTED, "ocellusd closed the connection: %s",
@@ -460,12 +460,18 @@ static enum ocellus_error print_parameters(struct ocellus_client *client, cJSON 
 }
 
 /* Calls, and hands out the parameters of the reply as text. Frees the request. */
+static enum ocellus_error call_with_fd(struct ocellus_client *client, cJSON *request, int fd,
+                                       char **ret_json)
+{
+    cJSON *root = NULL, *parameters = NULL;
+    enum ocellus_error error = call(client, request, fd, &root, &parameters);
+    return error == OCELLUS_OK ? print_parameters(client, root, parameters, ret_json) : error;
+}
+
 static enum ocellus_error call_for_text(struct ocellus_client *client, cJSON *request,
                                         char **ret_json)
 {
-    cJSON *root = NULL, *parameters = NULL;
-    enum ocellus_error error = call(client, request, -1, &root, &parameters);
-    return error == OCELLUS_OK ? print_parameters(client, root, parameters, ret_json) : error;
+    return call_with_fd(client, request, -1, ret_json);
 }
 
 /* {"method":...,"parameters":{}}; *ret_parameters belongs to it. NULL: out of memory. */
@@ -538,6 +544,27 @@ PUBLIC enum ocellus_error ocellus_client_adapt(struct ocellus_client *client,
         request = NULL;
     }
     return call_for_text(client, request, ret_json);
+}
+
+PUBLIC enum ocellus_error ocellus_client_manage(struct ocellus_client *client,
+                                                enum ocellus_manage what, const char *model, int fd,
+                                                const char *sha256, char **ret_json)
+{
+    static const char *const methods[] = {"io.ocellus.Reload", "io.ocellus.LoadModel",
+                                          "io.ocellus.RollbackModel"};
+    cJSON *parameters;
+    if ((unsigned)what >= sizeof(methods) / sizeof(methods[0]) ||
+        (what == OCELLUS_MANAGE_LOAD_MODEL) != (fd >= 0)) {
+        return fail(client, OCELLUS_BAD_REQUEST, "a load needs a descriptor, nothing else has one");
+    }
+    cJSON *request = make_request(methods[what], &parameters);
+    if (request != NULL &&
+        !(add_text(parameters, "model", model) && add_text(parameters, "sha256", sha256) &&
+          (fd < 0 || cJSON_AddNumberToObject(parameters, "fd", 0) != NULL))) {
+        cJSON_Delete(request);
+        request = NULL;
+    }
+    return call_with_fd(client, request, fd, ret_json);
 }
 
 PUBLIC enum ocellus_error ocellus_client_subscribe(struct ocellus_client *client,

@@ -207,6 +207,23 @@ enum ocellus_error ocellus_client_adapt(struct ocellus_client *client, enum ocel
                                         const char *adapter, uint64_t sequence, const char *data,
                                         char **ret_json);
 
+/* What operators do. */
+enum ocellus_manage {
+    OCELLUS_MANAGE_RELOAD = 0,
+    OCELLUS_MANAGE_LOAD_MODEL,
+    OCELLUS_MANAGE_ROLLBACK_MODEL,
+};
+
+/*
+ * Have the configuration and its models read again, or one model's file changed. model: NULL for
+ * the default one. Of a load: fd, a file open for reading or a sealed memfd, which stays the
+ * caller's, and sha256, its digest as 64 hexadecimal digits; else -1 and NULL. The caller frees
+ * *ret_json as above. Errors: those of the daemon, in which nothing has changed.
+ */
+enum ocellus_error ocellus_client_manage(struct ocellus_client *client, enum ocellus_manage what,
+                                         const char *model, int fd, const char *sha256,
+                                         char **ret_json);
+
 /*
  * Ask to be told what happens from now on, see ocellus-protocol(7). camera: whose results, NULL:
  * all cameras'. From then on the connection is for ocellus_client_next only.

@@ -145,4 +145,7 @@ void config_destroy(struct config *config);
 /* Index of the camera that has a section; -ENOENT. */
 int config_find_camera(const struct config *config, const char *name);
 
+/* Where state is kept: of the configuration, else what the service manager gave. NULL: nowhere. */
+const char *config_state(const struct config *config);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void config_set_defaults(struct config *config)
@@ -125,4 +126,11 @@ int config_find_camera(const struct config *config, const char *name)
         }
     }
     return -ENOENT;
+}
+
+const char *config_state(const struct config *config)
+{
+    const char *given = getenv("STATE_DIRECTORY");
+    const char *state = config->adaptation.state[0] != '\0' ? config->adaptation.state : given;
+    return state != NULL && state[0] == '/' ? state : NULL;
 }

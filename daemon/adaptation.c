@@ -72,9 +72,8 @@ static void log_state(struct adaptation *adaptation, uint32_t adapter)
 /* Where stores lie: of the configuration, else what the service manager gave us. */
 static int find_state(const struct config *config, const char **ret_state)
 {
-    const char *given = getenv("STATE_DIRECTORY");
-    *ret_state = config->adaptation.state[0] != '\0' ? config->adaptation.state : given;
-    if (*ret_state == NULL || **ret_state != '/') {
+    *ret_state = config_state(config);
+    if (*ret_state == NULL) {
         log_message(NULL, LOG_ID_START_FAILED,
                     "adapters need a place for what they learn: set 'state' in [adaptation]");
         return -EINVAL;

@@ -271,6 +271,13 @@ static enum proto_error check_call(struct varlink_connection *connection, struct
         proto_watch_from_json(call->parameters, request, ret_message) < 0) {
         return PROTO_BAD_REQUEST;
     }
+    if (takes == METHOD_TAKES_MODEL) {
+        return proto_model_from_json(call->parameters, true, request, ret_message) < 0
+                   ? PROTO_BAD_REQUEST
+                   : varlink_model_take(connection->scanner.terminator ==
+                                            VARLINK_TERMINATOR_NEWLINE,
+                                        &slot->call, fds, fd_count, ret_message);
+    }
     if (takes == METHOD_TAKES_FRAME || takes == METHOD_TAKES_LABEL) {
         int r = takes == METHOD_TAKES_FRAME
                     ? proto_request_from_json(call->parameters, request, ret_message)

@@ -5,7 +5,7 @@
 #ifndef OCELLUS_DAEMON_LIMITS_H
 #define OCELLUS_DAEMON_LIMITS_H
 
-/* bytes of the daemon itself, with its libraries, two threads and tables: 10 MiB are usual */
+/* bytes of the daemon itself, with its libraries, three threads and tables: 10 MiB are usual */
 #define LIMIT_PROGRAM_BYTES (64u << 20)
 /* bytes of an adapter beside its models: a reservoir, statistics, the store */
 #define LIMIT_ADAPTER_BYTES (8u << 20)

@@ -19,6 +19,7 @@
     X(ADAPTER_OPENED,        LOG_INFO,    "6c718fcc1062419c9e53db3f0efe6139") \
     X(ADAPTER_CANNOT_LEARN,  LOG_WARNING, "175840f56f3841ab95c427be71e06f9c") \
     X(ADAPTER_NOT_PUBLISHED, LOG_ERR,     "64470f3f293b4f5398afdc7aa260f1f3") \
+    X(MODEL_DAMAGED,         LOG_ERR,     "37984526a1834c7daf75fea0984fc9d2") \
     X(LEFTOVERS,             LOG_ERR,     "b6dab042efa6444fb124637a108b1756")
 /* clang-format on */
 

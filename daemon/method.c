@@ -160,6 +160,22 @@ static void run_reload(struct server *server, struct method_call *call)
     }
 }
 
+static void run_load_model(struct server *server, struct method_call *call)
+{
+    install_load(&server->install, call);
+    method_call_drop(server, call); /* what was not taken over */
+}
+
+static void run_rollback_model(struct server *server, struct method_call *call)
+{
+    const char *message;
+    if (proto_model_from_json(call->parameters, false, &call->request, &message) < 0) {
+        call->done(call, PROTO_BAD_REQUEST, message, NULL);
+    } else {
+        install_rollback(&server->install, call);
+    }
+}
+
 static void run_subscribe(struct server *server, struct method_call *call)
 {
     int r = events_subscribe(&server->events, call->request.camera, call->peer, call->ready, call,
@@ -315,6 +331,17 @@ static const struct method methods[] = {
         .run = run_reload,
     },
     {
+        .name = "io.ocellus.LoadModel",
+        .column = AUTHORISE_OPERATORS,
+        .takes = METHOD_TAKES_MODEL,
+        .run = run_load_model,
+    },
+    {
+        .name = "io.ocellus.RollbackModel",
+        .column = AUTHORISE_OPERATORS,
+        .run = run_rollback_model,
+    },
+    {
         .name = "io.ocellus.Subscribe",
         .path = "/events",
         .verbs = HTTP_VERB_GET,
@@ -416,6 +443,11 @@ void method_start(struct server *server, const struct method *method, struct met
     call->request_in_flight = NULL;
     call->subscriber = NULL;
     call->reloading = false;
+    call->installing = false;
+    if (method->takes == METHOD_TAKES_MODEL) {
+        method->run(server, call);
+        return;
+    }
     if (call->bytes != NULL || call->fd >= 0) {
         struct frame *frame = frame_create();
         if (frame == NULL) {
@@ -446,6 +478,9 @@ void method_cancel(struct server *server, struct method_call *call)
     }
     if (call->reloading) {
         reload_cancel(&server->reload, call);
+    }
+    if (call->installing) {
+        install_cancel(&server->install, call);
     }
     if (call->request_in_flight != NULL) {
         call->request_in_flight->done = NULL; /* what it asks for happens all the same */

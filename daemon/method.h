@@ -30,6 +30,7 @@ enum method_takes {
     METHOD_TAKES_JSON,  /* on HTTP parameters: an object in the body */
     METHOD_TAKES_LABEL, /* a request: with a frame, or on HTTP as JSON */
     METHOD_TAKES_WATCH, /* a request: whose events */
+    METHOD_TAKES_MODEL, /* a request, and a model's file in fd */
 };
 
 struct method {
@@ -54,7 +55,7 @@ struct method_call {
     uint8_t *bytes; /* source REGION: malloc'd; taken over by method_start, as is fd */
     size_t length;
     size_t reserved; /* bytes of admission's budget, taken over too */
-    int fd;          /* source MAP and PREAD, else -1 */
+    int fd;          /* source MAP and PREAD, or a model's file, else -1 */
     /* Called exactly once unless the call is cancelled, possibly before method_start returns.
      * PROTO_OK: the callee owns `result`, an object or with text_type a string; else `message` is a
      * sentence for people. */
@@ -69,6 +70,7 @@ struct method_call {
 
     struct method_call *next; /* of those that wait for a reload */
     bool reloading;           /* it waits for one */
+    bool installing;          /* it waits for a model to be changed */
     struct frame *frame;      /* in flight; NULL: none */
     struct trainer_request *request_in_flight;
     struct server *server; /* of those */

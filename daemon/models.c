@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* Reads model files into sealed memfds at start. It parses only operators' files, never a client's
- * bytes. */
+/* Reads model files into sealed memfds. It parses only operators' files, never a client's bytes. */
 #include "daemon/models.h"
 
 #include <errno.h>
@@ -26,7 +25,7 @@ static int copy_file(int from, int to, size_t bytes)
 
     for (size_t done = 0; done < bytes;) {
         size_t want = bytes - done < sizeof(buffer) ? bytes - done : sizeof(buffer);
-        ssize_t got = read(from, buffer, want);
+        ssize_t got = pread(from, buffer, want, (off_t)done);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -78,19 +77,11 @@ static int seal_file(int file, const char *name, int *ret_memfd, uint64_t *ret_b
 }
 
 /* model->memfd is ours afterwards whatever happens. */
-static int load_one(const struct config_model *config, struct model *model, const char **ret_reason)
+static int load_file(int file, struct model *model, const char **ret_reason)
 {
-    int file =
-        open(config->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a fifo must not hold us up */
-    int error;
     void *bytes;
+    int error = seal_file(file, model->name, &model->memfd, &model->bytes);
 
-    *ret_reason = NULL;
-    if (file < 0) {
-        return -errno;
-    }
-    error = seal_file(file, config->name, &model->memfd, &model->bytes);
-    close(file);
     if (error < 0) {
         return error;
     }
@@ -103,13 +94,75 @@ static int load_one(const struct config_model *config, struct model *model, cons
         network_model_identify(model->network, bytes, model->bytes);
     }
     munmap(bytes, model->bytes);
-    snprintf(model->name, sizeof(model->name), "%s", config->name);
     if (error == 0) {
         model->point_count = network_model_points(model->network);
         model->exits = network_model_has_exits(model->network);
         for (uint32_t i = 0; i < model->point_count; i++) {
             model->points[i] = network_model_point(model->network, i);
         }
+    }
+    return error;
+}
+
+static void unload(struct model *model)
+{
+    network_model_destroy(model->network);
+    if (model->memfd >= 0) {
+        close(model->memfd);
+    }
+    model->network = NULL;
+    model->memfd = -1;
+}
+
+/* The file that was installed in place of the configured one; -1: there is none. */
+static int open_installed(const struct models_source *source, const char *name)
+{
+    char path[4096 + CONFIG_NAME_BYTES + 16];
+
+    if (source == NULL || source->directory == NULL) {
+        return -1;
+    }
+    snprintf(path, sizeof(path), "%s/%s/current", source->directory, name);
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+}
+
+/* On failure ret_reason[0..size) says why. */
+static int load_one(const struct config_model *config, const struct models_source *source,
+                    struct models *models, struct model *model, char *ret_reason, size_t size)
+{
+    const char *reason = NULL;
+    const bool chosen =
+        source != NULL && source->name != NULL && strcmp(source->name, config->name) == 0;
+    int error;
+
+    snprintf(model->name, sizeof(model->name), "%s", config->name);
+    int file =
+        chosen ? fcntl(source->file, F_DUPFD_CLOEXEC, 0) : open_installed(source, config->name);
+    model->installed = chosen ? source->installed : file >= 0;
+    if (!chosen && file >= 0) {
+        error = load_file(file, model, &reason);
+        close(file);
+        if (error == 0) {
+            return 0;
+        }
+        snprintf(models->damage, sizeof(models->damage), "model %s, as it was loaded: %s",
+                 config->name, reason != NULL ? reason : strerror(-error));
+        unload(model);
+        model->installed = false;
+        file = -1;
+        reason = NULL;
+    }
+    if (!chosen) { /* a fifo must not hold us up */
+        file = open(config->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    }
+    error = file < 0 ? -errno : load_file(file, model, &reason);
+    if (error < 0) {
+        snprintf(ret_reason, size, "model %s: %s: %s", config->name,
+                 model->installed ? "the file that was handed in" : config->path,
+                 reason != NULL ? reason : strerror(-error));
+    }
+    if (file >= 0) {
+        close(file);
     }
     return error;
 }
@@ -191,8 +244,8 @@ static int link_config(struct models *models, const struct config *config, char 
     return 0;
 }
 
-int models_load(const struct config *config, struct models **ret_models, char *ret_reason,
-                size_t size)
+int models_load(const struct config *config, const struct models_source *source,
+                struct models **ret_models, char *ret_reason, size_t size)
 {
     struct models *models = calloc(1, sizeof(*models));
 
@@ -201,15 +254,12 @@ int models_load(const struct config *config, struct models **ret_models, char *r
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < config->model_count && i < JOB_MODELS_MAX; i++) {
-        const char *reason;
         struct model *model = &models->list[models->count++];
         int error;
 
         model->memfd = -1;
-        error = load_one(&config->models[i], model, &reason);
+        error = load_one(&config->models[i], source, models, model, ret_reason, size);
         if (error < 0) {
-            snprintf(ret_reason, size, "model %s: %s: %s", config->models[i].name,
-                     config->models[i].path, reason != NULL ? reason : strerror(-error));
             models_destroy(models);
             return error;
         }
@@ -232,10 +282,7 @@ void models_destroy(struct models *models)
         return;
     }
     for (uint32_t i = 0; i < models->count; i++) {
-        network_model_destroy(models->list[i].network);
-        if (models->list[i].memfd >= 0) {
-            close(models->list[i].memfd);
-        }
+        unload(&models->list[i]);
     }
     free(models);
 }

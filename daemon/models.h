@@ -24,6 +24,7 @@ struct model {
     uint32_t point_count;
     const char *points[NETWORK_POINTS_MAX]; /* names, the default first; the network's */
     bool exits;                             /* of the network */
+    bool installed;                         /* not the configured file (daemon/install.h) */
     /* A cascade: 1 + the index of the model behind this one (0: none), and which label with which
      * margin wakes it (engine/network/cascade.h). */
     uint32_t wakes, wake_label;
@@ -34,14 +35,25 @@ struct models {
     struct model list[JOB_MODELS_MAX];
     uint32_t count;
     uint32_t standard; /* index of the default model */
+    char damage[160];  /* an installed file that cannot be used, so that the configured one is;
+                          empty:  none */
     /* of the result described last */
     struct proto_score scores[NETWORK_LABELS_MAX];
     struct proto_box boxes[NETWORK_SCAN_BOXES_MAX];
 };
 
-/* On failure ret_reason[0..size) holds a sentence that names the file. Errors: negative errno. */
-int models_load(const struct config *config, struct models **ret_models, char *ret_reason,
-                size_t size);
+/* Files that are read in place of those that the configuration names. */
+struct models_source {
+    const char *directory; /* DIRECTORY/NAME/current, where it is there; NULL: none */
+    const char *name; /* of the model that is read from `file` whatever else is there, or NULL */
+    int file;
+    bool installed; /* `file` is not the configured one */
+};
+
+/* source: NULL for the configured files alone. On failure ret_reason[0..size) holds a sentence that
+ * names the file. Errors: negative errno. */
+int models_load(const struct config *config, const struct models_source *source,
+                struct models **ret_models, char *ret_reason, size_t size);
 void models_destroy(struct models *models);
 
 /* Packed codes of one window of an operating point, as workers return them (daemon/worker/job.h).

@@ -13,6 +13,7 @@
 #include "daemon/adaptation.h"
 #include "daemon/limits.h"
 #include "daemon/events.h"
+#include "daemon/install.h"
 #include "daemon/json_builder.h"
 #include "daemon/log.h"
 #include "daemon/memory_plan.h"
@@ -29,13 +30,18 @@ int setup_create(struct server *server, struct config *config, char *ret_reason,
 {
     struct models *models = NULL;
     struct setup *setup = calloc(1, sizeof(*setup));
-    int r = setup == NULL ? -ENOMEM : models_load(config, &models, ret_reason, size);
+    const struct models_source source = install_source(&server->install);
+    int r = setup == NULL ? -ENOMEM : models_load(config, &source, &models, ret_reason, size);
     if (setup == NULL) {
         snprintf(ret_reason, size, "out of memory");
     }
     if (r < 0) {
         free(setup);
         return r;
+    }
+    if (models->damage[0] != '\0') {
+        log_message(&server->log, LOG_ID_MODEL_DAMAGED, "%s; the configured file is used",
+                    models->damage);
     }
     struct memory_plan plan;
     r = memory_plan_make(config, models, fleet_count_workers(config), memory_plan_control_group(),

@@ -220,7 +220,11 @@ static int start_work(struct server *server, struct config *config)
 {
     char reason[CONFIG_ERROR_BYTES];
     struct setup *setup;
-    int r = setup_create(server, config, reason, sizeof(reason), &setup);
+    int r = install_init(&server->install, server, config);
+    if (r < 0) {
+        snprintf(reason, sizeof(reason), "out of memory");
+    }
+    r = r < 0 ? r : setup_create(server, config, reason, sizeof(reason), &setup);
     if (r < 0) {
         log_message(NULL, LOG_ID_START_FAILED, "%s", reason);
         config_destroy(config);
@@ -276,6 +280,7 @@ static void stop(struct server *server)
         admission_stop(server->admission);
     }
     reload_stop(&server->reload);
+    install_stop(&server->install);
     fleet_stop_all(server);
     while (server->connections != NULL) {
         server->connections->close(server->connections);
@@ -363,6 +368,7 @@ static int run(struct server *server, struct config *config, const char *path)
     }
     admission_destroy(server->admission);
     events_finish(&server->events);
+    install_finish(&server->install);
     fleet_free_all(server);
     free_setup(server->setup);
     free_setup(server->pinned);
@@ -397,7 +403,7 @@ int server_check(struct config *config)
     }
     if (r == 0) {
         char reason[CONFIG_ERROR_BYTES];
-        r = models_load(config, &models, reason, sizeof(reason));
+        r = models_load(config, NULL, &models, reason, sizeof(reason));
         if (r < 0) {
             log_message(NULL, LOG_ID_START_FAILED, "%s", reason);
         } else {
@@ -417,7 +423,8 @@ int server_run(struct config *config, const char *path)
         config_destroy(config);
         return -ENOMEM;
     }
-    signal(SIGPIPE, SIG_IGN); /* libuv writes to clients that may be gone */
+    setenv("UV_THREADPOOL_SIZE", "1", 1); /* files of models are synced there, one at a time */
+    signal(SIGPIPE, SIG_IGN);             /* libuv writes to clients that may be gone */
     raise_descriptor_limit();
     /* Large bodies go back to the system when they are freed. Unset, the C library learns to keep
      * them. */

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "daemon/authorise.h"
 #include "daemon/events.h"
+#include "daemon/install.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
@@ -52,6 +53,7 @@ struct server {
     uv_signal_t signals[SERVER_SIGNALS];
     struct service service;
     struct reload reload;
+    struct install install;
     struct metrics metrics;
     struct events events;
     bool stopping;

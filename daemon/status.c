@@ -58,6 +58,7 @@ static void put_models(struct json_builder *builder, cJSON *root, const struct m
         json_put_string(builder, entry, "name", model->name);
         json_put_string(builder, entry, "id", network_model_id(model->network));
         json_put_number(builder, entry, "generation", (double)model->generation);
+        json_put_bool(builder, entry, "loaded", model->installed);
         cJSON *points = json_put_array(builder, entry, "points");
         for (uint32_t k = 0; builder->good && k < model->point_count; k++) {
             builder->good = cJSON_AddItemToArray(points, cJSON_CreateString(model->points[k]));

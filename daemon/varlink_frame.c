@@ -38,7 +38,7 @@ static enum proto_error check_fd(int fd, uint64_t bytes_max, enum job_source *re
         return PROTO_BAD_REQUEST;
     }
     if ((uint64_t)status.st_size > bytes_max) {
-        *ret_message = "the frame is larger than frame-bytes-max";
+        *ret_message = "the file is over the limit, frame-bytes-max of a frame";
         return PROTO_TOO_LARGE;
     }
     *ret_source = sealed ? JOB_SOURCE_MAP : JOB_SOURCE_PREAD;
@@ -73,11 +73,11 @@ static enum proto_error take_data(const struct server *server, struct method_cal
     return PROTO_OK;
 }
 
-enum proto_error varlink_frame_take(const struct server *server, bool newline_mode,
-                                    struct method_call *call, int *fds, unsigned fd_count,
-                                    const char **ret_message)
+/* The message brought the descriptors that the call names, one or none. */
+static enum proto_error check_count(bool newline_mode, const struct method_call *call,
+                                    unsigned fd_count, const char **ret_message)
 {
-    unsigned named = call->request.fd >= 0 ? 1 : 0;
+    const unsigned named = call->request.fd >= 0 ? 1 : 0;
     if (newline_mode && named + fd_count > 0) {
         *ret_message = "messages that end in a newline carry no descriptors";
         return PROTO_BAD_REQUEST;
@@ -86,16 +86,37 @@ enum proto_error varlink_frame_take(const struct server *server, bool newline_mo
         *ret_message = "the descriptors of the message are not those that the call names";
         return PROTO_BAD_REQUEST;
     }
-    if (named == 0) {
-        return take_data(server, call, ret_message);
-    }
-    enum proto_error error = check_fd(fds[0], server->config->frame_bytes_max, &call->source,
-                                      &call->length, ret_message);
+    return PROTO_OK;
+}
+
+static enum proto_error take_fd(struct method_call *call, int *fds, uint64_t bytes_max,
+                                const char **ret_message)
+{
+    enum proto_error error = check_fd(fds[0], bytes_max, &call->source, &call->length, ret_message);
     if (error == PROTO_OK) {
         call->fd = fds[0];
         fds[0] = -1;
     }
     return error;
+}
+
+enum proto_error varlink_frame_take(const struct server *server, bool newline_mode,
+                                    struct method_call *call, int *fds, unsigned fd_count,
+                                    const char **ret_message)
+{
+    enum proto_error error = check_count(newline_mode, call, fd_count, ret_message);
+    if (error != PROTO_OK) {
+        return error;
+    }
+    return fd_count == 0 ? take_data(server, call, ret_message)
+                         : take_fd(call, fds, server->config->frame_bytes_max, ret_message);
+}
+
+enum proto_error varlink_model_take(bool newline_mode, struct method_call *call, int *fds,
+                                    unsigned fd_count, const char **ret_message)
+{
+    enum proto_error error = check_count(newline_mode, call, fd_count, ret_message);
+    return error == PROTO_OK ? take_fd(call, fds, NETWORK_FILE_MAX, ret_message) : error;
 }
 
 struct cJSON *varlink_wrap_result(const struct method *method, cJSON *result)

@@ -20,6 +20,10 @@ enum proto_error varlink_frame_take(const struct server *server, bool newline_mo
                                     struct method_call *call, int *fds, unsigned fd_count,
                                     const char **ret_message);
 
+/* The same of a model's file, which is always a descriptor. */
+enum proto_error varlink_model_take(bool newline_mode, struct method_call *call, int *fds,
+                                    unsigned fd_count, const char **ret_message);
+
 /* {"parameters":{...}}, or {"parameters":{"name":{...}}} when the result has a name. Takes the
  * result over. NULL: out of memory. */
 struct cJSON *varlink_wrap_result(const struct method *method, struct cJSON *result);

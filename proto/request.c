@@ -51,6 +51,7 @@ enum field {
     FIELD_BOX,
     FIELD_ADAPTER,
     FIELD_CODES,
+    FIELD_SHA256,
     FIELD_COUNT,
 };
 
@@ -60,7 +61,7 @@ enum field {
     (BIT(FIELD_MODEL) | BIT(FIELD_POINT) | BIT(FIELD_SCAN) | BIT(FIELD_FORMAT) | SENSOR_FIELDS)
 #define CALL_FIELDS        (BIT(FIELD_WIDTH) - 1u)
 #define LABEL_QUERY_FIELDS (QUERY_FIELDS | BIT(FIELD_CAMERA) | BIT(FIELD_LABEL) | BIT(FIELD_BOX))
-#define LABEL_CALL_FIELDS  (CALL_FIELDS | (BIT(FIELD_COUNT) - BIT(FIELD_LABEL)))
+#define LABEL_CALL_FIELDS  (CALL_FIELDS | (BIT(FIELD_SHA256) - BIT(FIELD_LABEL)))
 
 static const char *const kind_words[] = {"jpeg", "raw", "pnm", "sensor", NULL};
 static const char *const scan_words[] = {"default", "yes", "no", NULL};
@@ -184,6 +185,27 @@ static int set_label_field(struct progress *progress, enum field field, const st
     }
 }
 
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static int set_sha256(struct progress *progress, const struct value *value)
+{
+    uint8_t *digest = progress->request->sha256;
+    const size_t digits = 2 * sizeof(progress->request->sha256);
+    bool good = value->text != NULL && strlen(value->text) == digits;
+    for (size_t i = 0; good && i < digits; i += 2) {
+        const int high = digit_of(value->text[i]), low = digit_of(value->text[i + 1]);
+        good = high >= 0 && low >= 0;
+        digest[i / 2] = (uint8_t)(good ? 16 * high + low : 0);
+    }
+    return good ? 0 : fail(progress, "sha256 is 64 hexadecimal digits");
+}
+
 static int set_field(struct progress *progress, enum field field, const struct value *value)
 {
     struct proto_request *request = progress->request;
@@ -211,6 +233,8 @@ static int set_field(struct progress *progress, enum field field, const struct v
     case FIELD_DATA:
         request->data = value->text;
         return value->text != NULL ? 0 : fail(progress, "data is a string of base64");
+    case FIELD_SHA256:
+        return set_sha256(progress, value);
     case FIELD_LABEL:
     case FIELD_FRAME:
     case FIELD_BOX:
@@ -226,9 +250,9 @@ static int set_field(struct progress *progress, enum field field, const struct v
 static enum field find_field(const char *name, unsigned allowed)
 {
     static const char *const names[FIELD_COUNT] = {
-        "camera", "model",         "point",  "scan",   "format", "fd",      "data",
-        "sensor", "width",         "height", "stride", "cfa",    "packing", "black",
-        "white",  "nominal_white", "label",  "frame",  "box",    "adapter", "codes",
+        "camera", "model",  "point",  "scan",    "format",  "fd",     "data",  "sensor",
+        "width",  "height", "stride", "cfa",     "packing", "black",  "white", "nominal_white",
+        "label",  "frame",  "box",    "adapter", "codes",   "sha256",
     };
     for (unsigned i = 0; i < FIELD_COUNT; i++) {
         if ((allowed & BIT(i)) != 0 && strcmp(name, names[i]) == 0) {
@@ -482,4 +506,19 @@ int proto_watch_from_query(const char *query, struct proto_request *ret_request,
     request.camera[0] = '\0';
     return give(&progress, read_query(&progress, query, BIT(FIELD_CAMERA)), ret_request,
                 ret_reason);
+}
+
+int proto_model_from_json(const struct cJSON *parameters, bool file,
+                          struct proto_request *ret_request, const char **ret_reason)
+{
+    const unsigned needed = file ? BIT(FIELD_FD) | BIT(FIELD_SHA256) : 0;
+    struct proto_request request;
+    struct progress progress;
+    start(&progress, &request);
+
+    int r = read_parameters(&progress, parameters, BIT(FIELD_MODEL) | needed);
+    if (r == 0 && (progress.given & needed) != needed) {
+        r = fail(&progress, "a model needs fd and sha256");
+    }
+    return give(&progress, r, ret_request, ret_reason);
 }

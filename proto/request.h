@@ -18,6 +18,7 @@
 #ifndef OCELLUS_PROTO_REQUEST_H
 #define OCELLUS_PROTO_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -76,6 +77,8 @@ struct proto_request {
     int32_t box;                      /* index of a box, -1: none */
     char adapter[PROTO_CAMERA_BYTES]; /* with codes */
     const char *codes;                /* base64, borrowed from the tree; NULL: none */
+    /* Of a model's file only */
+    uint8_t sha256[32];
 };
 
 struct cJSON;
@@ -112,5 +115,11 @@ int proto_watch_from_json(const struct cJSON *parameters, struct proto_request *
                           const char **ret_reason);
 int proto_watch_from_query(const char *query, struct proto_request *ret_request,
                            const char **ret_reason);
+
+/* Which model: the parameters of io.ocellus.RollbackModel, {"model":"person"}, and with `file` of
+ * io.ocellus.LoadModel, {"model":"person","fd":0,"sha256":"64 hexadecimal digits"}. The model is
+ * empty in *ret_request where it is not given. Errors as above. */
+int proto_model_from_json(const struct cJSON *parameters, bool file,
+                          struct proto_request *ret_request, const char **ret_reason);
 
 #endif

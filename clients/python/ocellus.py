@@ -13,6 +13,7 @@ ocellus-protocol(7). A refusal raises ocellus.Error; a daemon that is not there 
 
 import array
 import fcntl
+import hashlib
 import http.client
 import json
 import os
@@ -123,6 +124,17 @@ class Varlink:
     def label(self, frame, label, box=None):
         """Teach the adapter of a frame's camera what it shows; `frame` is the number of a recent result."""
         return self.call("io.ocellus.Label", {"frame": frame, "label": label} | ({} if box is None else {"box": box}))
+
+    def load_model(self, file, model=None, sha256=None):
+        """Use the file in place of the configured one of a model, default the default model. For operators."""
+        with open(file, "rb") as opened:
+            digest = sha256 or hashlib.sha256(opened.read()).hexdigest()
+            parameters = {"fd": 0, "sha256": digest} | ({"model": model} if model else {})
+            return self.call("io.ocellus.LoadModel", parameters, [opened.fileno()])
+
+    def rollback_model(self, model=None):
+        """Back to the file before the last load_model."""
+        return self.call("io.ocellus.RollbackModel", {"model": model} if model else None)
 
     def events(self, camera=None):
         """What happens from now on, one dictionary after the other without an end; afterwards only close is left."""

@@ -31,6 +31,7 @@ VARLINK = {
     "io.ocellus.Subscribe": CALLERS, "io.ocellus.Label": TEACHERS, "io.ocellus.Sync": TEACHERS,
     "io.ocellus.Undo": TEACHERS, "io.ocellus.Rollback": TEACHERS, "io.ocellus.Reset": TEACHERS,
     "io.ocellus.Export": TEACHERS, "io.ocellus.Import": TEACHERS, "io.ocellus.Reload": OPERATORS,
+    "io.ocellus.LoadModel": OPERATORS, "io.ocellus.RollbackModel": OPERATORS,
     "org.varlink.service.GetInfo": EVERYONE, "org.varlink.service.GetInterfaceDescription": EVERYONE,
 }
 ROUTES = {

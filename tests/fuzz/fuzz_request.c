@@ -75,6 +75,13 @@ static void read_json(const char *text, size_t length, bool label)
     reason = NULL;
     r = proto_watch_from_json(tree, &request, &reason);
     check_watch(r, &request, reason);
+    reason = NULL;
+    r = proto_model_from_json(tree, label, &request, &reason);
+    if (r == 0 ? (label && request.fd < 0) ||
+                     (request.model[0] != '\0' && !proto_name_valid(request.model))
+               : reason == NULL) {
+        abort();
+    }
     cJSON_Delete(tree);
 }
 

@@ -37,6 +37,8 @@ static const struct {
     {"io.ocellus.Export", "yyynnnnn"},
     {"io.ocellus.Import", "yyynnnnn"},
     {"io.ocellus.Reload", "yynnnnnn"},
+    {"io.ocellus.LoadModel", "yynnnnnn"},
+    {"io.ocellus.RollbackModel", "yynnnnnn"},
     {"io.ocellus.Subscribe", "yyyynyyn"},
     {"/healthz", "yyyyyyyy"},
     {"/readyz", "yyyyyyyy"},

@@ -202,6 +202,49 @@ static void test_subscriptions(void **state)
     cJSON_Delete(parameters);
 }
 
+static int model_from(const char *text, bool file, struct proto_request *request)
+{
+    cJSON *parameters = cJSON_Parse(text);
+    const char *reason = NULL;
+    assert_non_null(parameters);
+    int r = proto_model_from_json(parameters, file, request, &reason);
+    assert_true((r < 0) == (reason != NULL));
+    cJSON_Delete(parameters);
+    return r;
+}
+
+#define DIGEST "00ff0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1e"
+
+static void test_models(void **state)
+{
+    (void)state;
+    struct proto_request request;
+    assert_int_equal(
+        model_from("{\"model\":\"m\",\"fd\":0,\"sha256\":\"" DIGEST "\"}", true, &request), 0);
+    assert_string_equal(request.model, "m");
+    assert_int_equal(request.fd, 0);
+    assert_int_equal(request.sha256[0], 0);
+    assert_int_equal(request.sha256[1], 0xff);
+    assert_int_equal(request.sha256[31], 0x1e);
+    assert_int_equal(model_from("{\"fd\":0,\"sha256\":\"" DIGEST "\"}", true, &request), 0);
+    assert_string_equal(request.model, "");
+    assert_int_equal(model_from("{}", false, &request), 0);
+    static const char *const refused[] = {
+        "{}",
+        "{\"fd\":0}",
+        "{\"sha256\":\"" DIGEST "\"}",
+        "{\"fd\":0,\"sha256\":\"" DIGEST "0\"}",
+        "{\"fd\":0,\"sha256\":\"g0" DIGEST "\"}",
+        "{\"fd\":0,\"sha256\":7}",
+        "{\"fd\":0,\"sha256\":\"" DIGEST "\",\"camera\":\"c\"}",
+        "{\"model\":\"../m\",\"fd\":0,\"sha256\":\"" DIGEST "\"}",
+    };
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        assert_int_equal(model_from(refused[i], true, &request), -EINVAL);
+    }
+    assert_int_equal(model_from("{\"fd\":0}", false, &request), -EINVAL);
+}
+
 static void test_defaults(void **state)
 {
     (void)state;
@@ -354,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_subscriptions),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_models),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_query_refused),
         cmocka_unit_test(test_parameters_refused),
