@@ -18,6 +18,7 @@
 #include "engine/kernel/kernel.h"
 #include "engine/kernel/rates.h"
 #include "engine/lab/ceilings.h"
+#include "engine/lab/energy.h"
 #include "engine/lab/file.h"
 #include "engine/lab/lab.h"
 #include "engine/lab/model.h"
@@ -48,6 +49,7 @@ struct bench {
 struct figures {
     uint32_t runs;
     double min_us, median_us, p99_us, load_us;
+    double joules;                  /* a frame, of the whole processor package; 0: nobody counts */
     bool timed[NETWORK_LAYERS_MAX]; /* a pool inside its convolution is not timed alone */
     double layer_us[NETWORK_LAYERS_MAX], layer_gops[NETWORK_LAYERS_MAX];
     double ceiling_gops[NETWORK_LAYERS_MAX]; /* 0: none is known */
@@ -108,11 +110,17 @@ static void time_runs(const struct bench *bench, const struct lab_model *model,
     for (uint32_t i = 0; i < bench->runs / 10 + 3 && now_us() - begin < limit_us / 10; i++) {
         run(model);
     }
+    struct lab_energy energy;
+    double joules = 0;
+    lab_energy_begin(&energy, LAB_ENERGY_ROOT);
     begin = now_us();
     uint32_t runs = 0;
     for (double start = begin; runs < bench->runs && start - begin < limit_us; start = now_us()) {
         run(model);
         bench->us[runs++] = now_us() - start;
+    }
+    if (lab_energy_end(&energy, &joules)) {
+        figures->joules = joules / runs / model->lanes;
     }
     figures->runs = runs;
     figures->median_us = median(bench->us, runs);
@@ -251,6 +259,18 @@ static double gops(const struct lab_model *model, const struct figures *figures)
     return 2e-9 * (double)network_plan_macs(model->plan) * frames_per_s(model, figures);
 }
 
+/* Of all steps of a run: weights and maps, each where it is read or written, mostly in caches. */
+static double bytes_moved(const struct lab_model *model)
+{
+    double bytes = 0;
+    for (uint32_t i = 0; i < network_plan_steps(model->plan); i++) {
+        struct network_step step;
+        network_plan_step(model->plan, i, &step);
+        bytes += (double)(step.packed_bytes + step.arena_bytes);
+    }
+    return bytes;
+}
+
 static void print_text(const struct lab_model *model, const struct mask *mask,
                        const struct figures *figures)
 {
@@ -259,6 +279,12 @@ static void print_text(const struct lab_model *model, const struct mask *mask,
            figures->p99_us, frames_per_s(model, figures), gops(model, figures),
            network_plan_arena_bytes(model->plan), network_plan_packed_bytes(model->plan),
            figures->load_us);
+    printf("    %.3f million operations and %.0f kB moved a run",
+           2e-6 * model->lanes * (double)network_plan_macs(model->plan), 1e-3 * bytes_moved(model));
+    if (figures->joules > 0) {
+        printf(", %.4f mJ a frame of the whole package", 1e3 * figures->joules);
+    }
+    putchar('\n');
     if (figures->share > 0) {
         printf("    %.1f%% of the ceilings of its layers\n", 100 * figures->share);
     }
@@ -317,6 +343,10 @@ static int print_json(const struct lab_model *model, const struct mask *mask,
     cJSON_AddNumberToObject(root, "frames_per_s", frames_per_s(model, figures));
     cJSON_AddNumberToObject(root, "macs", (double)network_plan_macs(model->plan));
     cJSON_AddNumberToObject(root, "gops", gops(model, figures));
+    cJSON_AddNumberToObject(root, "bytes_moved", bytes_moved(model));
+    if (figures->joules > 0) {
+        cJSON_AddNumberToObject(root, "joules_a_frame", figures->joules);
+    }
     if (figures->share > 0) {
         cJSON_AddNumberToObject(root, "share_of_ceiling", figures->share);
     }
