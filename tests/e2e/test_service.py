@@ -2,6 +2,7 @@
 # Copyright 2026 The Ocellus Authors
 """The daemon as a systemd service: the test plays the service manager, hands over sockets and reads notifications."""
 
+import base64
 import contextlib
 import os
 import pathlib
@@ -16,7 +17,8 @@ import ocellus
 import pytest
 
 from conftest import BUILD, Daemon
-from test_http import wait_for
+from test_http import PATIENT, held_workers, wait_for
+from test_points import two_points  # noqa: F401
 
 PROGRAM = BUILD / "daemon" / "ocellusd"
 WORKER = BUILD / "daemon" / "worker" / "ocellus-worker"
@@ -265,6 +267,27 @@ def test_watchdog_starves_when_a_worker_cannot_be_replaced(manage, picture):
 
 
 # ---- Stop ----
+
+def test_status_line_tells_a_cheaper_point(manage, two_points, picture):  # noqa: F811
+    cameras = {f"lazy-{number}": {"model": "two", "point": "auto"} for number in range(3)}
+    manager = manage(models={"two": two_points}, cameras=cameras, settings={**PATIENT, "workers": 1}).launch()
+    manager.wait("READY")
+    daemon = manager.daemon
+    with daemon.eye() as eye:
+        wait_for(lambda: eye.status()["workers"]["ready"] == 1)
+        with held_workers(daemon):
+            clients = [daemon.eye() for _ in cameras]
+            for client, name in zip(clients, cameras):
+                client.send("io.ocellus.Infer", {"camera": name, "data": base64.b64encode(picture).decode()})
+            wait_for(lambda: eye.status()["frames"]["pending"] == 3)
+        points = [client.receive()["parameters"]["result"]["model"]["point"] for client in clients]
+        for client in clients:
+            client.close()
+    lowered = points.count("second")
+    assert lowered > 0
+    while f"{lowered} judged at a cheaper operating point because of load" not in manager.wait("STATUS")[1]["STATUS"]:
+        pass
+
 
 def test_stopping_is_told_first(manage):
     manager = manage().launch()
