@@ -23,6 +23,7 @@
 #include "clients/manage.h"
 #include "clients/ocellus_client.h"
 #include "clients/status.h"
+#include "clients/token.h"
 #include "clients/watch.h"
 
 enum exit_code { EXIT_ALL = 0, EXIT_SOME_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3 };
@@ -48,6 +49,7 @@ static const char usage_text[] =
     "       ocellus model load FILE [--model NAME] [--sha256 DIGEST] [--json] [--socket PATH]\n"
     "       ocellus model rollback [--model NAME] [--json] [--socket PATH]\n"
     "       ocellus reload [--json] [--socket PATH]\n"
+    "       ocellus token client|trainer|admin NAME\n"
     "       ocellus status [--json] [--socket PATH]\n"
     "       ocellus watch [--camera NAME] [--json] [--socket PATH]\n"
     "       ocellus --help | --version\n"
@@ -57,6 +59,7 @@ static const char usage_text[] =
     "adapt   what adapters learned, and how to keep it or take it back\n"
     "model   use another file for a model, or the one before again; for operators\n"
     "reload  read the configuration and its models again; for operators\n"
+    "token   make a secret for a client that comes by TCP\n"
     "status  what the daemon is and does\n"
     "watch   what happens, as it happens: results, learning, reloads\n"
     "\n"
@@ -392,6 +395,19 @@ static int run_manage(const struct options *options, bool reload, char **argumen
     return code;
 }
 
+static int run_token(char **arguments, int count)
+{
+    if (count == 2 && token_make(arguments[0], arguments[1])) {
+        return EXIT_ALL;
+    }
+    if (count == 2 && errno != 0) {
+        fprintf(stderr, "ocellus: no random numbers: %s\n", strerror(errno));
+        return EXIT_SOME_FAILED;
+    }
+    return usage_error(
+        "token is followed by client, trainer or admin and a name of A-Z a-z 0-9 _ . -");
+}
+
 /* -1: go on; else the exit status. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
@@ -470,7 +486,8 @@ int main(int argc, char **argv)
     int code = parse_options(argc, argv, &options);
 
     if (code < 0 && optind == argc) {
-        code = usage_error("what shall I do? infer, label, adapt, model, reload, status or watch");
+        code = usage_error(
+            "what shall I do? infer, label, adapt, model, reload, token, status or watch");
     }
     if (code < 0) {
         const char *command = argv[optind++];
@@ -487,6 +504,8 @@ int main(int argc, char **argv)
             code = run_adapt(&options, command[0] == 'l', argv + optind, argc - optind);
         } else if (strcmp(command, "model") == 0 || strcmp(command, "reload") == 0) {
             code = run_manage(&options, command[0] == 'r', argv + optind, argc - optind);
+        } else if (strcmp(command, "token") == 0) {
+            code = run_token(argv + optind, argc - optind);
         } else {
             code = usage_error("unknown command '%s'", command);
         }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "config/file.h"
+#include "config/tokens.h"
 #include "config/value.h"
 #include "config/whole.h"
 
@@ -30,6 +31,7 @@ static const struct value_key daemon_keys[] = {
     DAEMON("http", VALUE_SOCKET, http_socket, 0, 0),
     DAEMON("varlink", VALUE_SOCKET, varlink_socket, 0, 0),
     DAEMON("http-tcp", VALUE_ADDRESS, http_tcp, 0, 0),
+    DAEMON("tokens", VALUE_SOCKET, tokens_path, 0, 0),
     DAEMON("socket-mode", VALUE_MODE, socket_mode, 0, 0),
     DAEMON("socket-group", VALUE_GROUP, socket_group, 0, 0),
     DAEMON("allow-other", VALUE_BOOL, allow_other, 0, 0),
@@ -573,6 +575,7 @@ int config_load(const char *path, struct config **ret_config, struct config_erro
     if (r == 0) {
         r = check_whole(loader, path);
     }
+    r = r < 0 ? r : config_tokens_load(config, &error);
     for (int i = 0; i < count; i++) {
         free(paths[i]);
     }

@@ -90,12 +90,26 @@ struct config_adaptation { /* [adaptation] */
     uint32_t commit_after_ms;   /* commit-after = 1800s: a label is not held in memory for longer */
 };
 
+#define CONFIG_DIGEST_BYTES 32u /* SHA-256 */
+#define CONFIG_TOKENS_MAX   64u
+
+enum config_role { CONFIG_ROLE_CLIENT = 0, CONFIG_ROLE_TRAINER, CONFIG_ROLE_ADMIN, CONFIG_ROLES };
+
+struct config_token { /* a line of the file of tokens (config/tokens.h) */
+    char name[CONFIG_NAME_BYTES];
+    uint32_t role; /* enum config_role */
+    uint8_t sha256[CONFIG_DIGEST_BYTES];
+};
+
 struct config {
     /* [daemon] */
     char http_socket[CONFIG_PATH_BYTES];    /* http = /run/ocellus/http.sock; empty: no such door */
     char varlink_socket[CONFIG_PATH_BYTES]; /* varlink = /run/ocellus/varlink.sock */
     char http_tcp[CONFIG_PATH_BYTES]; /* http-tcp = 127.0.0.1:8080 or [::1]:8080; default empty */
-    uint32_t socket_mode;             /* socket-mode = 0660 */
+    char tokens_path[4096]; /* tokens = FILE, of clients on TCP; default: a systemd credential */
+    struct config_token tokens[CONFIG_TOKENS_MAX];
+    uint32_t token_count;
+    uint32_t socket_mode;                 /* socket-mode = 0660 */
     char socket_group[CONFIG_NAME_BYTES]; /* socket-group = ocellus-clients; default empty */
     bool allow_other; /* allow-other = no: may local users outside the group post frames */
     uint32_t workers; /* workers = 0 (one per core the process may use), 1..64 */
@@ -104,10 +118,10 @@ struct config {
     char cpu_mask[32];     /* cpu-mask = all */
     uint64_t frame_bytes_max; /* frame-bytes-max = 32M; suffixes K M G; 4K..1G */
     uint64_t queue_bytes_max; /* queue-bytes-max = 128M: bodies held for admission, all cameras */
-    uint64_t memory_max; /* memory-max = 0: bytes of daemon and workers together, up to 1T; 0: as
-                            much as the control group may have */
-    uint32_t cameras_max;     /* cameras-max = 64: declared ones and those that appear by posting */
-    uint32_t deadline_ms;     /* deadline = 1000: from whole request to reply */
+    uint64_t memory_max;  /* memory-max = 0: bytes of daemon and workers together, up to 1T; 0: as
+                             much as the control group may have */
+    uint32_t cameras_max; /* cameras-max = 64: declared ones and those that appear by posting */
+    uint32_t deadline_ms; /* deadline = 1000: from whole request to reply */
     uint32_t
         worker_timeout_ms; /* worker-timeout = 800: one frame in a worker, then it is replaced */
     uint32_t worker_frames_max; /* worker-frames-max = 100000: then it is recycled; 0: never */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* Peer classes from SO_PEERCRED and SO_PEERGROUPS. Process ids are never looked at: they are
- * reused. */
+/* Peer classes from SO_PEERCRED, SO_PEERGROUPS and tokens. Process ids are never looked at: they
+ * are reused. */
 #include "daemon/authorise.h"
 
 #include <errno.h>
+#include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 bool authorise_allows(uint32_t column, enum peer_class class, bool allow_other)
@@ -109,6 +111,34 @@ int authorise_peer(int fd, uid_t service, gid_t group, gid_t trainers, struct pe
     }
     *ret_peer = peer;
     return 0;
+}
+
+enum peer_class authorise_token(const struct config *config, const char *authorization)
+{
+    static const enum peer_class classes[] = {
+        [CONFIG_ROLE_CLIENT] = PEER_TCP_CLIENT,
+        [CONFIG_ROLE_TRAINER] = PEER_TCP_TRAINER,
+        [CONFIG_ROLE_ADMIN] = PEER_TCP_ADMIN,
+    };
+    static const char scheme[] = "bearer ";
+    enum peer_class class = PEER_TCP;
+    uint8_t digest[CONFIG_DIGEST_BYTES];
+    SHA2_CTX sum;
+    if (authorization == NULL || strncasecmp(authorization, scheme, strlen(scheme)) != 0) {
+        return class;
+    }
+    const char *token = authorization + strlen(scheme);
+    SHA256Init(&sum);
+    SHA256Update(&sum, (const uint8_t *)token, strlen(token));
+    SHA256Final(digest, &sum);
+    for (uint32_t i = 0; i < config->token_count; i++) {
+        unsigned differ = 0;
+        for (size_t k = 0; k < sizeof(digest); k++) {
+            differ |= (unsigned)(digest[k] ^ config->tokens[i].sha256[k]);
+        }
+        class = differ == 0 ? classes[config->tokens[i].role] : class;
+    }
+    return class;
 }
 
 bool authorise_same_peer(const struct peer *a, const struct peer *b)

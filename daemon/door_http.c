@@ -25,8 +25,9 @@
 #include "daemon/server.h"
 #include "proto/http.h"
 
-#define INPUT_BYTES   (16u * 1024u)
-#define RETRY_AFTER_S 1u
+#define INPUT_BYTES       (16u * 1024u)
+#define RETRY_AFTER_S     1u
+#define HTTP_UNAUTHORIZED 401
 
 enum state {
     STATE_HEAD,   /* waiting for a request, or reading its head */
@@ -50,6 +51,7 @@ struct http_connection {
     bool keep_alive; /* after the reply under way */
 
     struct http_reader *reader;
+    struct peer peer; /* who asks: that of the connection, on TCP by the request's token */
     const struct method *method;
     struct method_call call; /* bytes, length and reserved are the body so far */
     size_t progress;         /* body bytes since the timer was set */
@@ -284,8 +286,10 @@ static void send_error(struct http_connection *connection, enum proto_error erro
 {
     metrics_count_request(&connection->base.server->metrics, METRICS_HTTP, connection->method,
                           error);
+    const bool nobody = error == PROTO_FORBIDDEN && connection->peer.class == PEER_TCP;
     struct http_response response = {
-        .status = proto_error_http_status(error),
+        .status = nobody ? HTTP_UNAUTHORIZED : proto_error_http_status(error),
+        .authenticate = nobody,
         .content_type = HTTP_BODY_JSON_TYPE,
         .retry_after = error == PROTO_TOO_BUSY ? RETRY_AFTER_S : 0,
         .allow = error == PROTO_METHOD_NOT_FOUND ? connection->method->allow : NULL,
@@ -387,17 +391,20 @@ static void on_head(struct http_connection *connection, bool more_is_here)
 {
     const struct http_head *head = http_reader_head(connection->reader);
     const char *message;
+    connection->peer = connection->base.peer;
+    http_body_identify(connection->base.server,
+                       http_reader_header(connection->reader, "authorization"), &connection->peer);
     connection->progress = 0;
     connection->call = (struct method_call){
         .source = JOB_SOURCE_REGION,
         .fd = -1,
         .done = on_method_done,
         .door = connection,
-        .peer = &connection->base.peer,
+        .peer = &connection->peer,
         .ready = on_events,
     };
     enum proto_error error =
-        http_body_open(connection->base.server, &connection->base.peer, head, &connection->method,
+        http_body_open(connection->base.server, &connection->peer, head, &connection->method,
                        &connection->call.request, &connection->body, &message);
     bool has_body = head->chunked || head->content_length > 0;
     if (error != PROTO_OK && has_body) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* Heads and bodies -> requests. Holds nothing. */
+/* Heads and bodies -> who asks for what. Holds nothing. */
 #include "daemon/http_body.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,20 @@ static enum proto_error check_body(const struct method *method, const struct htt
     return PROTO_OK;
 }
 
+void http_body_identify(struct server *server, const char *authorization, struct peer *peer)
+{
+    if (peer->class != PEER_TCP || authorization == NULL) {
+        return;
+    }
+    peer->class = authorise_token(server->config, authorization);
+    if (peer->class == PEER_TCP) {
+        char address[INET6_ADDRSTRLEN] = "?";
+        inet_ntop(AF_INET6, &peer->address, address, sizeof(address));
+        log_message(&server->log, LOG_ID_TOKEN_REFUSED, "a token that is not known, from %s",
+                    address);
+    }
+}
+
 enum proto_error http_body_open(const struct server *server, const struct peer *peer,
                                 const struct http_head *head, const struct method **ret_method,
                                 struct proto_request *ret_request, enum http_body *ret_body,
@@ -88,7 +103,8 @@ enum proto_error http_body_open(const struct server *server, const struct peer *
         return PROTO_METHOD_NOT_FOUND;
     }
     if (!server_allows(server, method, peer)) {
-        *ret_message = "you may not call this method";
+        *ret_message = peer->class == PEER_TCP ? "this needs a token: Authorization: Bearer TOKEN"
+                                               : "you may not call this method";
         return PROTO_FORBIDDEN;
     }
     return check_body(method, head, rest, server->config->frame_bytes_max, ret_request, ret_body,

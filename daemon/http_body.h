@@ -18,6 +18,10 @@ enum http_body { HTTP_BODY_NONE = 0, HTTP_BODY_FRAME, HTTP_BODY_JSON };
 size_t http_body_limit(enum http_body body, uint64_t frame_bytes_max);
 const char *http_body_too_large(enum http_body body);
 
+/* On TCP the class of the peer by the value of an Authorization header (NULL: none), which a token
+ * that is not known leaves as it is, with a line in the log. */
+void http_body_identify(struct server *server, const char *authorization, struct peer *peer);
+
 /*
  * A head has come: find its method (*ret_method NULL: none), see that the peer may call it, tell
  * the kind of body, and read the query of one that is a frame or a labelled image. PROTO_OK, or the

@@ -350,6 +350,7 @@ static const char *status_text(int status)
     } texts[] = {
         {200, "OK"},
         {400, "Bad Request"},
+        {401, "Unauthorized"},
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
@@ -383,9 +384,10 @@ size_t http_response_head(const struct http_response *response, char out[HTTP_RE
     if (response->content_type != NULL) {
         snprintf(type, sizeof(type), "Content-Type: %.40s\r\n", response->content_type);
     }
-    int length =
-        snprintf(out, HTTP_RESPONSE_HEAD_BYTES, "HTTP/1.1 %d %s\r\n%s%s%s%sConnection: %s\r\n\r\n",
-                 response->status, status_text(response->status), type, size, retry, allow,
-                 response->keep_alive ? "keep-alive" : "close");
+    int length = snprintf(out, HTTP_RESPONSE_HEAD_BYTES,
+                          "HTTP/1.1 %d %s\r\n%s%s%s%s%sConnection: %s\r\n\r\n", response->status,
+                          status_text(response->status), type, size, retry, allow,
+                          response->authenticate ? "WWW-Authenticate: Bearer\r\n" : "",
+                          response->keep_alive ? "keep-alive" : "close");
     return (size_t)length; /* the pieces sum to less than the buffer */
 }

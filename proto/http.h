@@ -79,9 +79,10 @@ struct http_response {
     bool keep_alive;
     unsigned retry_after; /* seconds; 0: no such header */
     const char *allow;    /* NULL: no such header */
+    bool authenticate;    /* ask for a bearer token (RFC 6750) */
 };
 
-#define HTTP_RESPONSE_HEAD_BYTES 256u
+#define HTTP_RESPONSE_HEAD_BYTES 320u
 #define HTTP_CONTINUE            "HTTP/1.1 100 Continue\r\n\r\n"
 
 /* Write the head of a response, the empty line included; its length is returned. */

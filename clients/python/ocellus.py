@@ -158,9 +158,10 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Http:
-    """HTTP on a Unix socket (a path) or on TCP (host:port)."""
+    """HTTP on a Unix socket (a path) or on TCP (host:port), where most requests need a token."""
 
-    def __init__(self, address=HTTP_SOCKET, timeout=30.0):
+    def __init__(self, address=HTTP_SOCKET, timeout=30.0, token=None):
+        self.token = token
         if address.startswith("/"):
             self.connection = _UnixConnection(address, timeout)
         else:
@@ -177,7 +178,8 @@ class Http:
 
     def request(self, method, path, body=None, headers=None):
         """(status, body as a dictionary, or as bytes where it is not JSON). An iterable body is sent chunked."""
-        self.connection.request(method, path, body=body, headers=headers or {})
+        token = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        self.connection.request(method, path, body=body, headers=token | (headers or {}))
         response = self.connection.getresponse()
         data = response.read()
         if response.headers.get_content_type() == "application/json":

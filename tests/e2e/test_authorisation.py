@@ -6,8 +6,10 @@ so and changes nothing. And users that are at their limits, which others do not 
 import base64
 import contextlib
 import grp
+import hashlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -23,8 +25,10 @@ from test_server import as_user
 SERVICE, CLIENT, TRAINER, STRANGER = 61000, 61001, 61002, 61003  # uids without a name
 CLIENTS, TRAINERS = "daemon", "bin"  # groups that every system has
 
-# Which kinds of peers may: root, service, trainer, client, other, by TCP
-EVERYONE, CALLERS, TEACHERS, OPERATORS = "rstcoT", "rstcT", "rst", "rs"
+# Which kinds of peers may: root, service, trainer, client, other, by TCP without a token, with a wrong one, and with those
+# of a client, a trainer and an admin
+EVERYONE, CALLERS, TEACHERS, OPERATORS = "rstcoTW123", "rstc123", "rst23", "rs3"
+SECRETS = {"W": "wrong", "1": "of-a-client", "2": "of-a-trainer", "3": "of-an-admin"}
 KINDS = EVERYONE
 VARLINK = {
     "io.ocellus.Infer": CALLERS, "io.ocellus.Status": CALLERS, "io.ocellus.AdaptationStatus": CALLERS,
@@ -66,10 +70,13 @@ def public_daemon():
         port = probe.getsockname()[1]
     directory = tempfile.mkdtemp(prefix="ocellus-")
     daemon = Daemon(directory, settings={**PATIENT, "socket_mode": "0666", "socket_group": CLIENTS,
-                                         "http_tcp": f"127.0.0.1:{port}"},
+                                         "http_tcp": f"127.0.0.1:{port}", "tokens": f"{directory}/tokens"},
                     models={"cifar10-lg3": MODELS / "cifar10-lg3.safetensors"},
                     cameras={"porch": {"adapter": "yard"}}, adaptation={"trainer_group": TRAINERS})
     daemon.tcp = ("127.0.0.1", port)
+    pathlib.Path(directory, "tokens").write_text("".join(
+        f"{role} somebody {hashlib.sha256(SECRETS[kind].encode()).hexdigest()}\n"
+        for kind, role in (("1", "client"), ("2", "trainer"), ("3", "admin"))))
     os.chmod(directory, 0o755)
     os.chown(directory, SERVICE, SERVICE)
     daemon.identity = {"user": SERVICE, "group": SERVICE, "extra_groups": [grp.getgrnam(CLIENTS).gr_gid]}
@@ -107,14 +114,15 @@ def call_varlink(daemon, name):
     return json.loads(data[:-1]).get("error", "ok")
 
 
-def call_route(address, verb, path):
+def call_route(address, verb, path, secret=None):
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     body = b'{"cannot":"be"}' if verb == "POST" else b"no image" if verb == "PUT" else b""
     path += "x" if path.endswith("/") else "?cannot=be" if path == "/events" else ""
     with contextlib.closing(socket.socket(family)) as raw:
         raw.settimeout(30)
         raw.connect(address)
-        raw.sendall(f"{verb} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        token = f"Authorization: Bearer {secret}\r\n" if secret else ""
+        raw.sendall(f"{verb} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{token}"
                     f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         data = b""
         while b"\r\n\r\n" not in data:
@@ -140,20 +148,20 @@ def test_every_cell(public_daemon):
     cells = 0
     for kind in KINDS:
         before = state(daemon)
-        if kind == "T":
-            seen = {path: call_route(daemon.tcp, verb, path) for path, (verb, _) in ROUTES.items()}
+        if kind in "TW123":
+            seen = {path: call_route(daemon.tcp, verb, path, SECRETS.get(kind)) for path, (verb, _) in ROUTES.items()}
         else:
             seen = as_user(*person(kind), lambda: {
                 **{name: call_varlink(daemon, name) for name in VARLINK},
                 **{path: call_route(daemon.http, verb, path) for path, (verb, _) in ROUTES.items()}})
         for name, answer in seen.items():
             allowed = kind in (VARLINK[name] if name in VARLINK else ROUTES[name][1])
-            refused = answer in ("io.ocellus.Forbidden", 403)
+            refused = answer in ("io.ocellus.Forbidden", 401 if kind in "TW" else 403)
             assert refused != allowed, (kind, name, answer)
             cells += 1
-        if kind == "o":
+        if kind in "oTW":
             assert state(daemon) == before
-    assert cells == 5 * (len(VARLINK) + len(ROUTES)) + len(ROUTES)
+    assert cells == 5 * (len(VARLINK) + len(ROUTES)) + 5 * len(ROUTES)
 
 
 def test_denied_changes_nothing(public_daemon, picture):

@@ -8,11 +8,13 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 import ocellus
 import pytest
+from conftest import BUILD
 
 MIB = 1 << 20
 # For tests that hold the workers: nothing else may end a frame.
@@ -344,17 +346,51 @@ def test_refused_upload_still_reads_its_reply(start_daemon):
             assert web.request("PUT", "/v1/frames/a", bytes(8 * MIB))[0] == 413
 
 
-def test_tcp(start_daemon, picture):
+def test_tcp(start_daemon, picture, tmp_path):
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    start_daemon(settings={"http_tcp": f"127.0.0.1:{port}"})
+    token, line = subprocess.run([BUILD / "clients" / "ocellus", "token", "client", "kitchen"], capture_output=True,
+                                 text=True, check=True).stdout.splitlines()
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"# of the kitchen\n{line}\n")
+    daemon = start_daemon(settings={"http_tcp": f"127.0.0.1:{port}", "tokens": tokens})
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as web:
-        web.request("PUT", "/v1/frames/yard", picture)
+        for header in ({}, {"Authorization": f"Bearer {token[:-1]}"}, {"Authorization": f"Basic {token}"},
+                       {"Authorization": f"Bearer {token} "[:-1] + "x"}, {"Authorization": "Bearer "}):
+            web.request("GET", "/v1/status", headers=header)
+            response = web.getresponse()
+            assert response.status == 401 and response.headers["WWW-Authenticate"] == "Bearer"
+            assert json.loads(response.read())["error"] == "io.ocellus.Forbidden"
+        for path in ("/healthz", "/readyz"):
+            web.request("GET", path)
+            response = web.getresponse()
+            assert response.status == 200 and response.read()
+        good = {"Authorization": f"Bearer {token}"}
+        for _ in range(2):
+            web.request("PUT", "/v1/frames/yard", picture, headers=good)
+            response = web.getresponse()
+            assert response.status == 200 and json.loads(response.read())["camera"] == "yard"
+        web.request("POST", "/v1/reload", headers=good)
         response = web.getresponse()
-        assert response.status == 200 and json.loads(response.read())["camera"] == "yard"
-        web.request("PUT", "/v1/frames/yard", picture)
-        assert web.getresponse().status == 200
+        assert response.status == 403 and response.read()
+        # A token of one request is not that of the next.
+        web.request("GET", "/v1/status")
+        response = web.getresponse()
+        assert response.status == 401 and response.read()
+        with daemon.web() as local:
+            tokens.write_text("client kitchen 12\n")
+            daemon.expect("reload: .*tokens:1: a token is told by")
+            assert local.request("POST", "/v1/reload")[0] == 400
+            web.request("GET", "/v1/status", headers=good)
+            response = web.getresponse()
+            assert response.status == 200 and response.read()
+            tokens.write_text("")
+            assert local.request("POST", "/v1/reload")[0] == 200
+        web.request("GET", "/v1/status", headers=good)
+        response = web.getresponse()
+        assert response.status == 401 and response.read()
+    assert "a token that is not known, from ::ffff:127.0.0.1" in daemon.stderr() and token not in daemon.stderr()
 
 
 # ---- Slow, vanishing and many clients ----

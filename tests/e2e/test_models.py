@@ -13,6 +13,7 @@ import ocellus
 import pytest
 from conftest import MODELS, SOURCE
 from test_client import ALL_WELL, SOME_FAILED, USAGE, run
+from test_http import wait_for
 from test_reload import model_id, reload
 
 NAME = "cifar10-lg3"
@@ -138,7 +139,8 @@ def test_what_cannot_be_used_changes_nothing(daemon, picture, tmp_path):
                 eye.call("io.ocellus.LoadModel", parameters, [reading] if "fd" in parameters else [])
     os.close(reading)
     os.close(writing)
-    assert model_id(daemon, picture) == before and kept(daemon) == [] and daemon.fds() <= fds
+    assert model_id(daemon, picture) == before and kept(daemon) == []
+    wait_for(lambda: daemon.fds() <= fds)
 
 
 def test_no_reply_is_lost_meanwhile(daemon, picture):

@@ -558,7 +558,7 @@ static void test_example_shows_defaults(void **state)
     struct config *plain = load_text(place, "[model person]\npath = /usr/share/ocellus/models/"
                                             "person.safetensors\n");
     struct config *config = load_text(place, text);
-    assert_int_equal(keys, 19 + 7 + 3 + 9);
+    assert_int_equal(keys, 20 + 7 + 3 + 9);
     assert_memory_equal(&config->adaptation, &plain->adaptation, sizeof(plain->adaptation));
     assert_memory_equal(config, plain, offsetof(struct config, models));
     assert_memory_equal(config->models, plain->models, sizeof(plain->models));
