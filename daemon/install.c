@@ -23,9 +23,12 @@ static_assert(sizeof(((struct install *)0)->digest) == SHA256_DIGEST_LENGTH, "of
 
 int install_init(struct install *install, struct server *server, const struct config *config)
 {
-    const char *state = config_state(config);
     *install = (struct install){.server = server, .from = -1, .file = -1};
-    if (state != NULL && asprintf(&install->directory, "%s/.models", state) < 0) {
+    if (config_state(config) == NULL) {
+        return 0;
+    }
+    install->state = strdup(config_state(config));
+    if (install->state == NULL || asprintf(&install->directory, "%s/.models", install->state) < 0) {
         install->directory = NULL;
         return -ENOMEM;
     }
@@ -50,12 +53,13 @@ void install_finish(struct install *install)
 {
     close_file(&install->from);
     close_file(&install->file);
+    free(install->state);
     free(install->directory);
 }
 
 struct models_source install_source(const struct install *install)
 {
-    const bool chosen = install->busy && install->file >= 0;
+    const bool chosen = install->busy && install->whole;
     return (struct models_source){
         .directory = install->directory,
         .name = chosen ? install->name : NULL,
@@ -85,7 +89,7 @@ static void end(struct install *install)
     struct method_call *call = install->call;
     close_file(&install->from);
     close_file(&install->file);
-    install->busy = false;
+    install->busy = install->whole = false;
     install->call = NULL;
     if (call == NULL || install->server->stopping) {
         return;
@@ -110,30 +114,35 @@ static void fail(struct install *install, enum proto_error error, const char *wh
 
 /* ---- Files; in a thread of the loop's pool ---- */
 
+/* A directory in another one, durable where it had to be made. Returns a descriptor, or a negative
+ * errno. */
+static int enter(int parent, const char *name)
+{
+    const int made = mkdirat(parent, name, 0700);
+    if ((made < 0 && errno != EEXIST) || (made == 0 && fsync(parent) < 0)) {
+        return -errno;
+    }
+    const int own = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return own < 0 ? -errno : own;
+}
+
 /* The model's directory, made where it is not there. Errors: negative errno. */
 static int open_directory(const struct install *install, int *ret_directory)
 {
-    if (mkdir(install->directory, 0700) < 0 && errno != EEXIST) {
-        return -errno;
+    int state = open(install->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int all = state < 0 ? -errno : enter(state, ".models");
+    int own = all < 0 ? all : enter(all, install->name);
+    if (state >= 0) {
+        close(state);
     }
-    int all = open(install->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (all < 0) {
-        return -errno;
+    if (all >= 0) {
+        close(all);
     }
-    int made = mkdirat(all, install->name, 0700), own = -1, error = 0;
-    if (made < 0 && errno != EEXIST) {
-        error = -errno;
-    } else if (made == 0 && fsync(all) < 0) {
-        error = -errno;
-    } else {
-        own = openat(all, install->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        error = own < 0 ? -errno : 0;
+    if (own < 0) {
+        return own;
     }
-    close(all);
-    if (error == 0) {
-        *ret_directory = own;
-    }
-    return error;
+    *ret_directory = own;
+    return 0;
 }
 
 /* Copy from..file, summed up. Errors: negative errno; -ECANCELED the daemon ends. */
@@ -273,6 +282,7 @@ static void on_reloaded(struct method_call *call, enum proto_error error, const 
 
 static void reload(struct install *install)
 {
+    install->whole = true;
     install->reload = (struct method_call){.fd = -1, .done = on_reloaded, .door = install};
     reload_call(&install->server->reload, &install->reload);
 }
@@ -298,7 +308,7 @@ static bool begin(struct install *install, struct method_call *call)
                    "there is no place to keep models: set 'state' in [adaptation]", NULL);
         return false;
     }
-    if (mkdir(config_state(install->server->config), 0700) < 0 && errno != EEXIST) {
+    if (mkdir(install->state, 0700) < 0 && errno != EEXIST) {
         call->done(call, PROTO_INTERNAL, strerror(errno), NULL);
         return false;
     }

@@ -27,7 +27,8 @@
 
 struct install {
     struct server *server;
-    char *directory;           /* STATE/.models; NULL: there is no STATE */
+    char *state;               /* STATE; NULL: there is none */
+    char *directory;           /* STATE/.models */
     bool busy;                 /* one is being handed in, or taken back */
     struct method_call *call;  /* whose answer it is; NULL: nobody waits any more */
     struct method_call reload; /* our own */
@@ -37,6 +38,7 @@ struct install {
     bool has_previous; /* of a rollback: it goes to `previous`, else to the configured file */
     int from;          /* the client's descriptor, -1: none */
     int file;          /* what the reload is to read, -1: none */
+    bool whole;        /* it may be read: the work on it is done */
     uint8_t digest[32];
     double configuration;   /* that the reload gave */
     enum proto_error error; /* of the work, with a sentence */

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 
 import ocellus
 import pytest
@@ -180,6 +181,25 @@ def test_one_at_a_time_and_clients_that_leave(daemon, picture):
     while load(daemon, OTHER)[0] == "TooBusy":
         pass
     assert model_id(daemon, picture) == good[0]["parameters"]["id"]
+
+
+def test_reloads_beside_it(daemon, picture):
+    """SIGHUP at any time of a load takes the model from before or the new one, never half of one."""
+    ids = {model_id(daemon, picture)}
+    done = threading.Event()
+
+    def reload_often():
+        while not done.is_set():
+            daemon.process.send_signal(signal.SIGHUP)
+            time.sleep(0.003)
+
+    thread = threading.Thread(target=reload_often)
+    thread.start()
+    for _ in range(15):
+        ids |= {load(daemon, OTHER), rollback(daemon)}
+    done.set()
+    thread.join()
+    assert len(ids) == 2 and reload(daemon) > 30 and model_id(daemon, picture) in ids
 
 
 def test_killed_at_any_time(daemon, picture):

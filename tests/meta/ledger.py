@@ -17,6 +17,7 @@ WHAT = {
     "kill": lambda r: f"{r['runs']:,} stores killed or failed around {r['calls']} system calls, {r['violations']} violations",
     "reload": lambda r: f"{r['reloads']:,} reloads under load, {r['frames']:,} frames, no reply lost or mixed",
     "boot": lambda r: f"{r['passed']} of {r['checks']} checks of the package in a booted Debian 12",
+    "deb-arm64": lambda r: f"{r['passed']} of {r['checks']} checks of the packages for aarch64, cross-built, under qemu-user",
     "tsan": lambda r: f"{r['tests']} tests under ThreadSanitizer, {r['findings']} findings",
     "overload": lambda r: f"{r['seconds']:.0f} s at ten times the capacity: {r['offered']:,} frames offered, {r['sent']:,} sent, {r['lost']} without a reply"
                           f", the slowest after {r['slowest_reply_ms']} ms",
