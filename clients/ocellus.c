@@ -95,7 +95,7 @@ static void complain_unreachable(const char *socket, int error)
     if (error == EACCES || error == EPERM) {
         fprintf(stderr, "You may not use this socket. 'ls -l %s' shows whose group may.\n", socket);
     } else if (error == ENOENT || error == ECONNREFUSED) {
-        fputs("Is ocellusd running? 'systemctl status ocellus' tells; --socket names another.\n",
+        fputs("Is ocellusd running? 'systemctl status ocellusd' tells; --socket names another.\n",
               stderr);
     }
 }
