@@ -63,7 +63,7 @@ struct models_source install_source(const struct install *install)
     return (struct models_source){
         .directory = install->directory,
         .name = chosen ? install->name : NULL,
-        .file = install->file,
+        .file = chosen ? install->file : -1,
         .installed = !install->rollback || install->has_previous,
     };
 }
