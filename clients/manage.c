@@ -47,7 +47,7 @@ static enum ocellus_error end(struct ocellus_client *client, const struct manage
 
 static int sum_up(int fd, char digits[SHA256_DIGEST_STRING_LENGTH])
 {
-    uint8_t buffer[64 * 1024], digest[SHA256_DIGEST_LENGTH];
+    uint8_t buffer[64 * 1024];
     SHA2_CTX sum;
     ssize_t got;
     SHA256Init(&sum);
@@ -57,10 +57,7 @@ static int sum_up(int fd, char digits[SHA256_DIGEST_STRING_LENGTH])
     if (got < 0) {
         return -errno;
     }
-    SHA256Final(digest, &sum);
-    for (size_t i = 0; i < sizeof(digest); i++) {
-        snprintf(digits + 2 * i, 3, "%02x", digest[i]);
-    }
+    SHA256End(&sum, digits);
     return 0;
 }
 

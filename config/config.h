@@ -90,15 +90,15 @@ struct config_adaptation { /* [adaptation] */
     uint32_t commit_after_ms;   /* commit-after = 1800s: a label is not held in memory for longer */
 };
 
-#define CONFIG_DIGEST_BYTES 32u /* SHA-256 */
+#define CONFIG_DIGEST_CHARS 64u /* SHA-256 in hexadecimal */
 #define CONFIG_TOKENS_MAX   64u
 
 enum config_role { CONFIG_ROLE_CLIENT = 0, CONFIG_ROLE_TRAINER, CONFIG_ROLE_ADMIN, CONFIG_ROLES };
 
 struct config_token { /* a line of the file of tokens (config/tokens.h) */
     char name[CONFIG_NAME_BYTES];
-    uint32_t role; /* enum config_role */
-    uint8_t sha256[CONFIG_DIGEST_BYTES];
+    uint32_t role;                        /* enum config_role */
+    char sha256[CONFIG_DIGEST_CHARS + 1]; /* small letters */
 };
 
 struct config {

@@ -3,6 +3,7 @@
 /* Words of lines. */
 #include "config/tokens.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,27 +13,16 @@
 #include "config/file.h"
 #include "config/value.h"
 
-static int digit_of(char c)
+static bool read_digest(const char *text, char digest[CONFIG_DIGEST_CHARS + 1])
 {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-static bool read_digest(const char *text, uint8_t digest[CONFIG_DIGEST_BYTES])
-{
-    if (strlen(text) != 2 * CONFIG_DIGEST_BYTES) {
+    if (strlen(text) != CONFIG_DIGEST_CHARS ||
+        strspn(text, "0123456789abcdefABCDEF") != CONFIG_DIGEST_CHARS) {
         return false;
     }
-    for (size_t i = 0; i < CONFIG_DIGEST_BYTES; i++) {
-        const int high = digit_of(text[2 * i]), low = digit_of(text[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        digest[i] = (uint8_t)(16 * high + low);
+    for (size_t i = 0; i < CONFIG_DIGEST_CHARS; i++) {
+        digest[i] = (char)tolower(text[i]);
     }
-    return true;
+    return true; /* it ends in the NUL that was there */
 }
 
 /* A line without its end; it is cut into words. NULL, or what is wrong with it. */

@@ -122,18 +122,15 @@ enum peer_class authorise_token(const struct config *config, const char *authori
     };
     static const char scheme[] = "bearer ";
     enum peer_class class = PEER_TCP;
-    uint8_t digest[CONFIG_DIGEST_BYTES];
-    SHA2_CTX sum;
+    char digest[SHA256_DIGEST_STRING_LENGTH];
     if (authorization == NULL || strncasecmp(authorization, scheme, strlen(scheme)) != 0) {
         return class;
     }
     const char *token = authorization + strlen(scheme);
-    SHA256Init(&sum);
-    SHA256Update(&sum, (const uint8_t *)token, strlen(token));
-    SHA256Final(digest, &sum);
+    SHA256Data((const uint8_t *)token, strlen(token), digest);
     for (uint32_t i = 0; i < config->token_count; i++) {
         unsigned differ = 0;
-        for (size_t k = 0; k < sizeof(digest); k++) {
+        for (size_t k = 0; k < CONFIG_DIGEST_CHARS; k++) {
             differ |= (unsigned)(digest[k] ^ config->tokens[i].sha256[k]);
         }
         class = differ == 0 ? classes[config->tokens[i].role] : class;

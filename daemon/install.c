@@ -19,7 +19,7 @@
 #include "daemon/reload.h"
 #include "daemon/server.h"
 
-static_assert(sizeof(((struct install *)0)->digest) == SHA256_DIGEST_LENGTH, "of SHA-256");
+static_assert(sizeof(((struct install *)0)->digest) == SHA256_DIGEST_STRING_LENGTH, "as text");
 
 int install_init(struct install *install, struct server *server, const struct config *config)
 {
@@ -146,7 +146,7 @@ static int open_directory(const struct install *install, int *ret_directory)
 }
 
 /* Copy from..file, summed up. Errors: negative errno; -ECANCELED the daemon ends. */
-static int copy(struct install *install, uint8_t digest[SHA256_DIGEST_LENGTH])
+static int copy(struct install *install, char digest[SHA256_DIGEST_STRING_LENGTH])
 {
     uint8_t buffer[64 * 1024];
     SHA2_CTX sum;
@@ -160,7 +160,7 @@ static int copy(struct install *install, uint8_t digest[SHA256_DIGEST_LENGTH])
             return -errno;
         }
         if (got == 0) {
-            SHA256Final(digest, &sum);
+            SHA256End(&sum, digest);
             return fsync(install->file) < 0 ? -errno : 0;
         }
         if (at + got > (off_t)NETWORK_FILE_MAX) {
@@ -184,7 +184,7 @@ static int copy(struct install *install, uint8_t digest[SHA256_DIGEST_LENGTH])
 static void write_new(uv_work_t *work)
 {
     struct install *install = work->data;
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    char digest[SHA256_DIGEST_STRING_LENGTH];
     int directory;
     int r = open_directory(install, &directory);
     if (r < 0) {
@@ -196,7 +196,7 @@ static void write_new(uv_work_t *work)
     r = install->file < 0 ? -errno : copy(install, digest);
     if (r < 0) {
         fail(install, PROTO_INTERNAL, "the model cannot be kept", -r);
-    } else if (memcmp(digest, install->digest, sizeof(digest)) != 0) {
+    } else if (strcmp(digest, install->digest) != 0) {
         fail(install, PROTO_BAD_REQUEST, "the file has another SHA-256", 0);
     }
     if (install->error != PROTO_OK && install->file >= 0) {

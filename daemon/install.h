@@ -35,11 +35,11 @@ struct install {
     uv_work_t work;
     char name[CONFIG_NAME_BYTES];
     bool rollback;
-    bool has_previous; /* of a rollback: it goes to `previous`, else to the configured file */
-    int from;          /* the client's descriptor, -1: none */
-    int file;          /* what the reload is to read, -1: none */
-    bool whole;        /* it may be read: the work on it is done */
-    uint8_t digest[32];
+    bool has_previous;      /* of a rollback: it goes to `previous`, else to the configured file */
+    int from;               /* the client's descriptor, -1: none */
+    int file;               /* what the reload is to read, -1: none */
+    bool whole;             /* it may be read: the work on it is done */
+    char digest[65];        /* what its SHA-256 must be, in hexadecimal */
     double configuration;   /* that the reload gave */
     enum proto_error error; /* of the work, with a sentence */
     char message[256];

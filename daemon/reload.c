@@ -314,20 +314,23 @@ void reload_init(struct reload *reload, struct server *server, const char *path)
 {
     *reload = (struct reload){.server = server, .path = path, .done = 1};
     uv_timer_init(&server->loop, &reload->timer);
-    reload->timer.data = reload;
+    uv_timer_init(&server->loop, &reload->soon);
+    reload->timer.data = reload->soon.data = reload;
 }
 
 void reload_stop(struct reload *reload)
 {
     struct setup *next = reload->next;
     uv_close((uv_handle_t *)&reload->timer, NULL);
+    uv_close((uv_handle_t *)&reload->soon, NULL);
     reload->next = NULL;
     if (next != NULL) {
         setup_destroy(next); /* its fleet goes with the others */
     }
 }
 
-void reload_ask(struct reload *reload)
+/* At once, or after the reload that is under way. */
+static void ask(struct reload *reload)
 {
     if (reload->next != NULL || reload->calls != NULL) {
         reload->again = true;
@@ -336,13 +339,23 @@ void reload_ask(struct reload *reload)
     }
 }
 
+static void on_soon(uv_timer_t *timer)
+{
+    ask(timer->data);
+}
+
+void reload_soon(struct reload *reload)
+{
+    uv_timer_start(&reload->soon, on_soon, 0, 0);
+}
+
 void reload_call(struct reload *reload, struct method_call *call)
 {
     call->server = reload->server;
     call->reloading = true;
     call->next = reload->later;
     reload->later = call;
-    reload_ask(reload);
+    ask(reload);
 }
 
 static void unlink_call(struct method_call **list, const struct method_call *call)

@@ -27,6 +27,7 @@ struct reload {
     struct server *server;
     const char *path;                 /* of the configuration */
     uv_timer_t timer;                 /* how long new workers may take */
+    uv_timer_t soon;                  /* the loop's next turn, for signals */
     struct setup *next;               /* prepared, its workers are starting; NULL: none */
     struct method_call *calls;        /* answered by the reload that is under way */
     struct method_call *later;        /* by the one after it */
@@ -42,8 +43,9 @@ void reload_init(struct reload *reload, struct server *server, const char *path)
 /* The daemon ends: what is prepared is dropped, nobody is answered. */
 void reload_stop(struct reload *reload);
 
-/* Reload soon: at once, or after the reload that is under way. */
-void reload_ask(struct reload *reload);
+/* Reload in the loop's next turn, or after the reload that is under way: signals that come in one
+ * turn are one reload. */
+void reload_soon(struct reload *reload);
 
 /* The same for a client, who is answered when it is done, {"configuration":N}, or what is wrong. */
 void reload_call(struct reload *reload, struct method_call *call);

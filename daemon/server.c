@@ -305,7 +305,7 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct server *server = signal->data;
     if (number == SIGHUP) {
-        reload_ask(&server->reload);
+        reload_soon(&server->reload);
         return;
     }
     log_message(NULL, LOG_ID_STOPPING, "stopping on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");

@@ -3,6 +3,7 @@
 /* Both readers turn each field into text or a number and hand it to one setter. */
 #include "proto/request.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -185,25 +186,19 @@ static int set_label_field(struct progress *progress, enum field field, const st
     }
 }
 
-static int digit_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static int set_sha256(struct progress *progress, const struct value *value)
 {
-    uint8_t *digest = progress->request->sha256;
-    const size_t digits = 2 * sizeof(progress->request->sha256);
-    bool good = value->text != NULL && strlen(value->text) == digits;
-    for (size_t i = 0; good && i < digits; i += 2) {
-        const int high = digit_of(value->text[i]), low = digit_of(value->text[i + 1]);
-        good = high >= 0 && low >= 0;
-        digest[i / 2] = (uint8_t)(good ? 16 * high + low : 0);
+    char *digest = progress->request->sha256;
+    const size_t digits = sizeof(progress->request->sha256) - 1;
+    if (value->text == NULL || strlen(value->text) != digits ||
+        strspn(value->text, "0123456789abcdefABCDEF") != digits) {
+        return fail(progress, "sha256 is 64 hexadecimal digits");
     }
-    return good ? 0 : fail(progress, "sha256 is 64 hexadecimal digits");
+    for (size_t i = 0; i < digits; i++) {
+        digest[i] = (char)tolower(value->text[i]);
+    }
+    digest[digits] = '\0';
+    return 0;
 }
 
 static int set_field(struct progress *progress, enum field field, const struct value *value)

@@ -78,7 +78,7 @@ struct proto_request {
     char adapter[PROTO_CAMERA_BYTES]; /* with codes */
     const char *codes;                /* base64, borrowed from the tree; NULL: none */
     /* Of a model's file only */
-    uint8_t sha256[32];
+    char sha256[65]; /* 64 hexadecimal digits, small letters */
 };
 
 struct cJSON;

@@ -31,7 +31,11 @@ def table(records):
         if path.exists():
             record = json.loads(path.read_text())
             mark = "" if record["outcome"] == "passed" else " **failed**"
-            lines.append(f"| `{name}`{mark} | {what(record)} | {record['date']}, {record['commit']} |")
+            try:
+                done = what(record)
+            except KeyError:  # it was broken off before it told anything
+                done = "was broken off"
+            lines.append(f"| `{name}`{mark} | {done} | {record['date']}, {record['commit']} |")
     return "\n".join(lines) + "\n"
 
 

@@ -223,9 +223,8 @@ static void test_models(void **state)
         model_from("{\"model\":\"m\",\"fd\":0,\"sha256\":\"" DIGEST "\"}", true, &request), 0);
     assert_string_equal(request.model, "m");
     assert_int_equal(request.fd, 0);
-    assert_int_equal(request.sha256[0], 0);
-    assert_int_equal(request.sha256[1], 0xff);
-    assert_int_equal(request.sha256[31], 0x1e);
+    assert_string_equal(request.sha256,
+                        "00ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e");
     assert_int_equal(model_from("{\"fd\":0,\"sha256\":\"" DIGEST "\"}", true, &request), 0);
     assert_string_equal(request.model, "");
     assert_int_equal(model_from("{}", false, &request), 0);
