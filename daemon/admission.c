@@ -397,6 +397,11 @@ void admission_submit(struct admission *admission, struct frame *frame)
     struct camera *camera;
     const char *message;
     const uint32_t deadline_ms = admission->setup->config->deadline_ms;
+    if (!pool_has_idle(admission->setup->pool)) {
+        /* One turn of the loop may admit frames of many clients for milliseconds. Workers that wait
+         * for its end judge one frame a turn, and the others supersede each other. */
+        pool_collect(admission->setup->pool);
+    }
     frame->setup = admission->setup;
     frame->setup->frames++;
     enum proto_error error = admit(admission, frame, &camera, &message);

@@ -217,6 +217,15 @@ int pool_start_frame(struct pool *pool, struct frame *frame)
     return start_frame(pool, find_idle(pool), frame);
 }
 
+void pool_collect(struct pool *pool)
+{
+    for (uint32_t i = 0; i < pool->options.workers && !pool->answering; i++) {
+        if (pool->workers[i].state == POOL_BUSY) {
+            pool_worker_answer(&pool->workers[i]);
+        }
+    }
+}
+
 static struct pool_worker *find_unproven(const struct pool *pool, uint64_t since_ns)
 {
     for (uint32_t i = 0; i < pool->options.workers; i++) {

@@ -85,6 +85,10 @@ bool pool_has_idle(const struct pool *pool);
  * frame stays the caller's. */
 int pool_start_frame(struct pool *pool, struct frame *frame);
 
+/* Take the answers of workers that are done by now instead of at the loop's next turn: `finished`
+ * and `changed` run before this returns. Does nothing from within these. */
+void pool_collect(struct pool *pool);
+
 /*
  * From now on frames of these adapters are judged with these weights: every worker gets them before
  * its next frame, new workers at their start. Frames that are at work are not touched. An adapter

@@ -447,23 +447,33 @@ static void answer(struct pool_worker *worker, const struct job_done *done)
     }
 }
 
-static void on_doorbell(uv_poll_t *poll, int status, int events)
+void pool_worker_answer(struct pool_worker *worker)
 {
-    struct pool_worker *worker = poll->data;
+    struct pool *pool = worker->pool;
     struct job_done done;
-    (void)events;
     /* No room for control data: descriptors that a worker may send are dropped by the kernel. */
-    ssize_t length =
-        status < 0 ? 0 : recv(worker->doorbell, &done, sizeof(done), MSG_DONTWAIT | MSG_TRUNC);
+    ssize_t length = recv(worker->doorbell, &done, sizeof(done), MSG_DONTWAIT | MSG_TRUNC);
     if (length < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
+    pool->answering = true;
     if (length <= 0) {
         worker_died(worker);
     } else if (length != sizeof(done) || worker->state == POOL_IDLE) {
         worker_lied(worker);
     } else {
         answer(worker, &done);
+    }
+    pool->answering = false;
+}
+
+static void on_doorbell(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    if (status < 0) {
+        worker_died(poll->data);
+    } else {
+        pool_worker_answer(poll->data);
     }
 }
 

@@ -60,6 +60,7 @@ struct pool {
     uint64_t spin_until_ns;
     bool spin_allowed;
     bool destroying;
+    bool answering;   /* an answer is being handed out: `result` holds it */
     uint32_t handles; /* of timer and spin: those not closed yet */
     void (*closed)(void *context);
     void *closed_context;
@@ -87,6 +88,9 @@ int pool_worker_spawn(struct pool_worker *worker, int doorbell, uv_exit_cb on_ex
 
 /* Hand a frame to an IDLE worker. Errors: -EIO (the worker is retired), -ENOMEM. */
 int pool_worker_run(struct pool_worker *worker, struct frame *frame);
+
+/* Take the worker's answer, if there is one. */
+void pool_worker_answer(struct pool_worker *worker);
 
 /* End the process, if there is one. Its frame is answered with the error. Calls no `changed`. */
 void pool_worker_retire(struct pool_worker *worker, enum proto_error error, const char *message);

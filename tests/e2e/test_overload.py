@@ -21,7 +21,9 @@ def test_overload_loses_nothing():
     replies, counters = told["replies"], told["counters"]
     assert told["lost"] == 0 and sum(replies.values()) == told["sent"]
     assert set(replies) <= {"answered", "TooBusy", "Deadline"}
-    assert replies["answered"] > 0 and replies["TooBusy"] > 0
+    assert replies["TooBusy"] > 0
+    # The worker goes on judging while frames pour in.
+    assert replies["answered"] > 0.1 * told["capacity_fps"] * told["seconds"]
     check_sum(counters)
     assert counters["pending"] == counters["cancelled"] == counters["failed"] == 0
     # Replies come within the deadline; what is added is for a busy machine that runs the sender late.

@@ -20,7 +20,7 @@ WHAT = {
     "deb-arm64": lambda r: f"{r['passed']} of {r['checks']} checks of the packages for aarch64, cross-built, under qemu-user",
     "tsan": lambda r: f"{r['unit_passed']} unit and {r['e2e_passed']} end-to-end tests under ThreadSanitizer, {r['reports']} reports",
     "overload": lambda r: f"{r['seconds']:.0f} s at ten times the capacity: {r['offered']:,} frames offered, {r['sent']:,} sent, {r['lost']} without a reply"
-                          f", the slowest after {r['slowest_reply_ms']} ms",
+                          f", the slowest after {r['slowest_reply_ms']} ms; {r['replies']['answered'] / r['seconds']:,.0f} judged a second of {r['capacity_fps']:,}",
 }
 
 

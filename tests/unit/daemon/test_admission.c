@@ -223,6 +223,25 @@ static void test_eager_camera_does_not_starve_others(void **state)
     close_bench(&bench);
 }
 
+/* The loop does not turn, as when many frames came at once. */
+static void test_workers_are_not_left_idle_by_a_long_turn(void **state)
+{
+    (void)state;
+    struct bench bench;
+    open_bench(&bench, 5000, 5000);
+    submit(&bench, "a1");
+    bench.next = "c1"; /* from within the first answer, be it to an older b */
+    for (int i = 0; i < 5000 && strstr(bench.seen, "a1 ok;") == NULL; i++) {
+        usleep(1000);
+        submit(&bench, "b1");
+    }
+    assert_non_null(strstr(bench.seen, "a1 ok;"));
+    run_until(&bench, (unsigned)totals(&bench).received);
+    assert_non_null(strstr(bench.seen, "c1 ok;"));
+    assert_int_equal(totals(&bench).answered + totals(&bench).superseded, bench.answers);
+    close_bench(&bench);
+}
+
 static void test_deadline_is_kept_while_waiting_and_in_work(void **state)
 {
     (void)state;
@@ -407,6 +426,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_newest_wins_and_cameras_take_turns),
         cmocka_unit_test(test_eager_camera_does_not_starve_others),
+        cmocka_unit_test(test_workers_are_not_left_idle_by_a_long_turn),
         cmocka_unit_test(test_deadline_is_kept_while_waiting_and_in_work),
         cmocka_unit_test(test_cancelled_frames_are_not_answered),
         cmocka_unit_test(test_refusals),
