@@ -137,12 +137,46 @@ static size_t utf8_length(const char *text, size_t size)
     return overlong || surrogate || beyond ? 0 : length;
 }
 
+#define EACH_BYTE(value) (UINT64_MAX / 255 * (value))
+
+static bool plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* The top bit of a byte of the result is set where the byte of the word is below n <= 128; bytes
+ * after the first such one may have theirs set too. */
+static uint64_t bytes_below(uint64_t word, uint64_t n)
+{
+    return (word - EACH_BYTE(n)) & ~word & EACH_BYTE(0x80);
+}
+
+size_t proto_json_plain(const char *text, size_t size)
+{
+    size_t i = 0;
+    for (uint64_t word; size - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, text + i, sizeof(word));
+        if (((word & EACH_BYTE(0x80)) | bytes_below(word, 0x20) |
+             bytes_below(word ^ EACH_BYTE('"'), 1) | bytes_below(word ^ EACH_BYTE('\\'), 1)) != 0) {
+            break;
+        }
+    }
+    while (i < size && plain((unsigned char)text[i])) {
+        i++;
+    }
+    return i;
+}
+
 static bool check_string(struct reader *reader)
 {
     if (!take(reader, '"')) {
         return fail(reader, "a string is missing");
     }
     while (reader->next < reader->end) {
+        reader->next += proto_json_plain(reader->next, (size_t)(reader->end - reader->next));
+        if (reader->next == reader->end) {
+            break;
+        }
         unsigned char c = (unsigned char)*reader->next;
         if (c == '"') {
             reader->next++;

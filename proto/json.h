@@ -25,6 +25,12 @@ int proto_json_check(const char *data, size_t length, unsigned depth_max, const 
 int proto_json_parse(const char *data, size_t length, unsigned depth_max, struct cJSON **ret_root,
                      const char **ret_reason);
 
+/*
+ * Bytes of text[0..size) before the first that means something in a string: a quote, a backslash, a
+ * control character or one that is not ASCII. An encoded picture is one long run of the others.
+ */
+size_t proto_json_plain(const char *text, size_t size);
+
 /* The value of a number that is whole and in 0..2^53, else -1 (not a number, not there). */
 int64_t proto_json_whole(const struct cJSON *item);
 

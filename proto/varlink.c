@@ -57,6 +57,12 @@ int varlink_scan(struct varlink_scanner *scanner, const char *data, size_t size,
                  size_t *ret_consumed)
 {
     while (scanner->scanned < size) {
+        if (scanner->in_string && !scanner->escaped) {
+            scanner->scanned += proto_json_plain(data + scanner->scanned, size - scanner->scanned);
+            if (scanner->scanned == size) {
+                break;
+            }
+        }
         char c = data[scanner->scanned];
         int r = scanner->closed ? take_terminator(scanner, c) : scan_byte(scanner, c);
         if (r < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The Ocellus Authors */
-/* The JSON of results and errors, names, base64. */
+/* The JSON of results and errors, names, base64, runs in strings. */
 #include "proto/result.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 
 #include "proto/base64.h"
 #include "proto/error.h"
+#include "proto/json.h"
 
 static void test_result_text(void **state)
 {
@@ -183,12 +184,51 @@ static void test_base64(void **state)
     }
 }
 
+static void test_base64_of_every_character(void **state)
+{
+    (void)state;
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (unsigned i = 0; i < 4 * 256; i++) {
+        char text[8] = "AAAABBBB", c = (char)(i / 4);
+        uint8_t out[6];
+        size_t size;
+        const char *digit = c != '\0' ? strchr(digits, c) : NULL;
+        text[i % 4] = c;
+        assert_int_equal(proto_base64_decode(text, sizeof(text), out, &size),
+                         digit != NULL ? 0 : -EBADMSG);
+        if (digit != NULL) {
+            const uint32_t bits = (uint32_t)(digit - digits) << (18 - 6 * (i % 4));
+            assert_int_equal((uint32_t)out[0] << 16 | (uint32_t)out[1] << 8 | out[2], bits);
+        }
+    }
+}
+
+/* Every byte, at every place of runs of every length, against the definition. */
+static void test_plain_runs(void **state)
+{
+    (void)state;
+    char text[32];
+    for (size_t size = 0; size <= sizeof(text); size++) {
+        memset(text, 'a', sizeof(text));
+        assert_int_equal(proto_json_plain(text, size), size);
+        for (size_t at = 0; at < size; at++) {
+            for (int c = 0; c < 256; c++) {
+                const bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+                text[at] = (char)c;
+                assert_int_equal(proto_json_plain(text, size), plain ? size : at);
+            }
+            text[at] = at % 2 == 0 ? '!' : '#'; /* beside the quote's code */
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_result_text), cmocka_unit_test(test_scan_text),
         cmocka_unit_test(test_names),       cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_base64),      cmocka_unit_test(test_base64_of_every_character),
+        cmocka_unit_test(test_plain_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
