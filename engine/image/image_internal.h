@@ -77,6 +77,13 @@ int image_jpeg_check(struct image_decoder *decoder, const uint8_t *bytes, size_t
  */
 int image_raw_check_boxes(const uint8_t *bytes, size_t size);
 
+/*
+ * Whether there is nothing that looks like a TIFF entry with a colour pattern of 6x6. To be asked
+ * before LibRaw, which up to 0.20 never stops copying it, over what lies behind (its issue 335);
+ * mosaics of 6x6 are not supported anyhow. Errors: -ENOTSUP.
+ */
+int image_raw_check_patterns(const uint8_t *bytes, size_t size);
+
 /* Where a container says that the first piece of its picture lies; size 0 when it does not say. */
 struct image_raw_extent {
     uint32_t offset, size;

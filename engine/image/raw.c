@@ -373,6 +373,9 @@ static int decode(struct image_decoder *decoder, const struct image_job *job,
     raw->data_errors = 0;
     int r = image_raw_check_boxes(job->bytes, job->size);
     if (r == 0) {
+        r = image_raw_check_patterns(job->bytes, job->size);
+    }
+    if (r == 0) {
         /* LibRaw reads the buffer only, its C interface does not say so. */
         void *bytes = (void *)(uintptr_t)job->bytes;
         r = error_of_library(libraw_open_buffer(raw->library, bytes, job->size));

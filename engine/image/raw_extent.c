@@ -14,6 +14,7 @@
 #define MAX_PIECES      65536
 #define MAX_BOX_DEPTH   12
 #define MAGIC_PANASONIC 0x55
+#define PATTERN_COUNT   36 /* of 6x6 */
 
 /* DNG 1.4 */
 #define PHOTOMETRIC_CFA    32803
@@ -32,7 +33,9 @@ enum tag {
     TAG_TILE_OFFSETS = 0x144,
     TAG_TILE_SIZES = 0x145,
     TAG_SUB_DIRECTORIES = 0x14a,
+    TAG_CFA_PATTERN = 0x828e,
     TAG_DNG_VERSION = 0xc612,
+    TAG_KODAK_PATTERN = 0xfd09,
 };
 
 /* Directories still to be looked at. */
@@ -244,4 +247,31 @@ int image_raw_check_extent(const uint8_t *bytes, size_t size, uint64_t pixels,
         *ret_extent = extent;
     }
     return r;
+}
+
+static bool is_pattern(unsigned tag)
+{
+    return tag == TAG_CFA_PATTERN || tag == TAG_KODAK_PATTERN;
+}
+
+/* Entries are searched for in all bytes, since LibRaw finds directories in makers' notes and in
+ * files within files. Of other bytes one in 2^47 looks like one. */
+int image_raw_check_patterns(const uint8_t *bytes, size_t size)
+{
+    const uint8_t *end = bytes + size;
+    const uint8_t *at = bytes;
+
+    /* An entry: tag, 2 bytes, type, 2, count, 4. The count's 36 is looked for. */
+    while ((at = memchr(at, PATTERN_COUNT, (size_t)(end - at))) != NULL) {
+        if (at - bytes >= 4 && end - at >= 4 && at[1] == 0 && at[2] == 0 && at[3] == 0 &&
+            is_pattern((unsigned)at[-3] << 8 | at[-4])) {
+            return -ENOTSUP;
+        }
+        if (at - bytes >= 7 && at[-1] == 0 && at[-2] == 0 && at[-3] == 0 &&
+            is_pattern((unsigned)at[-7] << 8 | at[-6])) {
+            return -ENOTSUP;
+        }
+        at++;
+    }
+    return 0;
 }

@@ -425,6 +425,38 @@ static int teardown(void **state)
     return 0;
 }
 
+/* An entry of a colour pattern, wherever it stands: 36 of it are too many, and nothing else is. */
+static void test_patterns(void **state)
+{
+    (void)state;
+    static const uint8_t entries[4][8] = {
+        {0x8e, 0x82, 1, 0, 36, 0, 0, 0},
+        {0x82, 0x8e, 0, 1, 0, 0, 0, 36},
+        {0x09, 0xfd, 1, 0, 36, 0, 0, 0},
+        {0xfd, 0x09, 0, 1, 0, 0, 0, 36},
+    };
+    for (unsigned i = 0; i < 4; i++) {
+        for (size_t before = 0; before < 20; before++) {
+            const size_t size = before + sizeof(entries[i]);
+            uint8_t *bytes = malloc(size); /* of just this size, for sanitizers */
+            assert_non_null(bytes);
+            memset(bytes, 36, before);
+            memcpy(bytes + before, entries[i], sizeof(entries[i]));
+            assert_int_equal(image_raw_check_patterns(bytes, size), -ENOTSUP);
+            assert_int_equal(image_raw_check_patterns(bytes, size - 1), 0);
+            assert_int_equal(image_raw_check_patterns(bytes + before + 1, 7), 0);
+            for (size_t k = 0; k < sizeof(entries[i]); k++) {
+                const bool type = k == 2 || k == 3;
+                bytes[before + k] ^= 0x40;
+                assert_int_equal(image_raw_check_patterns(bytes, size), type ? -ENOTSUP : 0);
+                bytes[before + k] ^= 0x40;
+            }
+            free(bytes);
+        }
+    }
+    assert_int_equal(image_raw_check_patterns(entries[0], 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_damaged_header),
         cmocka_unit_test(test_extent_of_tiff),
         cmocka_unit_test(test_boxes),
+        cmocka_unit_test(test_patterns),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
