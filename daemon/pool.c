@@ -221,7 +221,7 @@ void pool_collect(struct pool *pool)
 {
     for (uint32_t i = 0; i < pool->options.workers && !pool->answering; i++) {
         if (pool->workers[i].state == POOL_BUSY) {
-            pool_worker_answer(&pool->workers[i]);
+            pool_worker_collect(&pool->workers[i]);
         }
     }
 }

@@ -447,7 +447,7 @@ static void answer(struct pool_worker *worker, const struct job_done *done)
     }
 }
 
-void pool_worker_answer(struct pool_worker *worker)
+void pool_worker_collect(struct pool_worker *worker)
 {
     struct pool *pool = worker->pool;
     struct job_done done;
@@ -473,7 +473,7 @@ static void on_doorbell(uv_poll_t *poll, int status, int events)
     if (status < 0) {
         worker_died(poll->data);
     } else {
-        pool_worker_answer(poll->data);
+        pool_worker_collect(poll->data);
     }
 }
 

@@ -90,7 +90,7 @@ int pool_worker_spawn(struct pool_worker *worker, int doorbell, uv_exit_cb on_ex
 int pool_worker_run(struct pool_worker *worker, struct frame *frame);
 
 /* Take the worker's answer, if there is one. */
-void pool_worker_answer(struct pool_worker *worker);
+void pool_worker_collect(struct pool_worker *worker);
 
 /* End the process, if there is one. Its frame is answered with the error. Calls no `changed`. */
 void pool_worker_retire(struct pool_worker *worker, enum proto_error error, const char *message);

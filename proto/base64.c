@@ -8,8 +8,9 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-#define DIGIT 0x40 /* beside the value of what is a digit, in: */
+#define DIGIT 0x40
 
+/* Values of the digits, each marked as one; 0 of other characters. */
 static const uint8_t values[256] = {
     ['A'] = DIGIT | 0,  ['B'] = DIGIT | 1,  ['C'] = DIGIT | 2,  ['D'] = DIGIT | 3,
     ['E'] = DIGIT | 4,  ['F'] = DIGIT | 5,  ['G'] = DIGIT | 6,  ['H'] = DIGIT | 7,

@@ -144,8 +144,8 @@ static bool plain(unsigned char c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* The top bit of a byte of the result is set where the byte of the word is below n <= 128; bytes
- * after the first such one may have theirs set too. */
+/* 0 where no byte of the word is below n <= 128. (Where one is, bytes above it may be marked
+ * wrongly.) */
 static uint64_t bytes_below(uint64_t word, uint64_t n)
 {
     return (word - EACH_BYTE(n)) & ~word & EACH_BYTE(0x80);

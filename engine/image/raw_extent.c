@@ -3,7 +3,8 @@
 /*
  * Whether a RAW file holds the picture that its header speaks of. LibRaw reads zeros past the end
  * of many truncated files and calls that a success, so the places that the container names are held
- * against the file's size. It decodes nothing.
+ * against the file's size. Some files it does not survive at all: those are told before it sees
+ * them. It decodes nothing.
  */
 #include "engine/image/image_internal.h"
 
@@ -255,7 +256,8 @@ static bool is_pattern(unsigned tag)
 }
 
 /* Entries are searched for in all bytes, since LibRaw finds directories in makers' notes and in
- * files within files. Of other bytes one in 2^47 looks like one. */
+ * files within files, though never in bytes that it deciphered. At other bytes one place in 2^46
+ * looks like one. */
 int image_raw_check_patterns(const uint8_t *bytes, size_t size)
 {
     const uint8_t *end = bytes + size;
