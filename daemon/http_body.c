@@ -194,7 +194,8 @@ char *http_body_print(const struct http_response *response, cJSON *result)
     if (strcmp(response->content_type, HTTP_BODY_JSON_TYPE) == 0) {
         text = result != NULL ? cJSON_PrintBuffered(result, REPLY_BYTES, 0) : NULL;
     } else {
-        text = strdup(cJSON_GetStringValue(result));
+        const char *string = cJSON_GetStringValue(result);
+        text = string != NULL ? strdup(string) : NULL;
     }
     cJSON_Delete(result);
     return text;
